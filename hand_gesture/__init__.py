@@ -1,0 +1,1 @@
+"""The parts that service.py wires together: one module for each step a request takes."""

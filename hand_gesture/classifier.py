@@ -1,0 +1,102 @@
+"""A classifier and its label encoder behind one call: hands in, gestures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_gesture.landmarks import FEATURE_COUNT, to_features
+
+
+class ProbabilisticClassifier(Protocol):
+    """What scikit-learn's and XGBoost's classifiers have in common."""
+
+    classes_: NDArray[Any]
+
+    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.floating[Any]]:  # noqa: N803 (scikit-learn's name)
+        """Class probabilities, shape (n, classes), of features of shape (n, 63)."""
+        ...
+
+
+class LabelEncoder(Protocol):
+    """scikit-learn's ``LabelEncoder``, as far as it is used here."""
+
+    classes_: NDArray[Any]
+
+    def inverse_transform(self, y: NDArray[Any]) -> NDArray[Any]:
+        """The labels that the encoded classes stand for."""
+        ...
+
+
+@dataclass(slots=True)  # not frozen: that makes it three times as slow to create
+class Prediction:
+    """The gesture of one hand.
+
+    ``confidence`` is the classifier's probability, rounded to four digits; ``command`` is what the gesture means to
+    the game, if anything.
+    """
+
+    gesture: str
+    confidence: float
+    command: str | None
+
+
+class GestureClassifier:
+    """Classifies hands given as coordinates of shape (n, 63)."""
+
+    def __init__(self, model: ProbabilisticClassifier, gestures: Sequence[str], commands: Mapping[str, str]) -> None:
+        """Join a classifier with the names of its classes.
+
+        Args:
+            model: takes 63 features; column k of its probabilities belongs to ``gestures[k]``.
+            gestures: the names.
+            commands: from gesture to command; gestures without one are left out.
+        """
+        self._model = model
+        self.gestures = tuple(gestures)
+        self._commands = tuple(commands.get(gesture) for gesture in gestures)
+
+    def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
+        """Classify hands, in order."""
+        probabilities = self._model.predict_proba(to_features(hands))
+        best = probabilities.argmax(axis=1).tolist()
+        confidences = probabilities.max(axis=1).astype(np.float64).round(4).tolist()
+        return [
+            Prediction(self.gestures[index], confidence, self._commands[index])
+            for index, confidence in zip(best, confidences, strict=True)
+        ]
+
+
+def join(model: ProbabilisticClassifier, encoder: LabelEncoder, commands: Mapping[str, str]) -> GestureClassifier:
+    """Check that a classifier and its label encoder fit each other, and join them.
+
+    Raises:
+        ValueError: they do not; the message says how.
+    """
+    if not callable(getattr(model, "predict_proba", None)):
+        raise ValueError(f"the classifier, a {type(model).__name__}, gives no probabilities (it has no predict_proba)")
+    features = getattr(model, "n_features_in_", None)
+    if features != FEATURE_COUNT:
+        raise ValueError(f"the classifier takes {features} features, not the {FEATURE_COUNT} of 21 landmarks")
+    classes = np.asarray(model.classes_)
+    known = np.arange(len(encoder.classes_))
+    if np.array_equal(classes, known):
+        gestures = encoder.inverse_transform(classes)
+    elif np.array_equal(classes, encoder.classes_):
+        gestures = classes
+    else:
+        raise ValueError(
+            f"the classifier has {len(classes)} classes ({_shorten(classes)}) "
+            f"and the encoder {len(known)} ({_shorten(encoder.classes_)}), which do not match"
+        )
+    names = [str(gesture) for gesture in gestures]
+    return GestureClassifier(model, names, commands)
+
+
+def _shorten(classes: NDArray[Any]) -> str:
+    listed = [str(name) for name in classes[:4]]
+    return ", ".join(listed + ["…"] * (len(classes) > 4))
