@@ -1,0 +1,1 @@
+"""From a table of landmarks to the artifacts that the service imports."""
