@@ -1,0 +1,99 @@
+"""Unpickles classifiers and nothing else.
+
+A pickle is a program: it may call whatever it can import. This unpickler lets it import an allow-list only: classes of
+scikit-learn and XGBoost, and what numpy and scipy need to rebuild arrays.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from joblib.numpy_pickle import NumpyUnpickler
+from sklearn.exceptions import InconsistentVersionWarning
+
+MAX_FILE_BYTES: Final = 500_000_000
+_LIBRARIES: Final = frozenset({"sklearn", "xgboost"})
+_NUMPY_MODULES: Final = ("numpy.core", "numpy._core")  # the name before and since numpy 2
+_PLAIN: Final = frozenset(
+    {
+        *(("builtins", name) for name in ("bytearray", "dict", "frozenset", "list", "set", "slice", "tuple")),
+        *((f"{module}.multiarray", "scalar") for module in _NUMPY_MODULES),
+        *((f"{module}.numeric", "_frombuffer") for module in _NUMPY_MODULES),
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        *(("numpy", name) for name in ("float64", "float32", "int64", "int32", "intp", "bool_")),
+        ("numpy.random._pickle", "__randomstate_ctor"),
+        ("numpy.random._pickle", "__bit_generator_ctor"),
+        ("numpy.random._mt19937", "MT19937"),
+        ("collections", "OrderedDict"),
+        ("collections", "defaultdict"),
+        ("scipy.sparse._csr", "csr_matrix"),
+        ("scipy.sparse._csr", "csr_array"),
+        ("joblib.numpy_pickle", "NumpyArrayWrapper"),
+    }
+)
+_RECONSTRUCT: Final = frozenset((f"{module}.multiarray", "_reconstruct") for module in _NUMPY_MODULES)
+
+
+class UnsafePickleError(ValueError):
+    """The pickle asks for something that no classifier needs, or is no pickle at all."""
+
+
+def _reconstruct(subtype: type, shape: tuple[int, ...], _kind: bytes) -> Any:
+    """Numpy's own helper with the only arguments that numpy itself writes: an empty array, filled later."""
+    if subtype is not np.ndarray or shape != (0,):
+        raise UnsafePickleError("it builds an array in a way that numpy does not")
+    return np.empty(0, dtype=np.int8)
+
+
+class _RestrictedUnpickler(NumpyUnpickler):  # type: ignore[misc]
+    """joblib's unpickler, which reads plain pickles and joblib's own files, with an allow-list."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _RECONSTRUCT:
+            return _reconstruct
+        if (module, name) in _PLAIN or _is_library_class(module, name):
+            return super().find_class(module, name)
+        raise UnsafePickleError(f"it asks for {module}.{name}, which no classifier needs")
+
+
+def _is_library_class(module: str, name: str) -> bool:
+    library = module.partition(".")[0]
+    if library not in _LIBRARIES or "." in name:
+        return False
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        raise UnsafePickleError(f"it needs {module}, which is not installed") from None
+    return isinstance(found, type) and found.__module__.partition(".")[0] == library
+
+
+def load(path: Path) -> Any:
+    """Unpickle a classifier or an encoder that ``pickle`` or ``joblib`` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnsafePickleError: it is not a pickle, asks for something that is not on the allow-list, or was written by
+            another version of scikit-learn; the message says which, as the end of a sentence.
+    """
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise UnsafePickleError(f"it is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("error", InconsistentVersionWarning)
+        try:
+            return _RestrictedUnpickler(str(path), file, ensure_native_byte_order=True).load()
+        except UnsafePickleError:
+            raise
+        except InconsistentVersionWarning as warning:
+            raise UnsafePickleError(
+                f"it was written by scikit-learn {warning.original_sklearn_version}, "
+                f"but {warning.current_sklearn_version} is installed"
+            ) from None
+        except MemoryError:
+            raise UnsafePickleError("it asks for more memory than there is") from None
+        except Exception as error:  # a hostile stream can make the unpickler fail in any way
+            raise UnsafePickleError(f"it cannot be read as a pickle ({type(error).__name__}: {error})") from None
