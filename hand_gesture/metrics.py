@@ -1,0 +1,150 @@
+"""Every Prometheus metric of the service, and the page that exposes them.
+
+Workers share their figures through prometheus_client's multi-process mode, which `bentoml serve` turns on: a metric
+made before a worker has its PROMETHEUS_MULTIPROC_DIR would never reach the page, hence ``get_metrics``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+from hand_gesture.classifier import Prediction
+from hand_gesture.contract import Reason
+
+_INFERENCE_BUCKETS: Final = (
+    *(0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075),
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
+)
+_REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+_BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_CONFIDENCE_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+
+class Metrics:
+    """The metrics of one worker. Base units: seconds, bytes; 100 percent of CPU is one core."""
+
+    def __init__(self) -> None:
+        self.inference_duration = Histogram(
+            "hand_gesture_inference_duration_seconds",
+            "Time of one model call, features included; a call answers a whole batch.",
+            buckets=_INFERENCE_BUCKETS,
+        )
+        self.batch_size = Histogram(
+            "hand_gesture_batch_size",
+            "Hands in one model call, by the route that they came from.",
+            ["route"],
+            buckets=_BATCH_BUCKETS,
+        )
+        self.missing_landmarks = Counter(
+            "hand_gesture_missing_landmarks", "Points of hands that were absent, null or not finite."
+        )
+        self.invalid_requests = Counter(
+            "hand_gesture_invalid_requests", "Requests rejected for what they hold, by reason.", ["reason"]
+        )
+        self.predictions = Counter("hand_gesture_predictions", "Hands classified, by gesture.", ["gesture"])
+        self.confidence = Histogram(
+            "hand_gesture_prediction_confidence",
+            "Probability that the classifier gives its answer.",
+            buckets=_CONFIDENCE_BUCKETS,
+        )
+        self.requests = Counter(
+            "hand_gesture_requests", "Prediction requests, by route and status.", ["route", "status"]
+        )
+        self.request_duration = Histogram(
+            "hand_gesture_request_duration_seconds",
+            "Time from the first byte of a prediction request to its answer, waiting for a batch included.",
+            ["route"],
+            buckets=_REQUEST_BUCKETS,
+        )
+        self.in_flight = Gauge(
+            "hand_gesture_requests_in_flight", "Prediction requests being answered.", multiprocess_mode="livesum"
+        )
+        self.cpu_usage = Gauge(
+            "hand_gesture_cpu_usage_percent",
+            "CPU of the service's whole process tree since the sample before; 100 is one core.",
+            multiprocess_mode="livemostrecent",
+        )
+        self.memory = Gauge(
+            "hand_gesture_memory_bytes",
+            "Resident memory of the service's whole process tree.",
+            multiprocess_mode="livemostrecent",
+        )
+        self.workers = Gauge("hand_gesture_workers", "Worker processes that are up.", multiprocess_mode="livesum")
+        self.model_info = Gauge(
+            "hand_gesture_model_info",
+            "The model that answers; always 1.",
+            ["version", "digest", "feature_contract"],
+            multiprocess_mode="livemax",
+        )
+        self.workers.set(1)
+        # A series that is there from the start lets rate() see its first increment.
+        for reason in Reason:
+            self.invalid_requests.labels(reason.value)
+
+    def declare_model(self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str) -> None:
+        """Announce the model and start a series for each of its gestures."""
+        self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract).set(1)
+        for gesture in gestures:
+            self.predictions.labels(gesture)
+
+    def count_predictions(self, predictions: Sequence[Prediction]) -> None:
+        """Count what a model call answered."""
+        for prediction in predictions:
+            self.predictions.labels(prediction.gesture).inc()
+            self.confidence.observe(prediction.confidence)
+
+
+@cache
+def get_metrics() -> Metrics:
+    """This worker's metrics, made on first use."""
+    return Metrics()
+
+
+def render_metrics() -> bytes:
+    """All workers' figures in Prometheus' text format."""
+    _forget_dead_workers()
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def _forget_dead_workers() -> None:
+    """Drop the live gauges of workers that were killed; their counters stay, for counters must not fall."""
+    for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not psutil.pid_exists(pid):
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+class ProcessTreeSampler:
+    """Measures the service's processes: the supervisor that `bentoml serve` runs, and all its workers.
+
+    Every worker samples the whole tree, so that the figures live on when one of them dies.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._processes: dict[int, psutil.Process] = {}
+
+    def sample(self) -> None:
+        """Take a sample; the first one only sets the mark from which CPU is measured."""
+        supervisor = psutil.Process().parent() or psutil.Process()
+        tree = {process.pid: process for process in [supervisor, *supervisor.children(recursive=True)]}
+        # cpu_percent() measures since its last call on the same object
+        self._processes = {pid: self._processes.get(pid, process) for pid, process in tree.items()}
+        cpu, memory = 0.0, 0
+        for process in self._processes.values():
+            try:
+                cpu += process.cpu_percent()
+                memory += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        self._metrics.cpu_usage.set(cpu)
+        self._metrics.memory.set(memory)

@@ -1,0 +1,163 @@
+"""The BentoML service: what serves, on which routes, within which limits. The work is done in hand_gesture/.
+
+A request's way: gateway (limits, decoding) -> BentoML's batch queue -> classifier -> contract (encoding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final, cast
+
+import bentoml
+import numpy as np
+from numpy.typing import NDArray
+from starlette.middleware.cors import CORSMiddleware
+
+from hand_gesture.artifacts import (
+    MODEL_FILE,
+    ArtifactsError,
+    load_artifacts,
+    load_reference_hands,
+    verify_artifacts,
+)
+from hand_gesture.classifier import Prediction
+from hand_gesture.contract import (
+    CommandResponse,
+    HandRequest,
+    HandsRequest,
+    PredictionResponse,
+    PredictionsResponse,
+)
+from hand_gesture.gateway import PredictionGateway
+from hand_gesture.metrics import ProcessTreeSampler, get_metrics
+from hand_gesture.openapi import openapi_document
+from hand_gesture.operation import operation_app
+from hand_gesture.settings import load_settings
+
+SAMPLE_SECONDS: Final = 5.0
+SETTINGS: Final = load_settings()
+
+
+def _stored_model() -> bentoml.Model:
+    """The model to serve, checked here so that what is wrong ends `bentoml serve` and not one worker after another."""
+    try:
+        stored = bentoml.models.get(SETTINGS.model_tag)
+        verify_artifacts(Path(stored.path), expected_version=stored.tag.version)
+    except bentoml.exceptions.NotFound:
+        raise SystemExit(
+            f"There is no model {SETTINGS.model_tag} in the BentoML model store; run `python import_model.py` first."
+        ) from None
+    except ArtifactsError as error:
+        raise SystemExit(str(error)) from None
+    return stored
+
+
+MODEL: Final = _stored_model()
+
+
+def _openapi_document() -> dict[str, Any]:
+    reference = load_reference_hands(Path(MODEL.path))
+    example = {"landmarks": next(iter(reference.hands.values())), "image_size": reference.image_size}
+    return openapi_document(version=str(MODEL.tag.version), example=example)
+
+
+@bentoml.service(
+    name="hand_gesture",
+    workers=SETTINGS.workers,
+    http={"port": SETTINGS.port},
+    # The gateway answers what takes too long; this is the net below it. Its timers live on for the whole time of
+    # every request, and tens of thousands of them make each garbage collection take long.
+    traffic={"timeout": 2 * SETTINGS.request_timeout_seconds},
+    # BentoML's own request metrics are labelled with whatever path a client sends; see metrics.py for ours.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    # Tracing costs a third of the throughput, exporter or not.
+    tracing={"excluded_urls": [".*"]},
+)
+@bentoml.asgi_app(operation_app(_openapi_document), path="/")
+class HandGesture:
+    """Hand gestures from the 21 landmarks that MediaPipe finds."""
+
+    model = bentoml.models.BentoModel(MODEL.tag)
+
+    def __init__(self) -> None:
+        """Load the model, have it answer once, and get out of the garbage collector's way."""
+        artifacts = load_artifacts(Path(MODEL.path), expected_version=MODEL.tag.version)
+        self._classifier = artifacts.classifier
+        self._metrics = get_metrics()
+        self._metrics.declare_model(
+            gestures=artifacts.classifier.gestures,
+            version=artifacts.version,
+            digest=artifacts.manifest.sha256[MODEL_FILE],
+            feature_contract=artifacts.manifest.feature_contract,
+        )
+        # What is alive now lives as long as the process: without these two, each full collection walks through all
+        # of it and holds up the requests in flight for 50 ms.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 50)
+
+    @bentoml.on_startup
+    async def start_sampling(self) -> None:
+        """Measure CPU and memory from now on."""
+        self._sampling = asyncio.create_task(self._sample_forever())
+
+    async def _sample_forever(self) -> None:
+        sampler = ProcessTreeSampler(self._metrics)
+        while True:
+            await asyncio.to_thread(sampler.sample)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    @bentoml.api(
+        batchable=True,
+        max_batch_size=SETTINGS.max_batch_size,
+        max_latency_ms=SETTINGS.max_batch_wait_ms,
+        input_spec=HandRequest,
+        output_spec=PredictionResponse,
+    )
+    def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
+        """Classify one hand; requests in flight together share a model call."""
+        return self._classify(hands, "/predict")
+
+    @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
+    def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
+        """Classify several hands of one camera: those of a frame, or a recording."""
+        return self._classify(hands, "/predict_batch")
+
+    @bentoml.api(
+        route="/predict/command",
+        batchable=True,
+        max_batch_size=SETTINGS.max_batch_size,
+        max_latency_ms=SETTINGS.max_batch_wait_ms,
+        input_spec=HandRequest,
+        output_spec=CommandResponse,
+    )
+    def predict_command(self, hands: NDArray[np.float64]) -> list[dict[str, str | None]]:
+        """Classify one hand and get only the game's command."""
+        return [{"gesture": prediction.command} for prediction in self._classify(hands, "/predict/command")]
+
+    def _classify(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
+        started = perf_counter()
+        predictions = self._classifier.predict(hands)
+        self._metrics.inference_duration.observe(perf_counter() - started)
+        self._metrics.batch_size.labels(route).observe(len(hands))
+        self._metrics.count_predictions(predictions)
+        return predictions
+
+
+def _add_middlewares(service: bentoml.Service[HandGesture]) -> None:
+    # The outermost comes first: errors carry the headers that let a browser read them.
+    service.add_asgi_middleware(
+        CORSMiddleware,
+        allow_origins=SETTINGS.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Content-Type", "Authorization"],
+        max_age=86_400,
+    )
+    service.add_asgi_middleware(PredictionGateway, settings=SETTINGS)
+
+
+_add_middlewares(cast("bentoml.Service[HandGesture]", HandGesture))  # what the decorator made of the class
