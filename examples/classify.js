@@ -1,0 +1,19 @@
+/**
+ * Asks the service which gesture a hand shows.
+ *
+ * @param {string} service  where it runs, e.g. "http://localhost:3000"
+ * @param {{x: number, y: number, z: number}[]} landmarks  one hand as MediaPipe's HandLandmarker gives it
+ * @param {[number, number]} imageSize  width and height of the video in pixels, so that the hand keeps its shape
+ * @returns {Promise<{gesture: string, confidence: number, command: string | null}>}
+ * @throws {Error} with the service's sentence, if it refuses
+ */
+export async function classify(service, landmarks, imageSize) {
+  const response = await fetch(`${service}/predict`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ landmarks, image_size: imageSize }),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error);
+  return answer;
+}

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server import Server, import_model, serve
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model store with the committed model in it."""
+    folder = tmp_path_factory.mktemp("bentoml")
+    result = import_model(folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(home: Path) -> Iterator[Server]:
+    """The service with one worker."""
+    with serve(home) as running:
+        yield running
+
+
+@pytest.fixture
+def own_home(tmp_path: Path) -> Path:
+    """A model store for one test: two running services must not share one, for their figures lie in it."""
+    folder = tmp_path / "bentoml"
+    result = import_model(folder)
+    assert result.returncode == 0, result.stderr
+    return folder

@@ -1,0 +1,39 @@
+"""Real-looking hands for every test, and the forms in which clients send them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hand_gesture.artifacts import load_artifacts, load_reference_hands
+
+PROJECT = Path(__file__).parents[1]
+ARTIFACTS = PROJECT / "artifacts"
+REFERENCE = load_reference_hands(ARTIFACTS)
+IMAGE_SIZE = list(REFERENCE.image_size)
+LIKE = REFERENCE.hands["like"]
+CLASSIFIER = load_artifacts(ARTIFACTS).classifier
+
+
+def as_objects(hand: list[list[float]]) -> list[dict[str, float]]:
+    """As MediaPipe's JavaScript gives them, with the key that it adds."""
+    return [{"x": x, "y": y, "z": z, "visibility": 0.0} for x, y, z in hand]
+
+
+def as_numbers(hand: list[list[float]]) -> list[float]:
+    """As 63 numbers."""
+    return [coordinate for point in hand for coordinate in point]
+
+
+def shaken_hands(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
+    """Bodies for /predict: reference hands, each a little different and somewhere else in the frame."""
+    random = np.random.default_rng(seed)
+    hands = np.array([*REFERENCE.hands.values()])
+    bodies = []
+    for index in range(count):
+        hand = hands[index % len(hands)] + random.normal(0, [0.003, 0.003, 0.0005], (21, 3))
+        hand[:, :2] += random.uniform(-0.1, 0.1, 2)
+        bodies.append({"landmarks": hand.round(6).tolist(), "image_size": IMAGE_SIZE})
+    return bodies

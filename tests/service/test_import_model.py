@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import LabelEncoder
+
+from hand_gesture.artifacts import load_artifacts
+from tests.hands import ARTIFACTS, REFERENCE
+from tests.server import PROJECT, environment, import_model, serve
+
+
+def stored(home: Path) -> list[str]:
+    models = home / "models" / "hand_gesture"
+    return sorted(path.name for path in models.iterdir() if path.is_dir()) if models.is_dir() else []
+
+
+def test_twice_says_that_the_version_is_there(tmp_path: Path) -> None:
+    version = load_artifacts(ARTIFACTS).version
+    first, second = import_model(tmp_path), import_model(tmp_path)
+    assert first.stdout == f"hand_gesture:{version} is now in the model store.\n"
+    assert second.stdout == f"hand_gesture:{version} is already in the model store.\n"
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert stored(tmp_path) == [version]
+
+
+def test_labels_and_metadata_are_stored(home: Path) -> None:
+    (file,) = (home / "models" / "hand_gesture").glob("*/model.yaml")
+    model = yaml.safe_load(file.read_text())
+    assert model["labels"]["feature_contract"] == "wrist_middle_tip_v1"
+    assert model["metadata"]["gestures"] == list(REFERENCE.hands)
+    assert model["metadata"]["figures"]["webcam"]["with image_size"]["all"] >= 0.98
+
+
+@pytest.fixture
+def own_pickles(tmp_path: Path) -> Path:
+    """A person's own classifier, trained on the same features."""
+    from hand_gesture.landmarks import parse_hand, to_features
+
+    random = np.random.default_rng(0)
+    hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
+    hands.reshape(-1, 21, 3)[..., :2] *= REFERENCE.image_size
+    samples = np.repeat(to_features(hands), 10, axis=0)
+    encoder = LabelEncoder().fit(list(REFERENCE.hands))
+    model = LogisticRegression(C=100, max_iter=500)
+    model.fit(samples + random.normal(0, 0.02, samples.shape), np.repeat(np.arange(len(hands)), 10))
+    (tmp_path / "mine.pkl").write_bytes(pickle.dumps(model))
+    (tmp_path / "mine_encoder.pkl").write_bytes(pickle.dumps(encoder))
+    return tmp_path
+
+
+def test_own_pickles_are_imported_and_served(own_home: Path, own_pickles: Path) -> None:
+    arguments = ("--model", own_pickles / "mine.pkl", "--encoder", own_pickles / "mine_encoder.pkl")
+    result = import_model(own_home, *arguments)
+    assert result.returncode == 0, result.stderr
+    version = result.stdout.split()[0].partition(":")[2]
+    with serve(own_home) as server:
+        body = {"landmarks": REFERENCE.hands["fist"], "image_size": REFERENCE.image_size}
+        assert server.client.post("/predict", json=body).json()["gesture"] == "fist"
+        assert any(version in name for name in server.metrics() if name.startswith("hand_gesture_model_info"))
+    # and back: the committed model, stored before, becomes the latest again
+    assert import_model(own_home).stdout.endswith("is now in the model store.\n")
+    assert len(stored(own_home)) == 2
+    latest = (own_home / "models" / "hand_gesture" / "latest").read_text()
+    assert latest == load_artifacts(ARTIFACTS).version
+
+
+def test_xgboost_model_is_imported(tmp_path: Path, own_pickles: Path) -> None:
+    xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install '.[xgboost]'")
+    from hand_gesture.landmarks import parse_hand, to_features
+
+    hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
+    hands.reshape(-1, 21, 3)[..., :2] *= REFERENCE.image_size
+    samples = np.repeat(to_features(hands), 20, axis=0)
+    samples += np.random.default_rng(0).normal(0, 0.02, samples.shape).astype(np.float32)
+    model = xgboost.XGBClassifier(n_estimators=5).fit(samples, np.repeat(np.arange(18), 20))
+    (tmp_path / "xgb.pkl").write_bytes(pickle.dumps(model))
+    result = import_model(
+        tmp_path / "home", "--model", tmp_path / "xgb.pkl", "--encoder", own_pickles / "mine_encoder.pkl"
+    )
+    assert result.returncode == 0, result.stderr
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch ran",)
+
+
+def hostile(folder: Path) -> None:
+    (folder / "mine.pkl").write_bytes(pickle.dumps(Hostile()))
+
+
+def missing(folder: Path) -> None:
+    (folder / "mine.pkl").unlink()
+
+
+def other_classes(folder: Path) -> None:
+    (folder / "mine_encoder.pkl").write_bytes(pickle.dumps(LabelEncoder().fit(["yes", "no"])))
+
+
+def other_features(folder: Path) -> None:
+    model = LogisticRegression().fit(np.eye(18), np.arange(18))
+    (folder / "mine.pkl").write_bytes(pickle.dumps(model))
+
+
+def other_contract(folder: Path) -> None:
+    """The right shape, but answers that say it was trained on something else."""
+    model = LogisticRegression().fit(np.repeat(np.eye(63)[:18], 3, axis=0), np.repeat(np.arange(18), 3))
+    (folder / "mine.pkl").write_bytes(pickle.dumps(model))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (missing, "cannot be read (No such file or directory)"),
+        (hostile, "asks for posix.system"),
+        (other_classes, "do not match"),
+        (other_features, "takes 18 features, not the 63"),
+        (other_contract, "takes the reference hand of"),
+    ],
+)
+def test_what_is_wrong_ends_with_a_sentence_and_leaves_the_store(
+    home: Path, own_pickles: Path, break_it: object, message: str
+) -> None:
+    before = stored(home)
+    break_it(own_pickles)  # type: ignore[operator]
+    result = import_model(home, "--model", own_pickles / "mine.pkl", "--encoder", own_pickles / "mine_encoder.pkl")
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert stored(home) == before
+    assert not (PROJECT / "ran").exists()
+
+
+def test_tampered_artifacts_are_refused(tmp_path: Path, home: Path) -> None:
+    folder = Path(shutil.copytree(ARTIFACTS, tmp_path / "artifacts"))
+    (folder / "model.pkl").write_bytes((folder / "model.pkl").read_bytes() + b"x")
+    result = import_model(home, "--artifacts", folder)
+    assert result.returncode == 1
+    assert "SHA-256 differs" in result.stderr
+
+
+def test_service_without_a_model_says_what_to_do(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("bentoml")), "serve"]
+    result = subprocess.run(
+        command, cwd=PROJECT, env=environment(tmp_path), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 1
+    assert "run `python import_model.py` first" in result.stdout + result.stderr
+
+
+def test_service_refuses_a_model_that_was_changed_in_the_store(own_home: Path) -> None:
+    (model,) = (own_home / "models" / "hand_gesture").glob("*/model.pkl")
+    model.write_bytes(pickle.dumps(Hostile()))
+    command = [str(Path(sys.executable).with_name("bentoml")), "serve"]
+    result = subprocess.run(
+        command, cwd=PROJECT, env=environment(own_home), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 1
+    assert "SHA-256 differs" in result.stdout + result.stderr
+    assert not (PROJECT / "ran").exists()

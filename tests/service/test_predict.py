@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from hand_gesture.classifier import Prediction
+from hand_gesture.contract import decode_hand_request
+from tests.hands import CLASSIFIER, IMAGE_SIZE, LIKE, REFERENCE, as_numbers, as_objects, shaken_hands
+from tests.load import post_all
+from tests.server import Server
+
+COMMANDS = {"like": "up", "dislike": "down", "stop": "right", "fist": "left"}
+BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
+
+
+def alone(body: dict[str, Any]) -> Prediction:
+    """The answer that a hand gets from the classifier with nothing between."""
+    import orjson
+
+    (prediction,) = CLASSIFIER.predict(decode_hand_request(orjson.dumps(body)))
+    return prediction
+
+
+@pytest.mark.parametrize("gesture", REFERENCE.hands)
+def test_reference_hand_gets_its_gesture_and_command(server: Server, gesture: str) -> None:
+    body = {"landmarks": REFERENCE.hands[gesture], "image_size": IMAGE_SIZE}
+    answer = server.client.post("/predict", json=body).json()
+    assert answer.keys() == {"gesture", "confidence", "command"}
+    assert answer["gesture"] == gesture
+    assert answer["command"] == COMMANDS.get(gesture)
+    assert 0.5 < answer["confidence"] <= 1
+
+
+@pytest.mark.parametrize("form", [list, as_objects, as_numbers])
+def test_every_form_gets_the_same_answer(server: Server, form: Any) -> None:
+    answer = server.client.post("/predict", json={"landmarks": form(LIKE), "image_size": IMAGE_SIZE})
+    assert answer.json() == server.client.post("/predict", json=BODY).json()
+
+
+def test_pixels_get_the_same_answer(server: Server) -> None:
+    pixels = [[x * IMAGE_SIZE[0], y * IMAGE_SIZE[1], z] for x, y, z in LIKE]
+    expected = server.client.post("/predict", json=BODY).json()
+    assert server.client.post("/predict", json={"landmarks": pixels}).json() == expected
+    assert server.client.post("/predict", json={"landmarks": pixels, "image_size": IMAGE_SIZE}).json() == expected
+
+
+def test_command_reply_is_the_earlier_backends(server: Server) -> None:
+    assert server.client.post("/predict/command", json=BODY).json() == {"gesture": "up"}
+    rock = {"landmarks": REFERENCE.hands["rock"], "image_size": IMAGE_SIZE}
+    assert server.client.post("/predict/command", json=rock).json() == {"gesture": None}
+
+
+def test_batch_keeps_order(server: Server) -> None:
+    body = {"hands": [*REFERENCE.hands.values()], "image_size": IMAGE_SIZE}
+    answers = server.client.post("/predict_batch", json=body).json()
+    assert [answer["gesture"] for answer in answers] == [*REFERENCE.hands]
+
+
+@pytest.mark.parametrize(
+    ("send", "status", "reason"),
+    [
+        ({"json": {"landmarks": LIKE[:20]}}, 400, "missing_landmarks"),
+        ({"json": {"landmarks": LIKE, "image_size": [0, 0]}}, 400, "invalid_image_size"),
+        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "invalid_json"),
+        ({"content": b"{}", "headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type"),
+        (
+            {"content": b"{}", "headers": {"Content-Type": "application/vnd.bentoml+pickle"}},
+            415,
+            "unsupported_media_type",
+        ),
+        ({"content": b"{}", "headers": {"Content-Encoding": "gzip"}}, 415, "unsupported_media_type"),
+        ({"content": b" " * 4_000_001, "headers": {"Content-Type": "application/json"}}, 413, "body_too_large"),
+    ],
+)
+@pytest.mark.parametrize("route", ["/predict", "/predict/command"])
+def test_bad_request_is_refused_and_counted(
+    server: Server, route: str, send: dict[str, Any], status: int, reason: str
+) -> None:
+    before = server.metrics()
+    answer = server.client.post(route, **send)
+    after = server.metrics()
+    assert answer.status_code == status
+    assert answer.json()["reason"] == reason
+    assert answer.json()["error"].endswith(".")
+    for name in (
+        f'hand_gesture_invalid_requests_total{{reason="{reason}"}}',
+        f'hand_gesture_requests_total{{route="{route}",status="{status}"}}',
+    ):
+        assert after[name] == before.get(name, 0) + 1
+    missing = after["hand_gesture_missing_landmarks_total"] - before["hand_gesture_missing_landmarks_total"]
+    assert missing == (reason == "missing_landmarks")
+
+
+def test_body_without_content_type_is_taken_as_json(server: Server) -> None:
+    import json
+
+    assert server.client.post("/predict", content=json.dumps(BODY)).json()["gesture"] == "like"
+
+
+def test_requests_in_flight_together_share_model_calls_and_answers_stay_their_own(server: Server) -> None:
+    bodies = shaken_hands(2000)
+    expected = [alone(body) for body in bodies]
+    before = server.metrics()
+    answers = asyncio.run(post_all(server.url, "/predict", bodies, connections=64))
+    after = server.metrics()
+    assert Counter(answer.status for answer in answers) == {200: len(bodies)}
+    for answer, prediction in zip((answer.json() for answer in answers), expected, strict=True):
+        assert answer["gesture"] == prediction.gesture
+        assert answer["command"] == prediction.command
+        # a batch sums in another order: the last of the four digits may differ
+        assert answer["confidence"] == pytest.approx(prediction.confidence, abs=2e-4)
+    hands, calls = (
+        after[f'hand_gesture_batch_size_{part}{{route="/predict"}}']
+        - before.get(f'hand_gesture_batch_size_{part}{{route="/predict"}}', 0)
+        for part in ("sum", "count")
+    )
+    assert hands == len(bodies)
+    assert hands / calls > 4
+
+
+def test_openapi_describes_every_route_and_its_examples_work(server: Server) -> None:
+    document = server.client.get("/docs.json").json()
+    assert document["paths"].keys() == {
+        *("/predict", "/predict_batch", "/predict/command"),
+        *("/livez", "/readyz", "/healthz", "/metrics"),
+    }
+    schemas = document["components"]["schemas"]
+    for path, item in document["paths"].items():
+        if "get" in item:
+            assert server.client.get(path).status_code == 200
+            continue
+        operation = item["post"]
+        assert {"200", "400", "408", "413", "415", "500", "503", "504"} == operation["responses"].keys()
+        media = operation["requestBody"]["content"]["application/json"]
+        request = schemas[media["schema"]["$ref"].rpartition("/")[2]]
+        Draft202012Validator(request).validate(media["example"])
+        answer = server.client.post(path, json=media["example"])
+        assert answer.status_code == 200
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        Draft202012Validator(schemas[schema]).validate(answer.json())
+
+
+def test_page_at_root_shows_the_document(server: Server) -> None:
+    page = server.client.get("/")
+    assert page.status_code == 200
+    assert "swagger-ui" in page.text
+
+
+def test_browser_may_call_and_read_errors(server: Server) -> None:
+    origin = {"Origin": "https://game.example"}
+    preflight = server.client.options(
+        "/predict",
+        headers=origin | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"},
+    )
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    rejected = server.client.post("/predict", json={}, headers=origin)
+    assert rejected.status_code == 400
+    assert rejected.headers["access-control-allow-origin"] == "*"

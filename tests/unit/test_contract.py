@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from hand_gesture.contract import (
+    HAND_SCHEMA,
+    Reason,
+    RejectedRequestError,
+    decode_hand_request,
+    decode_hands_request,
+)
+from tests.hands import IMAGE_SIZE, LIKE, as_numbers, as_objects
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def rejected(content: bytes) -> RejectedRequestError:
+    with pytest.raises(RejectedRequestError) as caught:
+        decode_hand_request(content)
+    assert caught.value.status == 400
+    return caught.value
+
+
+@pytest.mark.parametrize("form", [list, as_objects, as_numbers])
+def test_every_form_is_decoded_and_fits_the_schema(form: Any) -> None:
+    hand = form(LIKE)
+    Draft202012Validator(HAND_SCHEMA).validate(hand)
+    assert decode_hand_request(body(landmarks=hand)).tolist() == [as_numbers(LIKE)]
+
+
+def test_image_size_restores_the_aspect_ratio() -> None:
+    hand = decode_hand_request(body(landmarks=LIKE, image_size=[200, 100]))
+    assert hand[0, :3] == pytest.approx([LIKE[0][0] * 200, LIKE[0][1] * 100, LIKE[0][2]])
+
+
+def test_image_size_may_be_null() -> None:
+    assert decode_hand_request(body(landmarks=LIKE, image_size=None)).tolist() == [as_numbers(LIKE)]
+
+
+@pytest.mark.parametrize(
+    "size", [[0, 1], [-1, 5], [1], [1, 2, 3], "640x480", [True, True], ["1", "2"], [1e9, 1], {"width": 1}, 5, [None, 1]]
+)
+def test_bad_image_size_is_refused(size: Any) -> None:
+    assert rejected(body(landmarks=LIKE, image_size=size)).reason is Reason.INVALID_IMAGE_SIZE
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", Reason.INVALID_JSON),
+        (b"{", Reason.INVALID_JSON),
+        (b'{"landmarks": ' + b"[" * 5000, Reason.INVALID_JSON),
+        (b'{"landmarks": NaN' + b"[" * 5000, Reason.INVALID_JSON),
+        (b'\xff{"landmarks": []}', Reason.INVALID_JSON),
+        (b'\xef\xbb\xbf{"landmarks": []}', Reason.INVALID_JSON),
+        (b'{"landmarks": [1e400]}', Reason.INVALID_JSON),
+        (b'{"landmarks": [' + b"9" * 10_000 + b"]}", Reason.INVALID_JSON),
+        (b'{"landmarks": "\\ud800"}', Reason.INVALID_JSON),
+        (b"[]", Reason.INVALID_REQUEST),
+        (b"7", Reason.INVALID_REQUEST),
+        (b"{}", Reason.INVALID_REQUEST),
+        (b'{"landmarks": [], "imageSize": [1, 2]}', Reason.INVALID_REQUEST),
+        (b'{"landmarks": []}', Reason.MISSING_LANDMARKS),
+        (b'{"landmarks": [NaN, Infinity, -Infinity]}', Reason.MISSING_LANDMARKS),
+        (b'{"landmarks": {}}', Reason.MALFORMED_LANDMARKS),
+    ],
+)
+def test_bad_body_is_refused_with_a_sentence(content: bytes, reason: Reason) -> None:
+    error = rejected(content)
+    assert error.reason is reason
+    assert str(error)[0].isupper()
+    assert str(error).endswith(".")
+
+
+def test_message_names_the_missing_points() -> None:
+    hand: list[Any] = [*LIKE]
+    hand[4] = hand[8] = None
+    error = rejected(body(landmarks=hand))
+    assert str(error).startswith("Landmarks 4 THUMB_TIP and 8 INDEX_FINGER_TIP have no finite x, y, z.")
+    assert error.missing_landmarks == 2
+
+
+def test_hands_keep_their_order_and_forms_may_differ() -> None:
+    other = [[x + 0.1, y, z] for x, y, z in LIKE]
+    hands = decode_hands_request(body(hands=[LIKE, as_objects(other), as_numbers(LIKE)]), max_hands=3)
+    assert hands.tolist() == [as_numbers(LIKE), as_numbers(other), as_numbers(LIKE)]
+
+
+def test_hands_share_their_frame() -> None:
+    hands = decode_hands_request(body(hands=[LIKE, LIKE], image_size=IMAGE_SIZE), max_hands=2)
+    assert hands[1].tolist() == decode_hand_request(body(landmarks=LIKE, image_size=IMAGE_SIZE))[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("hands", "reason", "message"),
+    [
+        ([], Reason.INVALID_REQUEST, "at least one hand"),
+        (None, Reason.INVALID_REQUEST, "at least one hand"),
+        ([LIKE] * 4, Reason.TOO_MANY_HANDS, "send at most 3"),
+        ([LIKE, LIKE[:20]], Reason.MISSING_LANDMARKS, "Hand 1: landmark 20 PINKY_TIP"),
+        ([LIKE, "x", LIKE], Reason.MALFORMED_LANDMARKS, "Hand 1: landmarks must be a list"),
+    ],
+)
+def test_bad_hands_are_refused(hands: Any, reason: Reason, message: str) -> None:
+    with pytest.raises(RejectedRequestError, match=message) as caught:
+        decode_hands_request(body(hands=hands), max_hands=3)
+    assert caught.value.reason is reason
+
+
+def test_points_missing_from_several_hands_are_all_counted() -> None:
+    with pytest.raises(RejectedRequestError, match="1 more hand") as caught:
+        decode_hands_request(body(hands=[LIKE[:20], LIKE, LIKE[:19]]), max_hands=3)
+    assert caught.value.missing_landmarks == 3

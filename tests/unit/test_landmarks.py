@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hand_gesture.landmarks import (
+    LANDMARK_NAMES,
+    MAX_FEATURE,
+    MalformedLandmarksError,
+    MissingLandmarksError,
+    parse_hand,
+    scale_to_pixels,
+    to_features,
+)
+from tests.hands import LIKE, as_numbers, as_objects
+
+coordinates = st.floats(-1000, 1000, allow_nan=False, width=32)
+hands = st.lists(st.tuples(coordinates, coordinates, coordinates).map(list), min_size=21, max_size=21)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=70) | st.dictionaries(st.sampled_from("xyz") | st.text(), inner),
+)
+
+
+def features(hand: Any) -> NDArray[np.float32]:
+    (row,) = to_features(parse_hand(hand)[np.newaxis])
+    return np.asarray(row)
+
+
+def test_names_follow_mediapipe() -> None:
+    assert len(LANDMARK_NAMES) == 21
+    assert [LANDMARK_NAMES[i] for i in (0, 4, 8, 12, 16, 20)] == [
+        "WRIST",
+        "THUMB_TIP",
+        "INDEX_FINGER_TIP",
+        "MIDDLE_FINGER_TIP",
+        "RING_FINGER_TIP",
+        "PINKY_TIP",
+    ]
+
+
+def test_features_equal_values_computed_by_hand() -> None:
+    hand = [[10.0, 20.0, 0.5]] * 21
+    hand[12] = [13.0, 24.0, -0.25]  # 3-4-5 triangle: the distance is 5
+    hand[4] = [0.0, 30.0, 0.125]
+    result = features(hand).reshape(21, 3)
+    assert result[0].tolist() == [0, 0, 0.5]
+    assert result[12] == pytest.approx([0.6, 0.8, -0.25])
+    assert result[4] == pytest.approx([-2, 2, 0.125])
+    assert result[20].tolist() == [0, 0, 0.5]
+
+
+def test_distance_of_zero_counts_as_one() -> None:
+    hand = [[5.0, 5.0, 0.0]] * 21
+    hand[8] = [7.0, 4.0, 0.0]
+    assert features(hand).reshape(21, 3)[8].tolist() == [2, -1, 0]
+
+
+@pytest.mark.parametrize("tip", [1e-320, 1e-9, 5e-324])
+def test_degenerate_hands_stay_finite(tip: float) -> None:
+    hand = [[0.0, 0.0, 0.0]] * 20 + [[1e6, -1e6, 1e6]]
+    hand[12] = [tip, 0.0, 0.0]
+    assert np.abs(features(hand)).max() <= MAX_FEATURE
+
+
+@given(hands, st.floats(-500, 500), st.floats(-500, 500), st.floats(0.1, 10))
+def test_moved_and_scaled_hands_have_the_same_features(
+    hand: list[list[float]], right: float, down: float, size: float
+) -> None:
+    hand[12][0] = hand[0][0] + 50  # not degenerate
+    moved = [[x * size + right, y * size + down, z] for x, y, z in hand]
+    assert features(moved) == pytest.approx(features(hand), rel=1e-3, abs=1e-3)
+
+
+@given(hands)
+def test_all_forms_are_the_same_hand(hand: list[list[float]]) -> None:
+    assert parse_hand(as_objects(hand)).tolist() == parse_hand(hand).tolist() == parse_hand(as_numbers(hand)).tolist()
+
+
+@given(anything)
+def test_whatever_is_no_hand_gets_a_sentence(value: Any) -> None:
+    with pytest.raises((MissingLandmarksError, MalformedLandmarksError), match=r"\.$"):
+        parse_hand(value)
+
+
+@pytest.mark.parametrize(
+    "absent", [None, [None] * 3, [0.1, None, 0.2], [0.1, math.nan, 0.2], [0.1, 0.2], {"x": 1, "y": 2}]
+)
+@pytest.mark.parametrize("form", [list, as_objects])
+def test_missing_points_are_counted_and_named(absent: Any, form: Any) -> None:
+    hand = form(LIKE)
+    hand[4] = hand[8] = absent
+    with pytest.raises(
+        MissingLandmarksError, match="landmarks 4 THUMB_TIP and 8 INDEX_FINGER_TIP have no finite"
+    ) as error:
+        parse_hand(hand)
+    assert error.value.count == 2
+
+
+def test_missing_coordinate_among_63_numbers_is_named() -> None:
+    numbers: list[Any] = as_numbers(LIKE)
+    numbers[3 * 4 + 1] = None
+    with pytest.raises(MissingLandmarksError, match="landmark 4 THUMB_TIP has no finite"):
+        parse_hand(numbers)
+
+
+@pytest.mark.parametrize("value", [None, [], [None] * 21, [None] * 63, [math.inf] * 63])
+def test_hand_without_any_point_misses_21(value: Any) -> None:
+    with pytest.raises(MissingLandmarksError, match="all 21 landmarks") as error:
+        parse_hand(value)
+    assert error.value.count == 21
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "abc",
+        ["1", "2", "3"],
+        [True, False, True],
+        [0, 0, 0, 0],
+        [1e7, 0, 0],
+        [10**400, 0, 0],
+        {"x": "1", "y": 2, "z": 3},
+        7,
+    ],
+)
+def test_malformed_point_is_named(point: Any) -> None:
+    with pytest.raises(MalformedLandmarksError, match="landmark 8 INDEX_FINGER_TIP is not three numbers"):
+        parse_hand([*LIKE[:8], point, *LIKE[9:]])
+
+
+@pytest.mark.parametrize("value", ["x" * 63, 5, {"x": 1}, True])
+def test_what_is_no_list_is_refused(value: Any) -> None:
+    with pytest.raises(MalformedLandmarksError, match="must be a list of 21 points"):
+        parse_hand(value)
+
+
+@pytest.mark.parametrize("value", [LIKE + LIKE, [0.5] * 66])
+def test_more_than_one_hand_is_sent_to_predict_batch(value: Any) -> None:
+    with pytest.raises(MalformedLandmarksError, match="/predict_batch"):
+        parse_hand(value)
+
+
+def test_mixed_forms_are_refused() -> None:
+    with pytest.raises(MalformedLandmarksError, match="one form"):
+        parse_hand([*LIKE[:10], *as_objects(LIKE)[10:]])
+
+
+def test_normalized_hand_gets_the_shape_of_its_frame_back() -> None:
+    pixels = np.array([parse_hand(LIKE)]) * np.tile([1280, 720, 1], 21)
+    normalized = pixels / np.tile([1280, 720, 1], 21)
+    scale_to_pixels(normalized, (1280, 720))
+    assert normalized == pytest.approx(pixels)
+
+
+def test_hand_in_pixels_is_left_alone_beside_one_that_is_not() -> None:
+    normalized = parse_hand(LIKE)
+    pixels = normalized * np.tile([640, 480, 1], 21)
+    both = np.array([pixels, normalized])
+    scale_to_pixels(both, (640, 480))
+    assert both == pytest.approx(np.array([pixels, pixels]))
