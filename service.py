@@ -15,6 +15,7 @@ import bentoml
 import numpy as np
 from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
+from threadpoolctl import threadpool_limits
 
 from hand_gesture.artifacts import (
     MODEL_FILE,
@@ -86,6 +87,8 @@ class HandGesture:
     def __init__(self) -> None:
         """Load the model, have it answer once, and get out of the garbage collector's way."""
         artifacts = load_artifacts(Path(MODEL.path), expected_version=MODEL.tag.version)
+        # Matrices this small are multiplied fastest by one thread, and the cores belong to the other workers
+        threadpool_limits(limits=1)
         self._classifier = artifacts.classifier
         self._metrics = get_metrics()
         self._metrics.declare_model(

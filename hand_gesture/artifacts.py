@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from hand_gesture import safe_pickle
 from hand_gesture.classifier import GestureClassifier, join
 from hand_gesture.landmarks import FEATURE_CONTRACT, parse_hand
 
@@ -184,6 +183,9 @@ def _parse(model: type[_Model], content: bytes, path: Path) -> _Model:
 
 
 def _unpickle(path: Path) -> Any:
+    # Imported late: it brings scikit-learn, which takes 0.7 s, and the supervisor of the workers unpickles nothing
+    from hand_gesture import safe_pickle  # noqa: PLC0415
+
     try:
         return safe_pickle.load(path)
     except OSError as error:
