@@ -46,7 +46,19 @@ lock: $(VENV)/.dev ## Resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
+# CONTAINERIZE_OPTS goes to `bentoml containerize`: "--opt network=host" where only the host reaches the package index.
+CONTAINERIZE_OPTS ?=
+SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null)
+
+# BentoML renders Dockerfile.j2 from a copy in the temporary folder, and only reads templates below the current folder.
+image: model ## Build the Bento and its image, hand-gesture:latest
+	@mkdir -p build
+	@set -e; $(BIN)/bentoml build --output tag > build/bento; tag=$$(sed -n 's/^__tag__://p' build/bento); \
+	cd "$${TMPDIR:-/tmp}" && $(CURDIR)/$(BIN)/bentoml containerize $$tag -t $$tag -t hand-gesture:latest \
+	  --opt label=org.opencontainers.image.version=$${tag#*:} \
+	  --opt label=org.opencontainers.image.source=$(SOURCE) $(CONTAINERIZE_OPTS)
+
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help model serve test lint format train lock clean
+.PHONY: help model serve test lint format train lock image clean

@@ -2,16 +2,15 @@
 
 python import_model.py                                       the model in artifacts/
 python import_model.py --model my.pkl --encoder my_enc.pkl   your own, with the same 63 features
+python import_model.py --commands my_commands.json           the same model, other commands
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import shutil
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +21,14 @@ from hand_gesture.artifacts import (
     ENCODER_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
-    REFERENCE_HANDS_FILE,
     Artifacts,
     ArtifactsError,
     Manifest,
+    installed_versions,
     load_artifacts,
     load_classifier,
     sha256,
+    verify_artifacts,
 )
 from hand_gesture.landmarks import FEATURE_CONTRACT
 
@@ -44,36 +44,36 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, help="your own pickled classifier, trained on the same 63 features")
     parser.add_argument("--encoder", type=Path, help="the pickled label encoder that goes with --model")
+    parser.add_argument("--commands", type=Path, help="your own table from gesture to command (JSON)")
     arguments = parser.parse_args()
     if (arguments.model is None) != (arguments.encoder is None):
         parser.error("--model and --encoder belong together")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            if arguments.model is not None:
-                source = _describe_pickles(arguments.model, arguments.encoder, arguments.artifacts, Path(folder))
-            else:
-                source = arguments.artifacts
-            _save(source)
+        if arguments.model is None and arguments.commands is None:
+            _save(arguments.artifacts)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                _assemble(arguments, Path(folder))
+                _save(Path(folder))
     except ArtifactsError as error:
         sys.exit(str(error))
 
 
-def _describe_pickles(model: Path, encoder: Path, artifacts: Path, folder: Path) -> Path:
-    """Make a folder of artifacts around somebody's own pickles."""
-    gestures = load_classifier(model, encoder, artifacts / COMMANDS_FILE).gestures
-    shutil.copy(model, folder / MODEL_FILE)
-    shutil.copy(encoder, folder / ENCODER_FILE)
-    shutil.copy(artifacts / COMMANDS_FILE, folder)
-    shutil.copy(artifacts / REFERENCE_HANDS_FILE, folder)
-    manifest = Manifest(
-        feature_contract=FEATURE_CONTRACT,
-        gestures=list(gestures),
-        sha256={file.name: sha256(file.read_bytes()) for file in sorted(folder.iterdir())},
-        versions={"python": platform.python_version()}
-        | {package: version(package) for package in ("scikit-learn", "numpy", "joblib")},
-    )
+def _assemble(arguments: argparse.Namespace, folder: Path) -> None:
+    """Make a folder of artifacts with somebody's own files in place of the bundled ones."""
+    manifest, _ = verify_artifacts(arguments.artifacts)
+    bundled = {name: arguments.artifacts / name for name in manifest.sha256}
+    own = {MODEL_FILE: arguments.model, ENCODER_FILE: arguments.encoder, COMMANDS_FILE: arguments.commands}
+    files = bundled | {name: path for name, path in own.items() if path is not None}
+    classifier = load_classifier(files[MODEL_FILE], files[ENCODER_FILE], files[COMMANDS_FILE])
+    for name, path in files.items():
+        shutil.copy(path, folder / name)
+    if arguments.model is not None:
+        manifest = Manifest(
+            feature_contract=FEATURE_CONTRACT, gestures=list(classifier.gestures), versions=installed_versions()
+        )
+    manifest.sha256 = {name: sha256((folder / name).read_bytes()) for name in sorted(files)}
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2))
-    return folder
 
 
 def _save(folder: Path) -> None:

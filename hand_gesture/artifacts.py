@@ -6,13 +6,14 @@ The same checks run when artifacts are imported and when the service starts from
 from __future__ import annotations
 
 import hashlib
-import json
+import platform
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from hand_gesture.classifier import GestureClassifier, join
 from hand_gesture.landmarks import FEATURE_CONTRACT, parse_hand
@@ -35,10 +36,14 @@ class Manifest(BaseModel):
 
     feature_contract: str
     gestures: list[str]
-    sha256: dict[str, str]
+    sha256: dict[str, str] = {}
     versions: dict[str, str]
     training_data: dict[str, Any] = {}
     figures: dict[str, Any] = {}
+
+
+class Commands(RootModel[dict[str, str]]):
+    """What gestures mean to the game."""
 
 
 class ReferenceHands(BaseModel):
@@ -62,6 +67,12 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def installed_versions() -> dict[str, str]:
+    """What a pickle depends on."""
+    packages = ("scikit-learn", "numpy", "joblib")
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
 def version_of(manifest: bytes) -> str:
     """The version of a set of artifacts: the start of its manifest's digest, which covers every other file's."""
     return sha256(manifest)[:16]
@@ -81,8 +92,8 @@ def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tu
         ArtifactsError: something is wrong.
     """
     content = _read(folder / MANIFEST_FILE)
-    version = version_of(content)
-    if expected_version not in (None, version):
+    found = version_of(content)
+    if expected_version not in (None, found):
         raise ArtifactsError(
             f"{folder / MANIFEST_FILE} was changed after it was imported; import the model again from artifacts "
             "that you trust."
@@ -99,7 +110,7 @@ def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tu
                 f"{folder / name} is not the file that {MANIFEST_FILE} describes (its SHA-256 differs); restore it or "
                 "train anew."
             )
-    return manifest, version
+    return manifest, found
 
 
 def load_artifacts(folder: Path, *, expected_version: str | None = None) -> Artifacts:
@@ -110,12 +121,12 @@ def load_artifacts(folder: Path, *, expected_version: str | None = None) -> Arti
     Raises:
         ArtifactsError: something is wrong.
     """
-    manifest, version = verify_artifacts(folder, expected_version=expected_version)
+    manifest, found = verify_artifacts(folder, expected_version=expected_version)
     classifier = load_classifier(folder / MODEL_FILE, folder / ENCODER_FILE, folder / COMMANDS_FILE)
     if list(classifier.gestures) != manifest.gestures:
         raise ArtifactsError(f"The gestures in {MANIFEST_FILE} are not those of {ENCODER_FILE}; train anew.")
     smoke_test(classifier, load_reference_hands(folder))
-    return Artifacts(classifier, manifest, version)
+    return Artifacts(classifier, manifest, found)
 
 
 def load_classifier(model: Path, encoder: Path, commands: Path) -> GestureClassifier:
@@ -125,8 +136,8 @@ def load_classifier(model: Path, encoder: Path, commands: Path) -> GestureClassi
         ArtifactsError: a file is missing or unsafe, or the three do not fit each other.
     """
     try:
-        table = json.loads(_read(commands))
-        return join(_unpickle(model), _unpickle(encoder), table)
+        table = _parse(Commands, _read(commands), commands)
+        return join(_unpickle(model), _unpickle(encoder), table.root)
     except (ValueError, AttributeError) as error:
         raise ArtifactsError(
             f"{model.name}, {encoder.name} and {commands.name} cannot be used together: {error}."

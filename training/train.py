@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +22,7 @@ from hand_gesture.artifacts import (
     REFERENCE_HANDS_FILE,
     Manifest,
     ReferenceHands,
+    installed_versions,
     sha256,
 )
 from hand_gesture.landmarks import FEATURE_CONTRACT, LANDMARK_COUNT
@@ -110,8 +109,7 @@ def _write(
         feature_contract=FEATURE_CONTRACT,
         gestures=gestures,
         sha256={name: sha256((folder / name).read_bytes()) for name in files},
-        versions={"python": platform.python_version()}
-        | {package: version(package) for package in ("scikit-learn", "numpy", "joblib")},
+        versions=installed_versions(),
         training_data={"sha256": digest, "rows": len(hands)},
         figures=figures,
     )

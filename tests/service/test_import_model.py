@@ -73,6 +73,25 @@ def test_own_pickles_are_imported_and_served(own_home: Path, own_pickles: Path) 
     assert latest == load_artifacts(ARTIFACTS).version
 
 
+def test_own_commands_are_served(own_home: Path, tmp_path: Path) -> None:
+    table = tmp_path / "mine.json"
+    table.write_text('{"rock": "jump"}')
+    result = import_model(own_home, "--commands", table)
+    assert result.returncode == 0, result.stderr
+    with serve(own_home) as server:
+        for gesture, command in (("rock", "jump"), ("like", None)):
+            body = {"landmarks": REFERENCE.hands[gesture], "image_size": REFERENCE.image_size}
+            assert server.client.post("/predict/command", json=body).json() == {"gesture": command}
+
+
+@pytest.mark.parametrize("content", ["[]", '{"rock": 1}', "{"])
+def test_malformed_commands_are_refused(home: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "mine.json").write_text(content)
+    result = import_model(home, "--commands", tmp_path / "mine.json")
+    assert result.returncode == 1
+    assert "mine.json is malformed" in result.stderr
+
+
 def test_xgboost_model_is_imported(tmp_path: Path, own_pickles: Path) -> None:
     xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install '.[xgboost]'")
     from hand_gesture.landmarks import parse_hand, to_features
