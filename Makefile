@@ -58,7 +58,25 @@ image: model ## Build the Bento and its image, hand-gesture:latest
 	  --opt label=org.opencontainers.image.version=$${tag#*:} \
 	  --opt label=org.opencontainers.image.source=$(SOURCE) $(CONTAINERIZE_OPTS)
 
+# Compose v2 where it is installed, else docker-compose
+COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+.env:
+	@umask 077 && $(PYTHON) -c 'import secrets; print("GRAFANA_ADMIN_PASSWORD=" + secrets.token_urlsafe(18))' > $@
+	@echo "wrote .env: Grafana's password for the user admin stands there"
+
+up: .env ## Run the image with Prometheus, Alertmanager and Grafana
+	@docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
+	$(COMPOSE) up --detach
+	@echo "service http://localhost:$${API_PORT:-3000} - Grafana http://localhost:$${GRAFANA_PORT:-3001}, user admin, password in .env"
+
+down: .env ## Stop them; their data stays in named volumes
+	$(COMPOSE) down
+
+logs: .env ## Follow what they say
+	$(COMPOSE) logs --follow
+
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help model serve test lint format train lock image clean
+.PHONY: help model serve test lint format train lock image up down logs clean

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+
+from tests.containers.conftest import Container, docker, eventually
+from tests.hands import IMAGE_SIZE, LIKE
+from tests.server import PROJECT
+
+MAX_BYTES = 480_000_000
+BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
+
+
+def ready(container: Container) -> bool:
+    return container.client.get("/readyz").is_success
+
+
+def test_size_and_labels(image: str) -> None:
+    (details,) = json.loads(docker("image", "inspect", image))
+    print(f"image: {details['Size'] / 1e6:.0f} MB")
+    assert details["Size"] <= MAX_BYTES
+    labels = details["Config"]["Labels"]
+    for name in ("title", "version", "source", "licenses"):
+        assert f"org.opencontainers.image.{name}" in labels
+    assert details["Config"]["Healthcheck"]["Test"]
+    assert details["Config"]["User"] not in ("", "root", "0")
+
+
+def test_nothing_is_inside_that_serving_does_not_need(image: str) -> None:
+    script = """
+        for tool in gcc cc g++ make git uv; do command -v $tool; done
+        find /app /home -type d '(' -name tests -o -name test ')'
+        ls /root/.cache /app/.venv/bin/pip 2>/dev/null; true
+    """
+    assert docker("run", "--rm", "--user", "root", "--entrypoint", "sh", image, "-c", script) == ""
+
+
+def test_versions_are_those_of_the_lock(image: str) -> None:
+    script = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
+    lines = docker("run", "--rm", "--entrypoint", "/app/.venv/bin/python", image, "-c", script).splitlines()
+    normalize = re.compile(r"[-_.]+")
+    inside = {normalize.sub("-", line).lower() for line in lines}
+    lock = re.findall(
+        r"^([A-Za-z0-9._-]+==\S+?)(?: ;.*)? \\$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE
+    )
+    locked = {normalize.sub("-", line).lower() for line in lock}
+    assert inside <= locked
+    assert len(inside) > 50
+
+
+def test_serves_hardened_on_the_port_it_is_told(start: Callable[..., Container]) -> None:
+    started = time.monotonic()
+    container = start()
+    eventually(lambda: ready(container), seconds=30, every=0.05)
+    print(f"ready {time.monotonic() - started:.1f} s after docker run")
+    assert container.client.post("/predict", json=BODY).json()["gesture"] == "like"
+    assert docker("exec", container.name, "id", "-u") != "0"
+    eventually(lambda: docker("inspect", "--format={{.State.Health.Status}}", container.name) == "healthy", seconds=30)
+
+
+def test_sigterm_finishes_requests_in_flight_and_exits_0(start: Callable[..., Container]) -> None:
+    container = start(WORKERS=2)
+    eventually(lambda: ready(container), seconds=30)
+    statuses: list[int | str] = []
+    stopping = threading.Event()
+
+    def ask() -> None:
+        """Requests on connections of their own: after the stop they may be refused, but none is cut off."""
+        while not stopping.is_set():
+            try:
+                statuses.append(httpx.post(f"{container.client.base_url}/predict", json=BODY).status_code)
+            except httpx.ConnectError:
+                return
+            except httpx.TransportError as error:
+                statuses.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    docker("stop", "--time", "20", container.name)
+    stopping.set()
+    for thread in threads:
+        thread.join()
+    assert docker("inspect", "--format={{.State.ExitCode}}", container.name) == "0"
+    assert len(statuses) > 20
+    # a connection that the kernel had accepted, but no worker had yet, is reset: none of its request was read
+    assert [status for status in statuses if status != 200 and "Read" not in str(status)] == []

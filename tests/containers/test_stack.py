@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.containers.conftest import Stack, docker, eventually
+from tests.hands import LIKE, REFERENCE, shaken_hands
+from tests.load import post_all
+from tests.server import PROJECT
+
+MONITORING = PROJECT / "monitoring"
+DASHBOARD = json.loads((MONITORING / "grafana" / "dashboards" / "hand-gesture.json").read_text())
+# These have data only while something is wrong
+MAY_BE_EMPTY = {"Alerts"}
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+@pytest.fixture(scope="module")
+def busy(stack: Stack) -> Stack:
+    """The stack after traffic of every kind."""
+    bodies: list[Any] = [*shaken_hands(900), *[{"landmarks": LIKE[:15]}] * 100]
+    batch = {"hands": [*REFERENCE.hands.values()], "image_size": REFERENCE.image_size}
+    for _ in range(4):
+        asyncio.run(post_all(str(stack.client.base_url), "/predict", bodies, connections=32))
+        asyncio.run(post_all(str(stack.client.base_url), "/predict_batch", [batch] * 20, connections=4))
+        asyncio.run(post_all(str(stack.client.base_url), "/predict/command", shaken_hands(50), connections=8))
+        time.sleep(4)
+    return stack
+
+
+def test_figures_of_a_request_are_in_prometheus_within_15_seconds(stack: Stack) -> None:
+    stack.client.post("/predict", json={"landmarks": LIKE}).raise_for_status()
+    started = time.monotonic()
+    eventually(
+        lambda: [
+            series
+            for series in stack.query('hand_gesture_requests_total{route="/predict",status="200"}')
+            if float(series["value"][1]) >= 1
+        ],
+        seconds=15,
+    )
+    print(f"in Prometheus after {time.monotonic() - started:.1f} s")
+
+
+def test_workers_figures_are_there_once(busy: Stack) -> None:
+    (workers,) = busy.query("hand_gesture_workers")
+    assert workers["value"][1] == "2"
+    (total,) = busy.query("sum(hand_gesture_requests_total)")
+    counted = sum(
+        float(line.rpartition(" ")[2])
+        for line in busy.client.get("/metrics").text.splitlines()
+        if line.startswith("hand_gesture_requests_total{")
+    )
+    assert eventually(
+        lambda: float(busy.query("sum(hand_gesture_requests_total)")[0]["value"][1]) == counted, seconds=15
+    )
+    assert float(total["value"][1]) <= counted
+
+
+@pytest.mark.parametrize("panel", panels(), ids=lambda panel: str(panel["title"]))
+def test_every_panel_has_data(busy: Stack, panel: dict[str, Any]) -> None:
+    assert panel["targets"]
+    for target in panel["targets"]:
+        expression = (
+            target["expr"].replace("$__rate_interval", "1m").replace("$__range", "30m").replace("$instance", ".*")
+        )
+        if panel["title"] in MAY_BE_EMPTY:
+            busy.query(expression)
+            continue
+        series = eventually(lambda expression=expression: busy.query(expression), seconds=90)
+        assert any(one["value"][1] != "NaN" for one in series), expression
+
+
+def test_instance_variable_has_values(busy: Stack) -> None:
+    (variable,) = DASHBOARD["templating"]["list"]
+    metric = variable["query"].removeprefix("label_values(").partition(",")[0]
+    assert {series["metric"]["instance"] for series in busy.query(metric)} == {"api:3000"}
+
+
+def test_every_rule_is_healthy_and_evaluated(busy: Stack) -> None:
+    groups = busy.get("prometheus", "http://localhost:9090/api/v1/rules")["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    files = [yaml.safe_load((MONITORING / "prometheus" / name).read_text()) for name in ("rules.yml", "alerts.yml")]
+    assert len(rules) == sum(len(group["rules"]) for file in files for group in file["groups"])
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}  # unknown: not due yet
+    for rule in rules:
+        if rule["type"] == "recording" and rule["health"] == "ok":
+            busy.query(rule["name"])
+    for name in ("instance:hand_gesture_requests:rate1m", "instance:hand_gesture_gesture_mix:distance1h"):
+        assert eventually(lambda name=name: busy.query(name), seconds=90)
+
+
+def test_alert_reaches_alertmanager(busy: Stack) -> None:
+    """The service is stopped, and HandGestureDown must come out at the other end."""
+    (container,) = busy.compose("ps", "--quiet", "api").split()
+    docker("stop", container)
+
+    def alerts() -> list[str]:
+        found = busy.get("alertmanager", "http://localhost:9093/api/v2/alerts")
+        return [alert["labels"]["alertname"] for alert in found if alert["status"]["state"] == "active"]
+
+    try:
+        eventually(lambda: "HandGestureDown" in alerts(), seconds=90, every=1)
+    finally:
+        docker("start", container)
+    eventually(lambda: busy.client.get("/readyz").is_success, seconds=30)
+    assert eventually(lambda: busy.query('up{job="hand_gesture"} == 1'), seconds=30)
+
+
+def test_down_leaves_nothing(stack: Stack) -> None:
+    """Last in this file: it takes the stack down."""
+    stack.compose("down", "--volumes")
+    label = f"label=com.docker.compose.project={stack.project}"
+    for kind in (["ps", "--all"], ["volume", "ls"], ["network", "ls"]):
+        assert docker(*kind, "--quiet", "--filter", label) == ""
