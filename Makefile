@@ -30,6 +30,9 @@ serve: model ## Run the service on http://localhost:3000 (PORT, WORKERS and more
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest
 
+test-containers: $(VENV)/.dev model ## Build the image and test it and the compose stack, where there is a Docker engine
+	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers
+
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,4 +82,4 @@ logs: .env ## Follow what they say
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help model serve test lint format train lock image up down logs clean
+.PHONY: help model serve test test-containers lint format train lock image up down logs clean

@@ -110,10 +110,16 @@ def _write(
         gestures=gestures,
         sha256={name: sha256((folder / name).read_bytes()) for name in files},
         versions=installed_versions(),
-        training_data={"sha256": digest, "rows": len(hands)},
+        training_data={"sha256": digest, "rows": len(hands), "shares": _shares(hands, gestures)},
         figures=figures,
     )
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
+
+
+def _shares(hands: Hands, gestures: list[str]) -> dict[str, float]:
+    """How frequent each gesture is: what monitoring compares the service's answers with."""
+    shares = np.bincount(hands.classes, minlength=len(gestures)) / len(hands)
+    return {gesture: round(float(share), 4) for gesture, share in zip(gestures, shares, strict=True)}
 
 
 def _typical_hand(hands: Hands, label: int) -> list[list[float]]:

@@ -5,6 +5,7 @@ Grafana's own builders (https://github.com/grafana/grafana-foundation-sdk) give 
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,7 @@ def build() -> Dashboard:
         .tags(["hand-gesture", "bentoml"])
         .time("now-30m", "now")
         .refresh("10s")
+        .annotations([])
         .with_variable(
             QueryVariable("instance")
             .label("Instance")
@@ -48,10 +50,11 @@ def build() -> Dashboard:
             .all_value(".*")
         )
     )
+    number = itertools.count(1)
     for title, panels in ROWS.items():
-        dashboard.with_row(Row(title))
+        dashboard.with_row(Row(title).id(next(number)))
         for panel in panels:
-            dashboard.with_panel(panel.span(ROW_WIDTH // len(panels)).height(8))
+            dashboard.with_panel(panel.id(next(number)).span(ROW_WIDTH // len(panels)).height(8))
     return dashboard
 
 
@@ -113,8 +116,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Model, data, server: the three that were chosen first": [
         _graph(
             "Inference latency",
-            "Model: the time of one model call, which answers a whole batch. A camera at 30 frames a second has 33 ms for "
-            "everything; the model should take less than one of them.",
+            "Model: the time of one model call, which answers a whole batch. A camera at 30 frames a second has 33 ms "
+            "for everything; the model should take less than one of them.",
             units.Milliseconds,
             *(
                 _query(

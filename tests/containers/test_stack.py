@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_every_panel_has_data(busy: Stack, panel: dict[str, Any]) -> None:
         if panel["title"] in MAY_BE_EMPTY:
             busy.query(expression)
             continue
-        series = eventually(lambda expression=expression: busy.query(expression), seconds=90)
+        series = eventually(partial(busy.query, expression), seconds=90)
         assert any(one["value"][1] != "NaN" for one in series), expression
 
 
@@ -95,7 +96,7 @@ def test_every_rule_is_healthy_and_evaluated(busy: Stack) -> None:
         if rule["type"] == "recording" and rule["health"] == "ok":
             busy.query(rule["name"])
     for name in ("instance:hand_gesture_requests:rate1m", "instance:hand_gesture_gesture_mix:distance1h"):
-        assert eventually(lambda name=name: busy.query(name), seconds=90)
+        assert eventually(partial(busy.query, name), seconds=90)
 
 
 def test_alert_reaches_alertmanager(busy: Stack) -> None:
