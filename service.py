@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, cast
@@ -37,6 +38,9 @@ from hand_gesture.metrics import ProcessTreeSampler, get_metrics
 from hand_gesture.openapi import openapi_document
 from hand_gesture.operation import operation_app
 from hand_gesture.settings import load_settings
+
+# BentoML shows what its own loggers say
+logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
 SETTINGS: Final = load_settings()
@@ -78,7 +82,7 @@ def _openapi_document() -> dict[str, Any]:
     # Tracing costs a third of the throughput, exporter or not.
     tracing={"excluded_urls": [".*"]},
 )
-@bentoml.asgi_app(operation_app(_openapi_document), path="/")
+@bentoml.asgi_app(operation_app(_openapi_document, SETTINGS.metrics_token), path="/")
 class HandGesture:
     """Hand gestures from the 21 landmarks that MediaPipe finds."""
 
@@ -96,6 +100,11 @@ class HandGesture:
             version=artifacts.version,
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,
+        )
+        logger.info(
+            "predictions are %s, /metrics is %s",
+            "for holders of a key" if SETTINGS.api_key else "open to everyone (API_KEY is not set)",
+            "for holders of the token" if SETTINGS.metrics_token else "open to everyone (METRICS_TOKEN is not set)",
         )
         # What is alive now lives as long as the process: without these two, each full collection walks through all
         # of it and holds up the requests in flight for 50 ms.

@@ -32,6 +32,7 @@ SCOPE_KEY: Final = "hand_gesture.hands"
 class Reason(StrEnum):
     """Why a request was rejected: the ``reason`` of the error and of ``hand_gesture_invalid_requests_total``."""
 
+    UNAUTHORIZED = "unauthorized"
     INVALID_JSON = "invalid_json"
     INVALID_REQUEST = "invalid_request"
     MISSING_LANDMARKS = "missing_landmarks"

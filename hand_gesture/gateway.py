@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hand_gesture.access import is_authorized
 from hand_gesture.contract import (
     SCOPE_KEY,
     DecodedHands,
@@ -85,6 +86,7 @@ class PredictionGateway:
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
+                exchange.check_key(self._settings.api_key)
                 exchange.check_media_type()
                 body = await exchange.read_body(self._settings.max_body_bytes)
                 exchange.scope[SCOPE_KEY] = DecodedHands(decode(body))
@@ -109,6 +111,11 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._started = False
+
+    def check_key(self, keys: list[str]) -> None:
+        if not is_authorized(self.scope["headers"], keys):
+            message = "This server asks for a key; send it as Authorization: Bearer KEY."
+            raise RejectedRequestError(HTTPStatus.UNAUTHORIZED, Reason.UNAUTHORIZED, message)
 
     def check_media_type(self) -> None:
         media_type = b"application/json"
@@ -164,6 +171,8 @@ class _Exchange:
         response = error_response(status, reason, message)
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = "1"
+        if status == HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = "Bearer"
         await response(self.scope, self._receive, self._send)
 
 

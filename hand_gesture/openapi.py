@@ -20,6 +20,7 @@ from hand_gesture.contract import (
 
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST: "The request is not what the schema says, or points of the hand are missing.",
+    HTTPStatus.UNAUTHORIZED: "The request carries none of the keys that this server asks for.",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not arrive in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not plain JSON.",
@@ -76,7 +77,10 @@ def openapi_document(*, version: str, example: dict[str, Any]) -> dict[str, Any]
                     "operationId": "metrics",
                     "tags": ["operation"],
                     "summary": "Figures for Prometheus.",
-                    "responses": {"200": {"description": "Prometheus' text format.", "content": _TEXT}},
+                    "responses": {
+                        "200": {"description": "Prometheus' text format.", "content": _TEXT},
+                        "401": {"description": "The request does not carry the token.", "content": _TEXT},
+                    },
                 }
             },
         },

@@ -18,6 +18,10 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         default=["*"], description="Browser origins that may call the service, separated by commas."
     )
+    api_key: Annotated[list[str], NoDecode] = Field(
+        default=[], description="Keys, separated by commas, of which a prediction request must carry one; none: open."
+    )
+    metrics_token: str = Field(default="", description="Token that /metrics asks for; none: open.")
     model_tag: str = Field(default="hand_gesture:latest", description="Model in the BentoML store that answers.")
     max_batch_size: int = Field(default=128, ge=2, le=4096, description="Most hands in one model call of /predict.")
     max_batch_wait_ms: int = Field(
@@ -28,10 +32,10 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(default=512, ge=1, description="Most prediction requests at once in one worker.")
     request_timeout_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest that a request may take.")
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "api_key", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
-        return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def load_settings() -> Settings:

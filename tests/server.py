@@ -28,6 +28,7 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    metrics_token: object = ""
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -36,7 +37,8 @@ class Server:
     def metrics(self) -> dict[str, float]:
         """Every sample on /metrics, by its name with labels as Prometheus writes them."""
         samples = {}
-        for family in text_string_to_metric_families(self.client.get("/metrics").text):
+        headers = {"Authorization": f"Bearer {self.metrics_token}"} if self.metrics_token else {}
+        for family in text_string_to_metric_families(self.client.get("/metrics", headers=headers).text):
             for sample in family.samples:
                 labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
                 samples[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
@@ -90,7 +92,7 @@ def serve(home: Path, **settings: object) -> Iterator[Server]:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Server(f"http://127.0.0.1:{port}", process, log)
+    server = Server(f"http://127.0.0.1:{port}", process, log, settings.get("METRICS_TOKEN", ""))
     try:
         _wait_until_ready(server, int(str(settings.get("WORKERS", 1))))
         yield server

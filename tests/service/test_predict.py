@@ -134,7 +134,7 @@ def test_openapi_describes_every_route_and_its_examples_work(server: Server) -> 
             assert server.client.get(path).status_code == 200
             continue
         operation = item["post"]
-        assert {"200", "400", "408", "413", "415", "500", "503", "504"} == operation["responses"].keys()
+        assert {"200", "400", "401", "408", "413", "415", "500", "503", "504"} == operation["responses"].keys()
         media = operation["requestBody"]["content"]["application/json"]
         request = schemas[media["schema"]["$ref"].rpartition("/")[2]]
         Draft202012Validator(request).validate(media["example"])

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import bentoml
+import pytest
+
+from tests.hands import IMAGE_SIZE, LIKE
+from tests.server import Server, serve
+
+BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
+
+
+@pytest.fixture(scope="module")
+def guarded(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    own = Path(shutil.copytree(home, tmp_path_factory.mktemp("guarded") / "bentoml"))
+    with serve(own, API_KEY="first-key, second-key", METRICS_TOKEN="figures") as running:
+        yield running
+
+
+@pytest.mark.parametrize("key", ["first-key", "second-key"])
+def test_holder_of_a_key_is_answered(guarded: Server, key: str) -> None:
+    answer = guarded.client.post("/predict", json=BODY, headers={"Authorization": f"Bearer {key}"})
+    assert answer.json()["gesture"] == "like"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Bearer", "Bearer wrong", "first-key", "Basic first-key", "Bearer first-key, second-key"],
+)
+@pytest.mark.parametrize("route", ["/predict", "/predict_batch", "/predict/command"])
+def test_others_are_not(guarded: Server, header: str | None, route: str) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    answer = guarded.client.post(route, json=BODY, headers=headers)
+    assert answer.status_code == 401
+    assert answer.json()["reason"] == "unauthorized"
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_python_client_sends_its_token(guarded: Server) -> None:
+    with bentoml.SyncHTTPClient(guarded.url, token="first-key") as client:
+        assert client.predict(**BODY)["gesture"] == "like"
+
+
+def test_metrics_ask_for_their_own_token(guarded: Server) -> None:
+    assert guarded.client.get("/metrics").status_code == 401
+    assert guarded.client.get("/metrics", headers={"Authorization": "Bearer first-key"}).status_code == 401
+    assert guarded.client.get("/metrics", headers={"Authorization": "Bearer figures"}).is_success
+
+
+@pytest.mark.parametrize("route", ["/livez", "/healthz", "/readyz"])
+def test_health_stays_open(guarded: Server, route: str) -> None:
+    assert guarded.client.get(route).is_success
+
+
+def test_log_says_who_may_ask_and_no_key(guarded: Server, server: Server) -> None:
+    assert "predictions are for holders of a key" in guarded.log.read_text()
+    assert "first-key" not in guarded.log.read_text()
+    assert "predictions are open to everyone (API_KEY is not set)" in server.log.read_text()
