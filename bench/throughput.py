@@ -46,22 +46,32 @@ def main() -> None:
             _measure(server, script, connections=64)  # a warm-up, not counted
             for connections in CONNECTIONS:
                 rounds = [_measure(server, script, connections=connections) for _ in range(ROUNDS)]
-                rate, p50, p99 = (statistics.median(column) for column in zip(*rounds, strict=True))
-                print(f"{connections:4} connections: {rate:6.0f} requests/s, p50 {p50:5.1f} ms, p99 {p99:5.1f} ms")
+                rate, p50, p99, cpu = (statistics.median(column) for column in zip(*rounds, strict=True))
+                print(
+                    f"{connections:4} connections: {rate:6.0f} requests/s, p50 {p50:5.1f} ms, p99 {p99:5.1f} ms, "
+                    f"{cpu:.2f} s of CPU for 1,000 requests"
+                )
     print(f"on {os.cpu_count()} cores, one worker, wrk on the same machine")
 
 
-def _measure(server: Server, script: Path, *, connections: int) -> tuple[float, float, float]:
+def _measure(server: Server, script: Path, *, connections: int) -> tuple[float, float, float, float]:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-s", str(script), server.url]
-    before = server.metrics().get(ANSWERED, 0)
+    before, used = server.metrics().get(ANSWERED, 0), _cpu_seconds(server)
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in output or "Socket errors" in output or server.metrics().get(ANSWERED, 0) == before:
+    used = _cpu_seconds(server) - used
+    answered = server.metrics().get(ANSWERED, 0) - before
+    if "Non-2xx" in output or "Socket errors" in output or not answered:
         raise SystemExit(f"The service did not answer everything:\n{output}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
     quantiles = dict(re.findall(r"^\s+(50|99)%\s+([\d.]+(?:us|ms|s))$", output, re.MULTILINE))
     if rate is None:
         raise SystemExit(f"wrk printed no rate:\n{output}")
-    return float(rate[1]), _milliseconds(quantiles["50"]), _milliseconds(quantiles["99"])
+    return float(rate[1]), _milliseconds(quantiles["50"]), _milliseconds(quantiles["99"]), used / answered * 1000
+
+
+def _cpu_seconds(server: Server) -> float:
+    times = [worker.cpu_times() for worker in server.workers()]
+    return sum(time.user + time.system for time in times)
 
 
 def _milliseconds(text: str) -> float:
