@@ -1,4 +1,4 @@
-"""Times one model call, features included: python bench/model_call.py. Medians of several rounds, in microseconds."""
+"""Times one model call, features included: python -m bench.model_call. Medians of several rounds, in microseconds."""
 
 from __future__ import annotations
 

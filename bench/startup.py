@@ -1,4 +1,4 @@
-"""Times `bentoml serve` from start to ready: python bench/startup.py. Median of several starts, in seconds."""
+"""Times `bentoml serve` from start to ready: python -m bench.startup. Median of several starts, in seconds."""
 
 from __future__ import annotations
 

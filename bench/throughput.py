@@ -1,4 +1,4 @@
-"""Requests per second of one worker under wrk: python bench/throughput.py. Needs wrk; takes about a minute.
+"""Requests per second of one worker under wrk: python -m bench.throughput. Needs wrk; takes about a minute.
 
 wrk runs on the same machine, so the service gets what is left of its cores: the figure is a lower bound.
 """

@@ -1,0 +1,1 @@
+"""What the service costs, measured: python -m bench.model_call, bench.startup, bench.throughput."""
