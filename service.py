@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, cast
@@ -43,6 +44,7 @@ from hand_gesture.settings import load_settings
 logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
+QUICK_CALL_SECONDS: Final = 0.002
 SETTINGS: Final = load_settings()
 
 
@@ -101,9 +103,7 @@ class HandGesture:
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,
         )
-        # BentoML wraps a method anew, signature and all, each time it is looked up: a tenth of a request's time
-        for name in ("predict", "predict_batch", "predict_command"):
-            setattr(self, name, getattr(self, name))
+        self._call_seconds = math.inf
         logger.info(
             "predictions are %s, /metrics is %s",
             "for holders of a key" if SETTINGS.api_key else "open to everyone (API_KEY is not set)",
@@ -133,14 +133,14 @@ class HandGesture:
         input_spec=HandRequest,
         output_spec=PredictionResponse,
     )
-    def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
+    async def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify one hand; requests in flight together share a model call."""
-        return self._classify(hands, "/predict")
+        return await self._classify_in_loop(hands, "/predict")
 
     @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
-    def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
+    async def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify several hands of one camera: those of a frame, or a recording."""
-        return self._classify(hands, "/predict_batch")
+        return await asyncio.to_thread(self._classify, hands, "/predict_batch")
 
     @bentoml.api(
         route="/predict/command",
@@ -150,14 +150,22 @@ class HandGesture:
         input_spec=HandRequest,
         output_spec=CommandResponse,
     )
-    def predict_command(self, hands: NDArray[np.float64]) -> list[dict[str, str | None]]:
+    async def predict_command(self, hands: NDArray[np.float64]) -> list[dict[str, str | None]]:
         """Classify one hand and get only the game's command."""
-        return [{"gesture": prediction.command} for prediction in self._classify(hands, "/predict/command")]
+        predictions = await self._classify_in_loop(hands, "/predict/command")
+        return [{"gesture": prediction.command} for prediction in predictions]
+
+    async def _classify_in_loop(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
+        # A quick model answers before a thread would have started; a slow one must not hold up what else the loop does
+        if self._call_seconds < QUICK_CALL_SECONDS:
+            return self._classify(hands, route)
+        return await asyncio.to_thread(self._classify, hands, route)
 
     def _classify(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         started = perf_counter()
         predictions = self._classifier.predict(hands)
-        self._metrics.inference_duration.observe(perf_counter() - started)
+        self._call_seconds = perf_counter() - started
+        self._metrics.inference_duration.observe(self._call_seconds)
         self._metrics.batch_size.labels(route).observe(len(hands))
         self._metrics.count_predictions(predictions)
         return predictions

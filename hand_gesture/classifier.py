@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,19 +57,32 @@ class GestureClassifier:
             gestures: the names.
             commands: from gesture to command; gestures without one are left out.
         """
-        self._model = model
+        self._probabilities = _unchecked(model)
         self.gestures = tuple(gestures)
         self._commands = tuple(commands.get(gesture) for gesture in gestures)
 
     def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify hands, in order."""
-        probabilities = self._model.predict_proba(to_features(hands))
+        probabilities = self._probabilities(to_features(hands))
         best = probabilities.argmax(axis=1).tolist()
         confidences = probabilities.max(axis=1).astype(np.float64).round(4).tolist()
         return [
             Prediction(self.gestures[index], confidence, self._commands[index])
             for index, confidence in zip(best, confidences, strict=True)
         ]
+
+
+def _unchecked(model: ProbabilisticClassifier) -> Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]:
+    """``predict_proba`` without the checks of its input, which take scikit-learn's networks six times their arithmetic.
+
+    Features are finite numbers of the right shape by the time they get here. The check is skipped by a method that
+    scikit-learn keeps for itself and whose result is the probabilities where there are more than two classes; every
+    other model is called as usual.
+    """
+    forward = getattr(model, "_forward_pass_fast", None)
+    if forward is not None and getattr(model, "out_activation_", None) == "softmax":
+        return functools.partial(forward, check_input=False)
+    return model.predict_proba
 
 
 def join(model: ProbabilisticClassifier, encoder: LabelEncoder, commands: Mapping[str, str]) -> GestureClassifier:

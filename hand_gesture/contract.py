@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final
+from http import HTTPStatus
+from typing import Annotated, Any, Final
 
 import bentoml
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import Send
 
 from hand_gesture.landmarks import (
     FEATURE_COUNT,
@@ -26,7 +26,11 @@ from hand_gesture.landmarks import (
 )
 
 MAX_IMAGE_SIDE: Final = 100_000
-SCOPE_KEY: Final = "hand_gesture.hands"
+_JSON: Final = (b"content-type", b"application/json")
+_ERROR_HEADERS: Final[dict[int, list[tuple[bytes, bytes]]]] = {
+    HTTPStatus.UNAUTHORIZED: [(b"www-authenticate", b"Bearer")],
+    HTTPStatus.SERVICE_UNAVAILABLE: [(b"retry-after", b"1")],
+}
 
 
 class Reason(StrEnum):
@@ -52,28 +56,26 @@ class ServerReason(StrEnum):
     MODEL_FAILED = "model_failed"
 
 
-class RejectedRequestError(Exception):
-    """A request that gets a 4xx: ``status``, ``reason``, and a sentence for a person.
+class FailedRequestError(Exception):
+    """A request that gets an error: ``status``, ``reason`` for a program, and a sentence for a person."""
+
+    def __init__(self, status: int, reason: Reason | ServerReason, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class RejectedRequestError(FailedRequestError):
+    """A request that gets a 4xx for what it holds.
 
     ``missing_landmarks`` counts the points that were absent, null or not finite.
     """
 
+    reason: Reason
+
     def __init__(self, status: int, reason: Reason, message: str, *, missing_landmarks: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
+        super().__init__(status, reason, message)
         self.missing_landmarks = missing_landmarks
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedHands:
-    """Validated hands on their way to a BentoML API method, which gets ``hands`` as its argument.
-
-    BentoML passes the fields that ``model_fields`` names, as it does for a pydantic model.
-    """
-
-    hands: NDArray[np.float64]
-    model_fields: ClassVar = ("hands",)
 
 
 # ---- types, for the OpenAPI document and the Python client's schema ----
@@ -123,51 +125,25 @@ Hand = Annotated[list[Any], WithJsonSchema(HAND_SCHEMA)]
 ImageSize = Annotated[list[float] | None, WithJsonSchema(IMAGE_SIZE_SCHEMA)]
 
 
-class _DecodedByMiddleware(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML does not type it
-    """A request that the gateway has read, checked and left in the ASGI scope before BentoML sees it."""
+class HandRequest(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML does not type it
+    """One hand."""
 
     model_config = ConfigDict(extra="forbid")
-
-    @classmethod
-    async def from_http_request(cls, request: Request, serde: object) -> Any:
-        """Hand over what the gateway decoded."""
-        return request.scope[SCOPE_KEY]
-
-
-class HandRequest(_DecodedByMiddleware):
-    """One hand."""
 
     landmarks: Hand
     image_size: ImageSize = None
 
 
-class HandsRequest(_DecodedByMiddleware):
+class HandsRequest(bentoml.IODescriptor):  # type: ignore[misc]
     """Several hands of one camera: the two hands of a frame, or a recording."""
+
+    model_config = ConfigDict(extra="forbid")
 
     hands: Annotated[list[Hand], WithJsonSchema({"type": "array", "minItems": 1, "items": HAND_SCHEMA})]
     image_size: ImageSize = None
 
 
-class _JSONResponse(bentoml.IODescriptor):  # type: ignore[misc]
-    """A response written in one step, without pydantic building the JSON schema anew for each."""
-
-    @classmethod
-    async def to_http_response(cls, obj: Any, serde: object) -> Response:
-        """Encode what an API method returned."""
-        return Response(orjson.dumps(obj), media_type="application/json")
-
-
-class _JSONResponseOfOne(_JSONResponse):
-    """The same for batched methods, of whose list each request gets its own part: a list of one."""
-
-    @classmethod
-    async def to_http_response(cls, obj: Any, serde: object) -> Response:
-        """Encode the answer to one hand."""
-        (answer,) = obj
-        return await super().to_http_response(answer, serde)
-
-
-class PredictionResponse(_JSONResponseOfOne):
+class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]
     """The gesture of one hand."""
 
     gesture: str = Field(description="Name of the gesture.")
@@ -175,7 +151,7 @@ class PredictionResponse(_JSONResponseOfOne):
     command: str | None = Field(description="What the gesture means to the game, if anything.")
 
 
-class PredictionsResponse(_JSONResponse):
+class PredictionsResponse(bentoml.IODescriptor):  # type: ignore[misc]
     """The gestures of several hands, in the order they came."""
 
     @classmethod
@@ -184,7 +160,7 @@ class PredictionsResponse(_JSONResponse):
         return {"type": "array", "items": PredictionResponse.model_json_schema(*args, **kwargs)}
 
 
-class CommandResponse(_JSONResponseOfOne):
+class CommandResponse(bentoml.IODescriptor):  # type: ignore[misc]
     """The reply that the earlier backend's maze front end reads."""
 
     gesture: str | None = Field(description="The command, or null where the gesture has none.")
@@ -195,13 +171,6 @@ class ErrorResponse(BaseModel):
 
     error: str = Field(description="What is wrong and what to do, in a sentence.")
     reason: str = Field(description="The same for a program to tell apart.")
-
-
-def error_response(status: int, reason: StrEnum, message: str) -> Response:
-    """An error as it goes over the wire."""
-    return Response(
-        orjson.dumps({"error": message, "reason": reason}), status_code=status, media_type="application/json"
-    )
 
 
 # ---- from bytes to validated hands ----
@@ -256,7 +225,8 @@ def decode_hands_request(body: bytes, max_hands: int) -> NDArray[np.float64]:
         except MalformedLandmarksError as error:
             raise _reject(Reason.MALFORMED_LANDMARKS, f"Hand {index}: {error}") from None
     if missing:
-        more = f" So it is with {len(missing) - 1} more hands." if len(missing) > 1 else ""
+        others = len(missing) - 1
+        more = f" So it is with {others} more {'hand' if others == 1 else 'hands'}." if others else ""
         raise _reject(Reason.MISSING_LANDMARKS, _capitalize(missing[0]) + more, missing_landmarks=missing_count)
     _apply_image_size(hands, fields.get("image_size"))
     return hands
@@ -301,9 +271,32 @@ def _apply_image_size(hands: NDArray[np.float64], image_size: Any) -> None:
 
 
 def _reject(reason: Reason, message: str, *, missing_landmarks: int = 0) -> RejectedRequestError:
-    return RejectedRequestError(400, reason, message, missing_landmarks=missing_landmarks)
+    return RejectedRequestError(HTTPStatus.BAD_REQUEST, reason, message, missing_landmarks=missing_landmarks)
 
 
 def _capitalize(sentence: object) -> str:
     text = str(sentence)
     return text[0].upper() + text[1:]
+
+
+# ---- from answers to bytes ----
+
+
+async def send_answer(send: Send, answer: object) -> None:
+    """Send what an API method gave as the JSON of a 200."""
+    await _send_json(send, HTTPStatus.OK, answer)
+
+
+async def send_error(send: Send, error: FailedRequestError) -> None:
+    """Send an error as ``ErrorResponse`` describes it."""
+    await _send_json(
+        send, error.status, {"error": str(error), "reason": error.reason}, _ERROR_HEADERS.get(error.status, ())
+    )
+
+
+async def _send_json(send: Send, status: int, content: object, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    # Straight to ASGI: a Response object takes as long as the decoding of a hand
+    body = orjson.dumps(content)
+    size = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [_JSON, size, *headers]})
+    await send({"type": "http.response.body", "body": body})

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import psutil
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, values
+from prometheus_client.values import MultiProcessValue
 
 from hand_gesture.classifier import Prediction
 from hand_gesture.contract import Reason
@@ -87,12 +88,26 @@ class Metrics:
         # A series that is there from the start lets rate() see its first increment.
         for reason in Reason:
             self.invalid_requests.labels(reason.value)
+        # Finding the series of some labels takes as long as counting; these are needed for every request
+        self._requests_of = cache(self.requests.labels)
+        self._request_duration_of = cache(self.request_duration.labels)
 
     def declare_model(self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str) -> None:
         """Announce the model and start a series for each of its gestures."""
         self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract).set(1)
         for gesture in gestures:
             self.predictions.labels(gesture)
+
+    def count_request(self, route: str, status: int, seconds: float) -> None:
+        """Count a prediction request and its time."""
+        self._requests_of(route, status).inc()
+        self._request_duration_of(route).observe(seconds)
+
+    def count_rejected(self, reason: Reason, missing_landmarks: int) -> None:
+        """Count a request that was rejected for what it holds."""
+        self.invalid_requests.labels(reason).inc()
+        if missing_landmarks:
+            self.missing_landmarks.inc(missing_landmarks)
 
     def count_predictions(self, predictions: Sequence[Prediction]) -> None:
         """Count what a model call answered."""
@@ -104,6 +119,8 @@ class Metrics:
 @cache
 def get_metrics() -> Metrics:
     """This worker's metrics, made on first use."""
+    # Asking for the process's id at each increment takes more time than the increment; a worker never forks
+    values.ValueClass = MultiProcessValue(process_identifier=cache(os.getpid))
     return Metrics()
 
 

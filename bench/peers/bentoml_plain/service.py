@@ -1,0 +1,57 @@
+"""BentoML as its tutorial has it: a batchable API whose types pydantic reads, everything else as it comes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import bentoml
+import joblib
+import numpy as np
+from pydantic import BaseModel
+
+ARTIFACTS = Path(os.environ["ARTIFACTS"])
+
+
+class Hand(BaseModel):
+    """A request."""
+
+    landmarks: list[tuple[float, float, float]]
+    image_size: tuple[float, float]
+
+
+class Prediction(BaseModel):
+    """Its answer."""
+
+    gesture: str
+    confidence: float
+    command: str | None
+
+
+@bentoml.service(name="plain", workers=1)
+class Plain:
+    """The same features and model as everywhere else in this comparison."""
+
+    def __init__(self) -> None:
+        """Load the model."""
+        self.model = joblib.load(ARTIFACTS / "model.pkl")
+        self.gestures = joblib.load(ARTIFACTS / "encoder.pkl").classes_.tolist()
+        self.commands = json.loads((ARTIFACTS / "commands.json").read_text())
+
+    @bentoml.api(batchable=True)
+    def predict(self, hands: list[Hand]) -> list[Prediction]:
+        """Classify the hands of a batch."""
+        points = np.array([hand.landmarks for hand in hands], dtype=np.float32)
+        points[:, :, :2] *= np.array([hand.image_size for hand in hands])[:, np.newaxis]
+        points[:, :, :2] -= points[:, :1, :2]
+        points[:, :, :2] /= np.linalg.norm(points[:, 12, :2], axis=1)[:, np.newaxis, np.newaxis]
+        probabilities = self.model.predict_proba(points.reshape(-1, 63))
+        return [
+            Prediction(
+                gesture=self.gestures[best],
+                confidence=round(float(row[best]), 4),
+                command=self.commands.get(self.gestures[best]),
+            )
+            for row, best in zip(probabilities, probabilities.argmax(axis=1).tolist(), strict=True)
+        ]

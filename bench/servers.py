@@ -1,0 +1,227 @@
+"""The servers that are compared: how each is installed, started and asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import psutil
+from numpy.typing import NDArray
+
+from hand_gesture.landmarks import parse_hand, scale_to_pixels, to_features
+from tests.hands import ARTIFACTS, CLASSIFIER, PROJECT, shaken_hands
+from tests.server import environment, free_port
+
+PEERS = Path(__file__).with_name("peers")
+ENVIRONMENTS = PROJECT / "build" / "bench"
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+HANDS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request's body and the check of its answer."""
+
+    body: bytes
+    is_right: Callable[[bytes], bool]
+
+
+def hand_exchange(body: dict[str, Any]) -> Exchange:
+    """A hand as a client of this service sends it."""
+    (expected,) = CLASSIFIER.predict(_pixels(body))
+
+    def is_right(answer: bytes) -> bool:
+        given = orjson.loads(answer)
+        same_gesture = (given["gesture"], given["command"]) == (expected.gesture, expected.command)
+        return same_gesture and abs(given["confidence"] - expected.confidence) < 1e-3
+
+    return Exchange(orjson.dumps(body), is_right)
+
+
+def listed_exchange(body: dict[str, Any]) -> Exchange:
+    """The same for an API method that takes and gives lists, as BentoML passes them without more ado."""
+    one = hand_exchange(body)
+    return Exchange(b'{"hands": [%b]}' % one.body, lambda answer: one.is_right(answer.strip(b"[]")))
+
+
+def feature_exchange(body: dict[str, Any]) -> Exchange:
+    """The same hand for a server of the Open Inference Protocol, which is sent the features."""
+    hands = _pixels(body)
+    expected = CLASSIFIER.gestures.index(CLASSIFIER.predict(hands)[0].gesture)
+    data = to_features(hands).round(6).ravel().tolist()
+    tensor = {"name": "hand", "shape": [1, len(data)], "datatype": "FP32", "data": data}
+    return Exchange(
+        orjson.dumps({"inputs": [tensor]}),
+        lambda answer: bool(orjson.loads(answer)["outputs"][0]["data"] == [expected]),
+    )
+
+
+def _pixels(body: dict[str, Any]) -> NDArray[np.float64]:
+    hands = parse_hand(body["landmarks"])[np.newaxis]
+    scale_to_pixels(hands, body["image_size"])
+    return hands
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A server to measure.
+
+    ``command`` may hold {port}. ``peer`` is the folder in bench/peers that it runs in; where that has a
+    requirements.txt, it runs from an environment of its own, and otherwise from this project's.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    peer: str = ""
+    route: str = "/predict"
+    exchange: Callable[[dict[str, Any]], Exchange] = hand_exchange
+    workers: int = 1
+
+    @property
+    def requirements(self) -> Path | None:
+        """The packages of its own environment."""
+        path = PEERS / self.peer / "requirements.txt"
+        return path if path.exists() else None
+
+    @property
+    def binaries(self) -> Path:
+        """Where its command is."""
+        return ENVIRONMENTS / self.peer / "bin" if self.requirements else Path(sys.executable).parent
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """Different hands, and what it must answer."""
+        return _exchanges(self.exchange)
+
+
+@cache
+def _exchanges(exchange: Callable[[dict[str, Any]], Exchange]) -> list[Exchange]:
+    return [exchange(body) for body in shaken_hands(HANDS)]
+
+
+def _uvicorn(name: str, peer: str) -> Contender:
+    options = ("--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning", "--no-access-log")
+    return Contender(name, ("uvicorn", "app:app", *options), peer)
+
+
+OURS = Contender("this service", ("bentoml", "serve"))
+TWO_WORKERS = Contender("this service, 2 workers", ("bentoml", "serve"), workers=2)
+UNMEASURED = Contender(
+    "this service without metrics and batches", ("bentoml", "serve", "bench.peers.unmeasured.service:HandGesture")
+)
+CEILING = _uvicorn("ceiling: bare ASGI and NumPy", "ceiling")
+FASTAPI = _uvicorn("FastAPI, plain", "fastapi")
+LITSERVE = Contender("LitServe, batched", ("python", "app.py"), "litserve")
+MLSERVER = Contender(
+    "MLServer, batched", ("mlserver", "start", "."), "mlserver", "/v2/models/hand-gesture/infer", feature_exchange
+)
+PLAIN_BENTOML = Contender(
+    "BentoML, plain",
+    ("bentoml", "serve", "service:Plain", "--port", "{port}"),
+    "bentoml_plain",
+    exchange=listed_exchange,
+)
+CONTENDERS = (OURS, TWO_WORKERS, UNMEASURED, CEILING, MLSERVER, LITSERVE, PLAIN_BENTOML, FASTAPI)
+
+
+def install(contender: Contender) -> None:
+    """Make the server's environment, if it has one of its own and it is not there yet."""
+    if contender.requirements is None:
+        return
+    folder = ENVIRONMENTS / contender.peer
+    stamp = folder / "installed.txt"
+    wanted = contender.requirements.read_text()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", folder, "-r", contender.requirements], check=True)
+    stamp.write_text(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    process: psutil.Process
+    seconds_to_ready: float
+
+    def tree(self) -> list[psutil.Process]:
+        """Its processes."""
+        return [self.process, *self.process.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """CPU used so far by all of its processes."""
+        return sum(sum(process.cpu_times()[:2]) for process in self.tree())
+
+    def megabytes(self) -> float:
+        """Memory of all of its processes, shared pages counted once."""
+        return sum(float(process.memory_full_info().pss) for process in self.tree()) / 1e6
+
+
+@contextlib.contextmanager
+def running(contender: Contender, home: Path) -> Iterator[Running]:
+    """Start a server, wait until it answers rightly, and end it afterwards.
+
+    Args:
+        contender: what to start.
+        home: a folder with a BentoML model store, for the log too.
+
+    Raises:
+        SystemExit: it does not start; the message holds what it printed.
+    """
+    port = free_port()
+    program, *arguments = (word.format(port=port) for word in contender.command)
+    settings = {
+        **environment(home, PORT=port, WORKERS=contender.workers, ARTIFACTS=ARTIFACTS, MLSERVER_HTTP_PORT=port),
+        "MLSERVER_GRPC_PORT": str(free_port()),
+        "MLSERVER_METRICS_PORT": str(free_port()),
+    }
+    log = home / "server.log"
+    started = time.perf_counter()
+    with log.open("wb") as output:
+        popen = subprocess.Popen(
+            [contender.binaries / program, *arguments],
+            cwd=PEERS / contender.peer if contender.peer else PROJECT,
+            env=settings,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while not _answers(url + contender.route, contender.exchanges[0]):
+            if popen.poll() is not None or time.perf_counter() > started + START_SECONDS:
+                raise SystemExit(f"{contender.name} did not start:\n{log.read_text()[-3000:]}")
+            time.sleep(0.05)
+        yield Running(url, psutil.Process(popen.pid), time.perf_counter() - started)
+    finally:
+        popen.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            popen.wait(timeout=STOP_SECONDS)
+        # LitServe leaves processes behind
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(popen.pid, signal.SIGKILL)
+        popen.wait()
+
+
+def _answers(url: str, exchange: Exchange) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        headers = {"Content-Type": "application/json"}
+        response = httpx.post(url, content=exchange.body, headers=headers, timeout=START_SECONDS)
+        return response.is_success and exchange.is_right(response.content)
+    return False

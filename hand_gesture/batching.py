@@ -1,0 +1,48 @@
+"""The way from the gateway to BentoML's API methods and their adaptive batch queues.
+
+The one place that relies on what BentoML keeps for itself. Between a service's middlewares and its API methods lies
+BentoML's HTTP layer (routing, context, media types, serialisers, response headers), which takes half of a request's
+time to do again what the gateway has done; so the gateway calls the methods through here. BentoML's HTTP layer serves
+all other routes. tests/service/test_batching.py fails where a new BentoML changes what is used here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+ApiCall = Callable[[NDArray[np.float64]], Awaitable[Any]]
+
+
+def find_api_calls(app: Starlette) -> dict[str, ApiCall]:
+    """The API methods of the service that BentoML made ``app`` of, by their routes.
+
+    The methods are coroutines. A batchable one is called with one hand, shape (1, 63), and gives its answer; the
+    hands of concurrent calls go through BentoML's batch queue into one run of the method. The others are called with
+    hands, shape (n, 63), and give what the method gives.
+
+    The calls raise what the method raises, and ``bentoml.exceptions.ServiceUnavailable`` where a hand would wait for
+    its batch longer than the method allows, or the caller is cancelled.
+    """
+    calls: dict[str, ApiCall] = {}
+    for route in app.routes:
+        if isinstance(route, Route) and isinstance(route.endpoint, functools.partial):
+            factory: Any = getattr(route.endpoint.func, "__self__")  # noqa: B009 (mypy takes it for a function)
+            method = getattr(factory._service_instance, route.name).local
+            queue = factory.dispatchers.get(route.name)
+            calls[route.path] = queue(_in_batches(method)) if queue else method
+    return calls
+
+
+def _in_batches(method: ApiCall) -> Callable[[Sequence[NDArray[np.float64]]], Awaitable[Sequence[Any]]]:
+    async def run(batch: Sequence[NDArray[np.float64]]) -> Sequence[Any]:
+        answers: Sequence[Any] = await method(np.concatenate(batch))
+        return answers
+
+    return run
