@@ -22,6 +22,7 @@ from hand_gesture.landmarks import (
     MalformedLandmarksError,
     MissingLandmarksError,
     parse_hand,
+    read_hands,
     scale_to_pixels,
 )
 
@@ -213,23 +214,27 @@ def decode_hands_request(body: bytes, max_hands: int) -> NDArray[np.float64]:
     if len(values) > max_hands:
         message = f"There are {len(values)} hands in this request; send at most {max_hands} at once."
         raise _reject(Reason.TOO_MANY_HANDS, message)
-    hands = np.empty((len(values), FEATURE_COUNT))
+    hands = read_hands(values)
+    if hands is None:
+        raise _reject_hands(values)
+    _apply_image_size(hands, fields.get("image_size"))
+    return hands
+
+
+def _reject_hands(values: list[Any]) -> RejectedRequestError:
     missing: list[str] = []
     missing_count = 0
     for index, value in enumerate(values):
         try:
-            hands[index] = parse_hand(value)
+            parse_hand(value)
         except MissingLandmarksError as error:
             missing.append(f"hand {index}: {error}")
             missing_count += error.count
         except MalformedLandmarksError as error:
-            raise _reject(Reason.MALFORMED_LANDMARKS, f"Hand {index}: {error}") from None
-    if missing:
-        others = len(missing) - 1
-        more = f" So it is with {others} more {'hand' if others == 1 else 'hands'}." if others else ""
-        raise _reject(Reason.MISSING_LANDMARKS, _capitalize(missing[0]) + more, missing_landmarks=missing_count)
-    _apply_image_size(hands, fields.get("image_size"))
-    return hands
+            return _reject(Reason.MALFORMED_LANDMARKS, f"Hand {index}: {error}")
+    others = len(missing) - 1
+    more = f" So it is with {others} more {'hand' if others == 1 else 'hands'}." if others else ""
+    return _reject(Reason.MISSING_LANDMARKS, _capitalize(missing[0]) + more, missing_landmarks=missing_count)
 
 
 def _load_object(body: bytes, *, required: str) -> dict[str, Any]:

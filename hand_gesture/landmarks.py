@@ -63,17 +63,30 @@ def parse_hand(value: Any) -> NDArray[np.float64]:
         MissingLandmarksError: points are absent, null or not finite.
         MalformedLandmarksError: anything else is wrong.
     """
+    hands = read_hands([value])
+    if hands is None:
+        raise _diagnose(value)
+    return hands[0]
+
+
+def read_hands(values: list[Any]) -> NDArray[np.float64] | None:
+    """Read hands, each in one of the forms that ``parse_hand`` accepts, in one pass.
+
+    Returns:
+        The coordinates, shape (n, 63); None if something is wrong with one of them, which ``parse_hand`` then names.
+    """
     try:
-        numbers = _flatten(value)
+        flattened = [_flatten(value) for value in values]
+        numbers = [*chain.from_iterable(flattened)]
         # bool is a subclass of int, and numpy reads "1.5" as a number: only the exact types will do
-        if len(numbers) == FEATURE_COUNT and {*map(type, numbers)} <= {float, int}:
-            hand = np.array(numbers, dtype=np.float64)
+        if {*map(len, flattened)} == {FEATURE_COUNT} and {*map(type, numbers)} <= {float, int}:
+            hands = np.array(numbers, dtype=np.float64)
             # False for NaN and infinity too
-            if bool((np.abs(hand) <= MAX_COORDINATE).all()):
-                return hand
+            if bool((np.abs(hands) <= MAX_COORDINATE).all()):
+                return hands.reshape(-1, FEATURE_COUNT)
     except (TypeError, KeyError, IndexError, OverflowError):
-        pass  # not the plain case: find out what is wrong with it
-    raise _diagnose(value)
+        pass  # one is in none of the three forms
+    return None
 
 
 def scale_to_pixels(hands: NDArray[np.float64], image_size: tuple[float, float]) -> None:

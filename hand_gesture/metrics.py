@@ -6,6 +6,7 @@ made before a worker has its PROMETHEUS_MULTIPROC_DIR would never reach the page
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -111,8 +112,9 @@ class Metrics:
 
     def count_predictions(self, predictions: Sequence[Prediction]) -> None:
         """Count what a model call answered."""
+        for gesture, count in collections.Counter(prediction.gesture for prediction in predictions).items():
+            self.predictions.labels(gesture).inc(count)
         for prediction in predictions:
-            self.predictions.labels(prediction.gesture).inc()
             self.confidence.observe(prediction.confidence)
 
 
