@@ -42,6 +42,12 @@ format: $(VENV)/.dev ## Put the code into the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: $(VENV)/.dev ## Compare with other servers, about ten minutes; needs wrk
+	$(BIN)/python -m bench.compare
+
+bench-quick: $(VENV)/.dev ## The same in a minute, once
+	$(BIN)/python -m bench.compare --quick
+
 train: $(VENV)/.dev ## Train the classifier anew and write artifacts/
 	$(BIN)/python -m training.train
 
@@ -82,4 +88,4 @@ logs: .env ## Follow what they say
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help model serve test test-containers lint format train lock image up down logs clean
+.PHONY: help model serve test test-containers lint format bench bench-quick train lock image up down logs clean

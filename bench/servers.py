@@ -69,6 +69,14 @@ def feature_exchange(body: dict[str, Any]) -> Exchange:
     )
 
 
+def batch_exchange(count: int) -> Exchange:
+    """Many hands in one request for /predict_batch."""
+    bodies = shaken_hands(count)
+    body = {"hands": [one["landmarks"] for one in bodies], "image_size": bodies[0]["image_size"]}
+    expected = [CLASSIFIER.predict(_pixels(one))[0].gesture for one in bodies]
+    return Exchange(orjson.dumps(body), lambda answer: [given["gesture"] for given in orjson.loads(answer)] == expected)
+
+
 def _pixels(body: dict[str, Any]) -> NDArray[np.float64]:
     hands = parse_hand(body["landmarks"])[np.newaxis]
     scale_to_pixels(hands, body["image_size"])
@@ -160,6 +168,14 @@ class Running:
     process: psutil.Process
     seconds_to_ready: float
 
+    def pause(self) -> None:
+        """Stop its processes where they are, so that they take nothing from the server that is measured."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def tree(self) -> list[psutil.Process]:
         """Its processes."""
         return [self.process, *self.process.children(recursive=True)]
@@ -171,6 +187,10 @@ class Running:
     def megabytes(self) -> float:
         """Memory of all of its processes, shared pages counted once."""
         return sum(float(process.memory_full_info().pss) for process in self.tree()) / 1e6
+
+    def largest_process_megabytes(self) -> float:
+        """Resident memory of the largest process: a worker, where there are some."""
+        return max(float(process.memory_info().rss) for process in self.tree()) / 1e6
 
 
 @contextlib.contextmanager
@@ -191,7 +211,7 @@ def running(contender: Contender, home: Path) -> Iterator[Running]:
         "MLSERVER_GRPC_PORT": str(free_port()),
         "MLSERVER_METRICS_PORT": str(free_port()),
     }
-    log = home / "server.log"
+    log = home / f"{port}.log"
     started = time.perf_counter()
     with log.open("wb") as output:
         popen = subprocess.Popen(
@@ -204,12 +224,14 @@ def running(contender: Contender, home: Path) -> Iterator[Running]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        while not _answers(url + contender.route, contender.exchanges[0]):
-            if popen.poll() is not None or time.perf_counter() > started + START_SECONDS:
-                raise SystemExit(f"{contender.name} did not start:\n{log.read_text()[-3000:]}")
-            time.sleep(0.05)
+        with httpx.Client(timeout=START_SECONDS) as client:
+            while not _answers(client, url + contender.route, contender.exchanges[0]):
+                if popen.poll() is not None or time.perf_counter() > started + START_SECONDS:
+                    raise SystemExit(f"{contender.name} did not start:\n{log.read_text()[-3000:]}")
+                time.sleep(0.02)
         yield Running(url, psutil.Process(popen.pid), time.perf_counter() - started)
     finally:
+        os.killpg(popen.pid, signal.SIGCONT)
         popen.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             popen.wait(timeout=STOP_SECONDS)
@@ -219,9 +241,8 @@ def running(contender: Contender, home: Path) -> Iterator[Running]:
         popen.wait()
 
 
-def _answers(url: str, exchange: Exchange) -> bool:
+def _answers(client: httpx.Client, url: str, exchange: Exchange) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        headers = {"Content-Type": "application/json"}
-        response = httpx.post(url, content=exchange.body, headers=headers, timeout=START_SECONDS)
+        response = client.post(url, content=exchange.body, headers={"Content-Type": "application/json"})
         return response.is_success and exchange.is_right(response.content)
     return False

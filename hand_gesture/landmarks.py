@@ -66,7 +66,7 @@ def parse_hand(value: Any) -> NDArray[np.float64]:
     hands = read_hands([value])
     if hands is None:
         raise _diagnose(value)
-    return hands[0]
+    return hands.reshape(FEATURE_COUNT)
 
 
 def read_hands(values: list[Any]) -> NDArray[np.float64] | None:

@@ -122,7 +122,7 @@ class Metrics:
 def get_metrics() -> Metrics:
     """This worker's metrics, made on first use."""
     # Asking for the process's id at each increment takes more time than the increment; a worker never forks
-    values.ValueClass = MultiProcessValue(process_identifier=cache(os.getpid))
+    values.ValueClass = MultiProcessValue(cache(os.getpid))  # type: ignore[no-untyped-call]
     return Metrics()
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 ARTIFACTS = Path(os.environ["ARTIFACTS"])
 
 
-class HandGesture(litserve.LitAPI):  # type: ignore[misc]  # installed in an environment of its own
+class HandGesture(litserve.LitAPI):  # type: ignore[misc]
     """The same features and model as everywhere else in this comparison."""
 
-    def setup(self, device: str) -> None:  # noqa: ARG002
+    def setup(self, device: str) -> None:
         """Load the model."""
         self.model = joblib.load(ARTIFACTS / "model.pkl")
         self.gestures = joblib.load(ARTIFACTS / "encoder.pkl").classes_.tolist()
