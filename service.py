@@ -35,16 +35,20 @@ from hand_gesture.contract import (
     PredictionsResponse,
 )
 from hand_gesture.gateway import PredictionGateway
+from hand_gesture.logs import use_json_logs
 from hand_gesture.metrics import ProcessTreeSampler, get_metrics
 from hand_gesture.openapi import openapi_document
 from hand_gesture.operation import operation_app
 from hand_gesture.settings import load_settings
+from hand_gesture.supervision import watch_workers_closely
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
 QUICK_CALL_SECONDS: Final = 0.002
+use_json_logs()
+watch_workers_closely()
 SETTINGS: Final = load_settings()
 
 

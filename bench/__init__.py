@@ -1,1 +1,1 @@
-"""What the service costs, measured: python -m bench.model_call, bench.startup, bench.throughput."""
+"""What the service costs, and what others that do its job cost: see README.md beside this file."""

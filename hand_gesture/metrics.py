@@ -1,24 +1,21 @@
-"""Every Prometheus metric of the service, and the page that exposes them.
+"""Every Prometheus metric of the service.
 
-Workers share their figures through prometheus_client's multi-process mode, which `bentoml serve` turns on: a metric
-made before a worker has its PROMETHEUS_MULTIPROC_DIR would never reach the page, hence ``get_metrics``.
+They are made when a worker first asks for them, because only then does it know where workers share their figures.
 """
 
 from __future__ import annotations
 
 import collections
-import os
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 import psutil
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, values
-from prometheus_client.values import MultiProcessValue
+from prometheus_client import Counter, Gauge, Histogram
 
 from hand_gesture.classifier import Prediction
 from hand_gesture.contract import Reason
+from hand_gesture.exposition import shared_by_workers
 
 _INFERENCE_BUCKETS: Final = (
     *(0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075),
@@ -121,25 +118,8 @@ class Metrics:
 @cache
 def get_metrics() -> Metrics:
     """This worker's metrics, made on first use."""
-    # Asking for the process's id at each increment takes more time than the increment; a worker never forks
-    values.ValueClass = MultiProcessValue(cache(os.getpid))  # type: ignore[no-untyped-call]
-    return Metrics()
-
-
-def render_metrics() -> bytes:
-    """All workers' figures in Prometheus' text format."""
-    _forget_dead_workers()
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
-
-
-def _forget_dead_workers() -> None:
-    """Drop the live gauges of workers that were killed; their counters stay, for counters must not fall."""
-    for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("gauge_live*_*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        if not psutil.pid_exists(pid):
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    with shared_by_workers():
+        return Metrics()
 
 
 class ProcessTreeSampler:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from hand_gesture.access import is_authorized
-from hand_gesture.metrics import render_metrics
+from hand_gesture.exposition import render_metrics
 
 
 def operation_app(document: Callable[[], dict[str, Any]], metrics_token: str) -> Starlette:

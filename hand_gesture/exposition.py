@@ -1,0 +1,77 @@
+"""How workers share their figures, and the page that exposes them.
+
+Through prometheus_client's multi-process mode, which `bentoml serve` turns on: each worker counts in files that it maps
+into its memory, and whichever worker is asked for the page adds them all up. Where these files cannot be written, each
+worker counts for itself: predictions matter more than figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import psutil
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, multiprocess, values
+from prometheus_client.values import MultiProcessValue, MutexValue
+
+# Much more than a worker's figures take; prometheus_client starts each of its files with 64 KiB
+RESERVED_BYTES: Final = 1 << 20
+
+logger = logging.getLogger("bentoml.service.hand_gesture.exposition")
+
+
+@contextlib.contextmanager
+def shared_by_workers() -> Iterator[None]:
+    """Metrics made within this context are shared by all workers, if there is a place for them."""
+    try:
+        _check_space()
+    except OSError as error:
+        logger.error("figures cannot be shared, /metrics shows those of one worker: %s", error)
+        values.ValueClass = MutexValue
+        yield
+        return
+    # Asking for the process's id at each increment takes longer than the increment, and a worker never forks
+    values.ValueClass = MultiProcessValue(cache(os.getpid))  # type: ignore[no-untyped-call]
+    yield
+    _reserve_space()
+
+
+def render_metrics() -> bytes:
+    """All workers' figures in Prometheus' text format."""
+    if values.ValueClass is MutexValue:
+        return generate_latest(REGISTRY)
+    _forget_dead_workers()
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def _folder() -> Path:
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+
+def _check_space() -> None:
+    with tempfile.TemporaryFile(dir=_folder()) as probe:
+        probe.write(bytes(RESERVED_BYTES))
+
+
+def _reserve_space() -> None:
+    """Take the files' space on the disk: a process that writes where a full disk has none is killed (SIGBUS)."""
+    for path in _folder().glob(f"*_{os.getpid()}.db"):
+        content = path.read_bytes()  # with holes, read as zeros
+        with path.open("r+b") as file:
+            file.write(content)
+
+
+def _forget_dead_workers() -> None:
+    """Drop the live gauges of workers that were killed; their counters stay, for counters must not fall."""
+    for file in _folder().glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not psutil.pid_exists(pid):
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]

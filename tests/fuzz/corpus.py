@@ -1,0 +1,124 @@
+"""Hostile and careless bodies for /predict, by name, with the reason for which each is refused (None: it is fine)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+from typing import Any
+
+from hand_gesture.contract import Reason
+from tests.hands import IMAGE_SIZE, LIKE, as_numbers, as_objects
+
+NUMBERS = as_numbers(LIKE)
+BAD_SIZES: list[Any] = [
+    *([0, 0], [-640, 480], [640], [640, 480, 3], ["640", "480"], [True, True], [1e6, 1e6], [None, 1]),
+    *(640, "640x480", {}),
+]
+
+
+def with_number(text: str) -> bytes:
+    """A good hand whose first coordinate is written as ``text``."""
+    return b'{"landmarks": [%b, %b]}' % (text.encode(), json.dumps(NUMBERS[1:])[1:-1].encode())
+
+
+def with_size(value: Any) -> bytes:
+    """A good hand in a frame of some size."""
+    return json.dumps({"landmarks": LIKE, "image_size": value}).encode()
+
+
+def hand(value: Any) -> bytes:
+    """A body with some value as its hand."""
+    return json.dumps({"landmarks": value}).encode()
+
+
+GOOD = hand(LIKE)
+CORPUS: dict[str, tuple[bytes, Reason | None]] = {
+    "good": (GOOD, None),
+    "good objects": (hand(as_objects(LIKE)), None),
+    "good numbers": (hand(NUMBERS), None),
+    # nothing, half of something, something else
+    "empty": (b"", Reason.INVALID_JSON),
+    "spaces": (b" \t\r\n", Reason.INVALID_JSON),
+    "null byte": (b"\0", Reason.INVALID_JSON),
+    "truncated": (GOOD[:-20], Reason.INVALID_JSON),
+    "two documents": (GOOD + GOOD, Reason.INVALID_JSON),
+    "trailing comma": (GOOD[:-1] + b",}", Reason.INVALID_JSON),
+    "comment": (b"/* hello */" + GOOD, Reason.INVALID_JSON),
+    "form": (b"landmarks=1&image_size=2", Reason.INVALID_JSON),
+    "gzip": (gzip.compress(GOOD), Reason.INVALID_JSON),
+    "pickle": (pickle.dumps(LIKE), Reason.INVALID_JSON),
+    "null": (b"null", Reason.INVALID_REQUEST),
+    "number": (b"1", Reason.INVALID_REQUEST),
+    "string": (b'"landmarks"', Reason.INVALID_REQUEST),
+    "list": (b"[]", Reason.INVALID_REQUEST),
+    "no field": (b"{}", Reason.INVALID_REQUEST),
+    "another field": (json.dumps({"landmarks": LIKE, "Image_Size": IMAGE_SIZE}).encode(), Reason.INVALID_REQUEST),
+    "endless field name": (json.dumps({"a" * 1_000_000: 1}).encode(), Reason.INVALID_REQUEST),
+    # encodings
+    "byte order mark": (b"\xef\xbb\xbf" + GOOD, Reason.INVALID_JSON),
+    "utf-16": (GOOD.decode().encode("utf-16"), Reason.INVALID_JSON),
+    "utf-32": (GOOD.decode().encode("utf-32"), Reason.INVALID_JSON),
+    "latin-1": ('{"landmarks": "é"}'.encode("latin-1"), Reason.INVALID_JSON),
+    "overlong utf-8": (b'{"landmarks": "\xc0\xaf"}', Reason.INVALID_JSON),
+    "lone surrogate": (b'{"landmarks": "\\ud800"}', Reason.INVALID_JSON),
+    "control character in a string": (b'{"landmarks": "\x01"}', Reason.INVALID_JSON),
+    # depth and size
+    "nested lists": (b'{"landmarks": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", Reason.INVALID_JSON),
+    "nested objects": (b'{"landmarks": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}", Reason.INVALID_JSON),
+    "nested as deep as is read": (hand(None).replace(b"null", b"[" * 900 + b"]" * 900), Reason.MALFORMED_LANDMARKS),
+    "unclosed lists": (b"[" * 1_000_000, Reason.INVALID_JSON),
+    "a million points": (b'{"landmarks": [' + b"[1,2,3]," * 400_000 + b"[1,2,3]]}", Reason.MALFORMED_LANDMARKS),
+    "a million numbers": (b'{"landmarks": [' + b"1," * 1_500_000 + b"1]}", Reason.MALFORMED_LANDMARKS),
+    "a million nulls": (b'{"landmarks": [' + b"null," * 700_000 + b"null]}", Reason.MALFORMED_LANDMARKS),
+    "megabytes": (b" " * 4_000_001, Reason.BODY_TOO_LARGE),
+    # numbers
+    **{
+        f"{text} as a number": (with_number(text), Reason.MISSING_LANDMARKS)
+        for text in ("NaN", "Infinity", "-Infinity", "null")
+    },
+    **{
+        f"{text} as a number": (with_number(text), Reason.INVALID_JSON)
+        for text in ("nan", "inf", "-inf", "+1", "01", "1.", ".5", "0x10", "1_000", "-", "1e", "--1", "undefined", "")
+    },
+    "1e400": (with_number("1e400"), Reason.INVALID_JSON),
+    "-1e400": (with_number("-1e400"), Reason.INVALID_JSON),
+    "1e-400": (with_number("1e-400"), None),
+    "1e308": (with_number("1e308"), Reason.MALFORMED_LANDMARKS),
+    "a million": (with_number("1e6"), None),
+    "more than a million": (with_number("1000000.1"), Reason.MALFORMED_LANDMARKS),
+    "2^64": (with_number(str(2**64)), Reason.MALFORMED_LANDMARKS),
+    "ten thousand digits": (with_number("9" * 10_000), Reason.INVALID_JSON),
+    "ten thousand decimals": (with_number("0." + "3" * 10_000), None),
+    "a string as a number": (with_number('"0.5"'), Reason.MALFORMED_LANDMARKS),
+    "true as a number": (with_number("true"), Reason.MALFORMED_LANDMARKS),
+    "a list as a number": (with_number("[1]"), Reason.MALFORMED_LANDMARKS),
+    # hands
+    "hand null": (hand(None), Reason.MISSING_LANDMARKS),
+    "hand empty": (hand([]), Reason.MISSING_LANDMARKS),
+    "hand a string": (hand("21 points"), Reason.MALFORMED_LANDMARKS),
+    "hand an object": (hand({"0": LIKE[0]}), Reason.MALFORMED_LANDMARKS),
+    "20 points": (hand(LIKE[:20]), Reason.MISSING_LANDMARKS),
+    "22 points": (hand([*LIKE, LIKE[0]]), Reason.MALFORMED_LANDMARKS),
+    "62 numbers": (hand(NUMBERS[:62]), Reason.MISSING_LANDMARKS),
+    "64 numbers": (hand([*NUMBERS, 0]), Reason.MALFORMED_LANDMARKS),
+    "two coordinates": (hand([point[:2] for point in LIKE]), Reason.MISSING_LANDMARKS),
+    "four coordinates": (hand([[*point, 0] for point in LIKE]), Reason.MALFORMED_LANDMARKS),
+    "forms mixed": (hand([*LIKE[:10], *as_objects(LIKE)[10:]]), Reason.MALFORMED_LANDMARKS),
+    "points null": (hand([None] * 21), Reason.MISSING_LANDMARKS),
+    "empty objects": (hand([{}] * 21), Reason.MISSING_LANDMARKS),
+    "two hands": (hand([LIKE, LIKE]), Reason.MALFORMED_LANDMARKS),
+    "all points equal": (hand([[0.5, 0.5, 0]] * 21), None),
+    "all points zero": (hand([[0, 0, 0]] * 21), None),
+    "collinear": (hand([[number / 21, number / 21, 0] for number in range(21)]), None),
+    "enormous": (hand([[(-1) ** number * 1e6, 1e6, -1e6] for number in range(21)]), None),
+    "tiny": (hand([[number * 1e-300, 0, 0] for number in range(21)]), None),
+    "keys twice": (b'{"landmarks": 1, "landmarks"' + GOOD[len('{"landmarks"') :], None),
+    "keys twice in points": (hand(as_objects(LIKE)).replace(b'{"x": ', b'{"x": null, "x": '), None),
+    # frames
+    "size null": (with_size(None), None),
+    **{f"size {json.dumps(size)}": (with_size(size), Reason.INVALID_IMAGE_SIZE) for size in BAD_SIZES},
+    "size NaN": (with_size([0, 0]).replace(b"[0, 0]", b"[NaN, NaN]"), Reason.INVALID_IMAGE_SIZE),
+    "size tiny": (with_size([5e-324, 5e-324]), None),
+    "size huge": (with_size([1e5, 1e5]), None),
+}

@@ -1,0 +1,70 @@
+"""What the service must say to a body, found another way: by the OpenAPI document's schema and plain arithmetic."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+from jsonschema import Draft202012Validator
+
+from hand_gesture.artifacts import MODEL_FILE
+from hand_gesture.contract import HandRequest
+from hand_gesture.safe_pickle import load as load_pickle
+from tests.hands import ARTIFACTS, CLASSIFIER
+
+MODEL = load_pickle(ARTIFACTS / MODEL_FILE)
+VALIDATOR = Draft202012Validator(HandRequest.model_json_schema())
+
+
+class NotJSONError(ValueError):
+    """The body is not JSON as RFC 8259 has it, in UTF-8 and with numbers that a double holds."""
+
+
+def load(body: bytes) -> Any:
+    """Read a body with Python's own parser, held to the standard.
+
+    Raises:
+        NotJSONError: it is not JSON.
+    """
+
+    def refuse(text: str) -> float:
+        raise NotJSONError(text)
+
+    def number(text: str) -> float:
+        value = float(text)
+        return value if math.isfinite(value) else refuse(text)
+
+    try:
+        value = json.loads(body.decode(), parse_constant=refuse, parse_float=number, parse_int=number)
+        json.dumps(value, ensure_ascii=False).encode()  # fails for lone surrogates
+    except (UnicodeError, ValueError, RecursionError) as error:
+        raise NotJSONError(str(error)) from None
+    return value
+
+
+def expected_gesture(body: bytes) -> str | None:
+    """The gesture that a body for /predict must get, or None if it must be refused."""
+    try:
+        request = load(body)
+    except NotJSONError:
+        return None
+    if not VALIDATOR.is_valid(request):
+        return None
+    points = np.array([_coordinates(point) for point in _points(request["landmarks"])])
+    if request.get("image_size") and np.abs(points[:, :2]).max() <= 3:
+        points[:, :2] *= request["image_size"]
+    points[:, :2] -= points[0, :2].copy()
+    length = math.hypot(*points[12, :2])
+    points[:, :2] /= length if length >= 1e-9 else 1
+    features = points.reshape(1, 63).clip(-1000, 1000).astype(np.float32)
+    return CLASSIFIER.gestures[int(MODEL.predict_proba(features).argmax())]
+
+
+def _points(hand: list[Any]) -> list[Any]:
+    return hand if len(hand) == 21 else [hand[start : start + 3] for start in range(0, 63, 3)]
+
+
+def _coordinates(point: Any) -> list[float]:
+    return [point["x"], point["y"], point["z"]] if isinstance(point, dict) else point
