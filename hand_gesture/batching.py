@@ -46,23 +46,21 @@ def _queued(queue: CorkDispatcher[Any, Any], method: ApiCall) -> ApiCall:
         answers: Sequence[Any] = await method(np.concatenate(batch))
         return answers
 
-    queue.optimizer = PromptOptimizer(queue.max_latency)
+    queue.optimizer = PromptOptimizer()
     return queue(run)
 
 
 class PromptOptimizer(Optimizer):
-    """Sends a batch off as soon as the model is free.
+    """Sends a batch off as soon as the model is free, and expects nothing of the model.
 
     BentoML's own makes each batch wait about as long as those before it had waited, for more hands to come. So it goes
-    on waiting when the load is over: a lone client after 256 has 19 ms to wait for company that never comes. Under
-    load, hands gather while the model works and other requests are read.
+    on waiting when the load is over: a lone client after 256 has 19 ms to wait for company that never comes. And after
+    a single slow call it takes the next for as slow, and has them refused for seconds. Under load, hands gather while
+    the model works and other requests are read.
     """
 
-    @property
-    def wait(self) -> int:
-        """Seconds to wait for more hands."""
-        return 0
+    def __init__(self) -> None:
+        super().__init__(max_latency=0)
 
-    @wait.setter
-    def wait(self, value: int) -> None:
-        pass
+    def log_outbound(self, n: int, wait: float, duration: float) -> None:
+        """Learn nothing from a call of the model."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hand_gesture.batching import ApiCall, PromptOptimizer, find_api_calls
 
 HAND = np.zeros((1, 63))
+SLOW = 1000  # a coordinate
 
 
 @bentoml.service(name="two_methods", metrics={"enabled": False})
@@ -25,7 +26,7 @@ class Service:
     @bentoml.api(route="/one", batchable=True, max_batch_size=4, max_latency_ms=1000)
     async def first_of_each(self, hands: NDArray[np.float64]) -> list[float]:
         self.batches.append(len(hands))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5 if hands[0, 0] == SLOW else 0.01)
         if (hands[:, 0] < 0).any():
             raise ValueError("no such hand")
         return [float(hand[0]) for hand in hands]
@@ -83,12 +84,22 @@ def test_a_deadline_ends_a_call_and_not_the_next() -> None:
     assert run(expire_then_call)[0] == 3
 
 
-def test_the_queue_never_waits_for_company_however_long_batches_waited_before() -> None:
-    theirs, ours = Optimizer(1.0), PromptOptimizer(1.0)
+def test_nothing_is_refused_after_slow_calls() -> None:
+    async def slow_then_many(calls: dict[str, ApiCall]) -> list[float]:
+        for number in (0, 1, 2, *[SLOW] * 6, 9, 10):  # by now BentoML has drawn its conclusions
+            await calls["/one"](HAND + number)
+        return await asyncio.gather(*(calls["/one"](HAND + number) for number in range(9)))
+
+    assert run(slow_then_many)[0] == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_the_optimizer_has_the_queue_wait_for_nothing_whatever_was_before() -> None:
+    theirs, ours = Optimizer(1.0), PromptOptimizer()
     for optimizer in (theirs, ours):
-        for _ in range(20):
-            optimizer.log_outbound(n=10, wait=0.5, duration=0.02)
+        for n in range(20):
+            optimizer.log_outbound(n=n, wait=0.5, duration=3)
         optimizer.trigger_refresh()  # type: ignore[no-untyped-call]
-    assert theirs.wait == pytest.approx(0.5), "BentoML's queue decides anew how long to wait; see PromptOptimizer"
-    assert ours.wait == 0
-    assert (ours.o_a, ours.o_b) == (theirs.o_a, theirs.o_b)
+    reason = "BentoML's queue decides anew how long to wait and whom to refuse; see PromptOptimizer"
+    assert theirs.wait == pytest.approx(0.5), reason
+    assert theirs.o_b == pytest.approx(3), reason
+    assert (ours.wait, ours.o_a, ours.o_b) == (0, 0, 0)
