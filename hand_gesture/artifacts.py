@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import BaseModel, RootModel, ValidationError
 
 from hand_gesture.classifier import GestureClassifier, join
-from hand_gesture.landmarks import FEATURE_CONTRACT, parse_hand
+from hand_gesture.deferral import deferred
+from hand_gesture.landmarks import FEATURE_CONTRACT, parse_hand, scale_to_pixels
 
 MODEL_FILE: Final = "model.pkl"
 ENCODER_FILE: Final = "encoder.pkl"
@@ -151,7 +152,7 @@ def smoke_test(classifier: GestureClassifier, reference: ReferenceHands) -> None
         ArtifactsError: an answer is wrong or not a probability.
     """
     hands = np.array([parse_hand(hand) for hand in reference.hands.values()])
-    hands.reshape(len(hands), -1, 3)[..., :2] *= reference.image_size
+    scale_to_pixels(hands, reference.image_size)
     try:
         predictions = classifier.predict(hands)
     except Exception as error:
@@ -181,7 +182,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ArtifactsError(f"{path} cannot be read ({error.strerror}); give the path of an existing file.") from None
+        raise _unreadable(path, error) from None
 
 
 def _parse(model: type[_Model], content: bytes, path: Path) -> _Model:
@@ -194,12 +195,18 @@ def _parse(model: type[_Model], content: bytes, path: Path) -> _Model:
 
 
 def _unpickle(path: Path) -> Any:
-    # Imported late: it brings scikit-learn, which takes 0.7 s, and the supervisor of the workers unpickles nothing
-    from hand_gesture import safe_pickle  # noqa: PLC0415
+    # scikit-learn is imported late, because the supervisor of the workers unpickles nothing; scipy.stats only if a
+    # model should call it: that is half of the time that the import of scikit-learn takes, and 24 MB.
+    with deferred("scipy.stats"):
+        from hand_gesture import safe_pickle  # noqa: PLC0415
 
-    try:
-        return safe_pickle.load(path)
-    except OSError as error:
-        raise ArtifactsError(f"{path} cannot be read ({error.strerror}); give the path of an existing file.") from None
-    except safe_pickle.UnsafePickleError as error:
-        raise ArtifactsError(f"{path} was not loaded: {error}.") from None
+        try:
+            return safe_pickle.load(path)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        except safe_pickle.UnsafePickleError as error:
+            raise ArtifactsError(f"{path} was not loaded: {error}.") from None
+
+
+def _unreadable(path: Path, error: OSError) -> ArtifactsError:
+    return ArtifactsError(f"{path} cannot be read ({error.strerror}); give the path of an existing file.")
