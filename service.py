@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import math
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, cast
@@ -47,6 +46,7 @@ logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
 QUICK_CALL_SECONDS: Final = 0.002
+SLOW_CALL_FADING: Final = 0.99  # for each call after it
 use_json_logs()
 watch_workers_closely()
 SETTINGS: Final = load_settings()
@@ -72,16 +72,16 @@ MODEL: Final = _stored_model()
 def _openapi_document() -> dict[str, Any]:
     reference = load_reference_hands(Path(MODEL.path))
     example = {"landmarks": next(iter(reference.hands.values())), "image_size": reference.image_size}
-    return openapi_document(version=str(MODEL.tag.version), example=example)
+    return openapi_document(SETTINGS, version=str(MODEL.tag.version), example=example)
 
 
 @bentoml.service(
     name="hand_gesture",
     workers=SETTINGS.workers,
     http={"port": SETTINGS.port},
-    # The gateway answers what takes too long; this is the net below it. Its timers live on for the whole time of
-    # every request, and tens of thousands of them make each garbage collection take long.
-    traffic={"timeout": 2 * SETTINGS.request_timeout_seconds},
+    # The gateway answers what takes too long; this is the net below it. Its timer for each request lives on for the
+    # whole time, and so tens of thousands of them take memory and hold up each garbage collection.
+    traffic={"timeout": SETTINGS.request_timeout_seconds + 0.5},
     # BentoML's own request metrics are labelled with whatever path a client sends; see metrics.py for ours.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
@@ -107,7 +107,7 @@ class HandGesture:
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,
         )
-        self._call_seconds = math.inf
+        self._slowest_call = 0.0
         logger.info(
             "predictions are %s, /metrics is %s",
             "for holders of a key" if SETTINGS.api_key else "open to everyone (API_KEY is not set)",
@@ -144,7 +144,8 @@ class HandGesture:
     @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
     async def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify several hands of one camera: those of a frame, or a recording."""
-        return await asyncio.to_thread(self._classify, hands, "/predict_batch")
+        predictions, _ = await asyncio.to_thread(self._classify, hands, "/predict_batch")
+        return predictions
 
     @bentoml.api(
         route="/predict/command",
@@ -161,18 +162,22 @@ class HandGesture:
 
     async def _classify_in_loop(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         # A quick model answers before a thread would have started; a slow one must not hold up what else the loop does
-        if self._call_seconds < QUICK_CALL_SECONDS:
-            return self._classify(hands, route)
-        return await asyncio.to_thread(self._classify, hands, route)
+        if self._slowest_call < QUICK_CALL_SECONDS:
+            predictions, seconds = self._classify(hands, route)
+        else:
+            predictions, seconds = await asyncio.to_thread(self._classify, hands, route)
+        self._slowest_call = max(seconds, SLOW_CALL_FADING * self._slowest_call)
+        return predictions
 
-    def _classify(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
+    def _classify(self, hands: NDArray[np.float64], route: str) -> tuple[list[Prediction], float]:
+        """Predictions, and the seconds that the model took."""
         started = perf_counter()
         predictions = self._classifier.predict(hands)
-        self._call_seconds = perf_counter() - started
-        self._metrics.inference_duration.observe(self._call_seconds)
+        seconds = perf_counter() - started
+        self._metrics.inference_duration.observe(seconds)
         self._metrics.batch_size.labels(route).observe(len(hands))
         self._metrics.count_predictions(predictions)
-        return predictions
+        return predictions, seconds
 
 
 def _add_middlewares(service: bentoml.Service[HandGesture]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -27,11 +27,10 @@ from hand_gesture.landmarks import (
 )
 
 MAX_IMAGE_SIDE: Final = 100_000
+# A hand takes 1 to 4 kB, written generously; more for one hand would be spent on reading nonsense
+MAX_HAND_BYTES: Final = 65_536
 _JSON: Final = (b"content-type", b"application/json")
-_ERROR_HEADERS: Final[dict[int, list[tuple[bytes, bytes]]]] = {
-    HTTPStatus.UNAUTHORIZED: [(b"www-authenticate", b"Bearer")],
-    HTTPStatus.SERVICE_UNAVAILABLE: [(b"retry-after", b"1")],
-}
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Reason(StrEnum):
@@ -47,6 +46,7 @@ class Reason(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     BODY_TOO_SLOW = "body_too_slow"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
 
 
 class ServerReason(StrEnum):
@@ -60,10 +60,11 @@ class ServerReason(StrEnum):
 class FailedRequestError(Exception):
     """A request that gets an error: ``status``, ``reason`` for a program, and a sentence for a person."""
 
-    def __init__(self, status: int, reason: Reason | ServerReason, message: str) -> None:
+    def __init__(self, status: int, reason: Reason | ServerReason, message: str, headers: Headers = ()) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.headers = headers
 
 
 class RejectedRequestError(FailedRequestError):
@@ -74,8 +75,10 @@ class RejectedRequestError(FailedRequestError):
 
     reason: Reason
 
-    def __init__(self, status: int, reason: Reason, message: str, *, missing_landmarks: int = 0) -> None:
-        super().__init__(status, reason, message)
+    def __init__(
+        self, status: int, reason: Reason, message: str, headers: Headers = (), *, missing_landmarks: int = 0
+    ) -> None:
+        super().__init__(status, reason, message, headers)
         self.missing_landmarks = missing_landmarks
 
 
@@ -121,6 +124,12 @@ IMAGE_SIZE_SCHEMA: Final[dict[str, Any]] = {
     "minItems": 2,
     "maxItems": 2,
     "items": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_IMAGE_SIDE},
+}
+REASON_SCHEMA: Final[dict[str, Any]] = {
+    "title": "Reason",
+    "description": "The same for a program to tell apart.",
+    "type": "string",
+    "enum": [*Reason, *ServerReason],
 }
 Hand = Annotated[list[Any], WithJsonSchema(HAND_SCHEMA)]
 ImageSize = Annotated[list[float] | None, WithJsonSchema(IMAGE_SIZE_SCHEMA)]
@@ -171,7 +180,7 @@ class ErrorResponse(BaseModel):
     """Any 4xx or 5xx."""
 
     error: str = Field(description="What is wrong and what to do, in a sentence.")
-    reason: str = Field(description="The same for a program to tell apart.")
+    reason: Annotated[str, WithJsonSchema(REASON_SCHEMA)]
 
 
 # ---- from bytes to validated hands ----
@@ -292,16 +301,22 @@ async def send_answer(send: Send, answer: object) -> None:
     await _send_json(send, HTTPStatus.OK, answer)
 
 
-async def send_error(send: Send, error: FailedRequestError) -> None:
-    """Send an error as ``ErrorResponse`` describes it."""
-    await _send_json(
-        send, error.status, {"error": str(error), "reason": error.reason}, _ERROR_HEADERS.get(error.status, ())
-    )
+async def send_error(send: Send, error: FailedRequestError, *, more_body: bool = False) -> None:
+    """Send an error as ``ErrorResponse`` describes it.
+
+    With ``more_body`` the client has it all, but its connection takes no other request until ``finish`` is called.
+    """
+    await _send_json(send, error.status, {"error": str(error), "reason": error.reason}, error.headers, more_body)
 
 
-async def _send_json(send: Send, status: int, content: object, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+async def finish(send: Send) -> None:
+    """End an answer that was sent with ``more_body``."""
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_json(send: Send, status: int, content: object, headers: Headers = (), more_body: bool = False) -> None:
     # Straight to ASGI: a Response object takes as long as the decoding of a hand
     body = orjson.dumps(content)
     size = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [_JSON, size, *headers]})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": more_body})

@@ -7,8 +7,10 @@ and because a request that is rejected here never reaches the batch of the good 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 from typing import Final
@@ -22,12 +24,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hand_gesture.access import is_authorized
 from hand_gesture.batching import ApiCall, find_api_calls
 from hand_gesture.contract import (
+    MAX_HAND_BYTES,
     FailedRequestError,
     Reason,
     RejectedRequestError,
     ServerReason,
     decode_hand_request,
     decode_hands_request,
+    finish,
     send_answer,
     send_error,
 )
@@ -36,9 +40,18 @@ from hand_gesture.settings import Settings
 
 Decode = Callable[[bytes], NDArray[np.float64]]
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
+SECONDS_TO_COOL_DOWN: Final = 0.25
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """How a prediction route's body is read."""
+
+    decode: Decode
+    max_body_bytes: int
 
 
 class PredictionGateway:
@@ -48,28 +61,29 @@ class PredictionGateway:
         self._app = app
         self._settings = settings
         self._metrics = get_metrics()
-        self._in_flight = 0
-        self._decoders: dict[str, Decode] = {
-            "/predict": decode_hand_request,
-            "/predict/command": decode_hand_request,
-            "/predict_batch": lambda body: decode_hands_request(body, settings.max_hands),
+        self._waiting_for_model = 0
+        one_hand = _Route(decode_hand_request, min(MAX_HAND_BYTES, settings.max_body_bytes))
+        several = functools.partial(decode_hands_request, max_hands=settings.max_hands)
+        self._routes = {
+            "/predict": one_hand,
+            "/predict/command": one_hand,
+            "/predict_batch": _Route(several, settings.max_body_bytes),
         }
         self._calls: dict[str, ApiCall] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        decode = self._decoders.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if decode is None:
-            await self._app(scope, receive, send)
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None:
+            await self._pass_on(scope, receive, send)
             return
         # Known when the service is up, which is before its first request
         self._calls = self._calls or find_api_calls(scope["app"])
         started = perf_counter()
         status: int = HTTPStatus.OK
-        self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            answer = await self._answer(scope, receive, decode)
+            answer = await self._answer(scope, receive, route)
             await send_answer(send, answer)
         except ClientDisconnect:
             status = CLIENT_CLOSED_REQUEST
@@ -77,47 +91,84 @@ class PredictionGateway:
             status = error.status
             if isinstance(error, RejectedRequestError):
                 self._metrics.count_rejected(error.reason, error.missing_landmarks)
-            await send_error(send, error)
+            await send_error(send, error, more_body=status == HTTPStatus.SERVICE_UNAVAILABLE)
         finally:
-            self._in_flight -= 1
             self._metrics.in_flight.dec()
             self._metrics.count_request(scope["path"], status, perf_counter() - started)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            # A client that asks again at once would take the time of those that are answered
+            await asyncio.sleep(SECONDS_TO_COOL_DOWN)
+            await finish(send)
 
-    async def _answer(self, scope: Scope, receive: Receive, decode: Decode) -> object:
-        if self._in_flight > self._settings.max_in_flight:
-            message = "The server has as many requests as it can take; try again in a second."
-            raise FailedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED, message)
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette takes "/predict\n" for /predict, too: nothing posted may get past this gateway's keys and limits
+        if scope.get("method") == "POST":
+            message = f"Only {', '.join(self._routes)} take a POST."
+            self._metrics.count_rejected(Reason.METHOD_NOT_ALLOWED)
+            await send_error(send, _method_not_allowed(message, allowed=b"GET, HEAD"))
+        else:
+            await self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, route: _Route) -> object:
         seconds = self._settings.request_timeout_seconds
         body: bytes | None = None
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
+                _check_method(scope)
                 _check_key(scope, self._settings.api_key)
                 _check_media_type(scope)
-                body = await _read_body(receive, self._settings.max_body_bytes)
-                return await self._calls[scope["path"]](decode(body))
+                body = await _read_body(receive, route.max_body_bytes)
+                return await self._call(scope["path"], route.decode, body)
         except (ClientDisconnect, FailedRequestError):
             raise
         except Exception as error:
             if body is None:
                 message = f"The body did not arrive within {seconds:g} seconds."
-                raise RejectedRequestError(HTTPStatus.REQUEST_TIMEOUT, Reason.BODY_TOO_SLOW, message) from None
+                headers = [(b"connection", b"close")]  # what else of the body comes is not read
+                raise RejectedRequestError(HTTPStatus.REQUEST_TIMEOUT, Reason.BODY_TOO_SLOW, message, headers) from None
             # The batch queue turns the deadline's cancellation into an exception of its own
             if deadline.expired():
                 message = f"There was no answer within {seconds:g} seconds; try again later."
                 raise FailedRequestError(HTTPStatus.GATEWAY_TIMEOUT, ServerReason.TIMEOUT, message) from None
             if isinstance(error, ServiceUnavailable):
-                message = "The queue for the model is too long; try again in a second."
-                raise FailedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED, message) from None
+                raise _overloaded() from None
             logger.error("the model failed on a request to %s", scope["path"], exc_info=error)
             message = "The model could not answer; the server's log says why."
             raise FailedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, ServerReason.MODEL_FAILED, message) from None
+
+    async def _call(self, path: str, decode: Decode, body: bytes) -> object:
+        # Not sooner, or clients that send their bodies slowly would leave no room for the others
+        if self._waiting_for_model >= self._settings.max_in_flight:
+            raise _overloaded()
+        self._waiting_for_model += 1
+        try:
+            return await self._calls[path](decode(body))
+        finally:
+            self._waiting_for_model -= 1
+
+
+def _overloaded() -> FailedRequestError:
+    message = "The server has as many requests as it can take; try again in a second."
+    headers = [(b"retry-after", b"1")]
+    return FailedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED, message, headers)
+
+
+def _check_method(scope: Scope) -> None:
+    if scope["method"] != "POST":
+        raise _method_not_allowed(f"{scope['path']} takes its request as the body of a POST.", allowed=b"POST")
+
+
+def _method_not_allowed(message: str, *, allowed: bytes) -> RejectedRequestError:
+    headers = [(b"allow", allowed)]
+    return RejectedRequestError(HTTPStatus.METHOD_NOT_ALLOWED, Reason.METHOD_NOT_ALLOWED, message, headers)
 
 
 def _check_key(scope: Scope, keys: list[str]) -> None:
     if keys and not is_authorized(scope["headers"], keys):
         message = "This server asks for a key; send it as Authorization: Bearer KEY."
-        raise RejectedRequestError(HTTPStatus.UNAUTHORIZED, Reason.UNAUTHORIZED, message)
+        headers = [(b"www-authenticate", b"Bearer")]
+        raise RejectedRequestError(HTTPStatus.UNAUTHORIZED, Reason.UNAUTHORIZED, message, headers)
 
 
 def _check_media_type(scope: Scope) -> None:

@@ -133,6 +133,8 @@ def to_features(hands: NDArray[np.float64]) -> NDArray[np.float32]:
 def _flatten(value: Any) -> list[Any]:
     """The 63 values of a hand in one of the three forms; for anything else it fails or returns another number."""
     first = value[0]
+    if len(value) > FEATURE_COUNT:
+        return []
     if type(first) is list:
         return list(chain.from_iterable(value)) if {*map(len, value)} == {3} else []
     if type(first) is dict:
@@ -147,6 +149,11 @@ def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:
     if not isinstance(value, list):
         return MalformedLandmarksError(
             "landmarks must be a list of 21 points, each [x, y, z] or {x, y, z}, or of 63 numbers."
+        )
+    if len(value) > FEATURE_COUNT:
+        return MalformedLandmarksError(
+            f"landmarks must hold 21 points or 63 numbers, but there are {len(value)}; send several hands to "
+            "/predict_batch."
         )
     if any(isinstance(item, list | dict) for item in value):
         points = value

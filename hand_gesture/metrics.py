@@ -101,7 +101,7 @@ class Metrics:
         self._requests_of(route, status).inc()
         self._request_duration_of(route).observe(seconds)
 
-    def count_rejected(self, reason: Reason, missing_landmarks: int) -> None:
+    def count_rejected(self, reason: Reason, missing_landmarks: int = 0) -> None:
         """Count a request that was rejected for what it holds."""
         self.invalid_requests.labels(reason).inc()
         if missing_landmarks:

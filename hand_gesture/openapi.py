@@ -17,10 +17,12 @@ from hand_gesture.contract import (
     PredictionResponse,
     PredictionsResponse,
 )
+from hand_gesture.settings import Settings
 
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST: "The request is not what the schema says, or points of the hand are missing.",
     HTTPStatus.UNAUTHORIZED: "The request carries none of the keys that this server asks for.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The request is not a POST.",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not arrive in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not plain JSON.",
@@ -28,17 +30,37 @@ _ERRORS: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE: "The server has as many requests as it can take; come back when Retry-After says.",
     HTTPStatus.GATEWAY_TIMEOUT: "There was no answer in time.",
 }
+_ERROR_HEADERS: Final = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("Allow",),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+}
 _TEXT: Final = {"text/plain": {"schema": {"type": "string"}}}
 
 
-def openapi_document(*, version: str, example: dict[str, Any]) -> dict[str, Any]:
+def openapi_document(settings: Settings, *, version: str, example: dict[str, Any]) -> dict[str, Any]:
     """Describe every route.
 
     Args:
+        settings: what the operator has set: limits, and which keys are asked for.
         version: the model's version.
         example: a body for ``/predict``, shown as the example to try.
     """
+    key = "key" if settings.api_key else None
+    token = "token" if settings.metrics_token else None
     batch_example = {"hands": [example["landmarks"]], "image_size": example["image_size"]}
+    schemas = {
+        model.__name__: model.model_json_schema()
+        for model in (
+            HandRequest,
+            HandsRequest,
+            PredictionResponse,
+            PredictionsResponse,
+            CommandResponse,
+            ErrorResponse,
+        )
+    }
+    schemas["HandsRequest"]["properties"]["hands"]["maxItems"] = settings.max_hands
     return {
         "openapi": "3.1.0",
         "info": {
@@ -48,64 +70,76 @@ def openapi_document(*, version: str, example: dict[str, Any]) -> dict[str, Any]
         },
         "servers": [{"url": "."}],
         "paths": {
-            "/predict": _operation(
+            "/predict": _prediction(
                 "predict",
                 "Classify one hand; requests in flight together share a model call.",
                 "HandRequest",
                 "PredictionResponse",
                 example,
+                key,
             ),
-            "/predict_batch": _operation(
+            "/predict_batch": _prediction(
                 "predict_batch",
                 "Classify several hands of one camera: those of a frame, or a recording.",
                 "HandsRequest",
                 "PredictionsResponse",
                 batch_example,
+                key,
             ),
-            "/predict/command": _operation(
+            "/predict/command": _prediction(
                 "predict_command",
                 "Classify one hand and get only the game's command.",
                 "HandRequest",
                 "CommandResponse",
                 example,
+                key,
             ),
             "/livez": _probe("livez", "Is the process alive?"),
             "/healthz": _probe("healthz", "The same as /livez."),
             "/readyz": _probe("readyz", "Can it answer predictions?"),
-            "/metrics": {
-                "get": {
-                    "operationId": "metrics",
-                    "tags": ["operation"],
-                    "summary": "Figures for Prometheus.",
-                    "responses": {
-                        "200": {"description": "Prometheus' text format.", "content": _TEXT},
-                        "401": {"description": "The request does not carry the token.", "content": _TEXT},
-                    },
-                }
-            },
+            "/metrics": _operation(
+                "metrics",
+                "Figures for Prometheus.",
+                {
+                    "200": {"description": "Prometheus' text format.", "content": _TEXT},
+                    **(
+                        {"401": {"description": "The request does not carry the token.", "content": _TEXT}}
+                        if token
+                        else {}
+                    ),
+                },
+                token,
+            ),
+            "/docs.json": _operation(
+                "document",
+                "This document.",
+                {
+                    "200": {
+                        "description": "The document.",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    }
+                },
+            ),
         },
         "components": {
-            "schemas": {
-                model.__name__: model.model_json_schema()
-                for model in (
-                    HandRequest,
-                    HandsRequest,
-                    PredictionResponse,
-                    PredictionsResponse,
-                    CommandResponse,
-                    ErrorResponse,
-                )
-            }
+            "schemas": schemas,
+            "securitySchemes": {name: {"type": "http", "scheme": "bearer"} for name in (key, token) if name},
         },
     }
 
 
-def _operation(name: str, summary: str, request: str, response: str, example: dict[str, Any]) -> dict[str, Any]:
+def _prediction(
+    name: str, summary: str, request: str, response: str, example: dict[str, Any], key: str | None
+) -> dict[str, Any]:
+    errors = {
+        status: description for status, description in _ERRORS.items() if key or status != HTTPStatus.UNAUTHORIZED
+    }
     return {
         "post": {
             "operationId": name,
             "tags": ["prediction"],
             "summary": summary,
+            "security": [{key: []}] if key else [],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": _reference(request), "example": example}},
@@ -118,9 +152,10 @@ def _operation(name: str, summary: str, request: str, response: str, example: di
                 **{
                     str(status.value): {
                         "description": description,
+                        "headers": {name: {"schema": {"type": "string"}} for name in _ERROR_HEADERS.get(status, ())},
                         "content": {"application/json": {"schema": _reference("ErrorResponse")}},
                     }
-                    for status, description in _ERRORS.items()
+                    for status, description in errors.items()
                 },
             },
         }
@@ -128,15 +163,24 @@ def _operation(name: str, summary: str, request: str, response: str, example: di
 
 
 def _probe(name: str, summary: str) -> dict[str, Any]:
+    return _operation(
+        name,
+        summary,
+        {
+            "200": {"description": "Yes.", "content": _TEXT},
+            "503": {"description": "No.", "content": _TEXT},
+        },
+    )
+
+
+def _operation(name: str, summary: str, responses: dict[str, Any], token: str | None = None) -> dict[str, Any]:
     return {
         "get": {
             "operationId": name,
             "tags": ["operation"],
             "summary": summary,
-            "responses": {
-                "200": {"description": "Yes.", "content": _TEXT},
-                "503": {"description": "No.", "content": _TEXT},
-            },
+            "security": [{token: []}] if token else [],
+            "responses": responses,
         }
     }
 

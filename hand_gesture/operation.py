@@ -1,19 +1,39 @@
-"""The routes for operators and tools, mounted beside the prediction routes: /metrics and /docs.json."""
+"""The routes for operators and tools, mounted beside the prediction routes: /metrics, /docs.json and the page at /."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from hand_gesture.access import is_authorized
 from hand_gesture.exposition import render_metrics
+
+# BentoML's own page loads an analytics script from elsewhere; this one is content with Swagger UI, which BentoML serves
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <title>Hand gestures</title>
+    <link rel="stylesheet" href="static_content/swagger-ui.css">
+  </head>
+  <body>
+    <div id="swagger-ui"></div>
+    <script src="static_content/swagger-ui-bundle.js"></script>
+    <script src="static_content/swagger-ui-standalone-preset.js"></script>
+    <script src="static_content/swagger-initializer.js"></script>
+  </body>
+</html>
+"""
+_ONLY_OWN_SCRIPTS: Final = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+}
 
 
 def operation_app(document: Callable[[], dict[str, Any]], metrics_token: str) -> Starlette:
@@ -33,4 +53,7 @@ def operation_app(document: Callable[[], dict[str, Any]], metrics_token: str) ->
     async def docs(_: Request) -> Response:
         return JSONResponse(document())
 
-    return Starlette(routes=[Route("/metrics", metrics), Route("/docs.json", docs)])
+    async def page(_: Request) -> Response:
+        return HTMLResponse(_PAGE, headers=_ONLY_OWN_SCRIPTS)
+
+    return Starlette(routes=[Route("/metrics", metrics), Route("/docs.json", docs), Route("/", page)])

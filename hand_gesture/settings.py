@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         default=1000, ge=10, le=60_000, description="Longest that a request may wait for its batch, in milliseconds."
     )
     max_hands: int = Field(default=1024, ge=1, le=100_000, description="Most hands in one /predict_batch request.")
-    max_body_bytes: int = Field(default=4_000_000, ge=1000, description="Largest request body, in bytes.")
+    max_body_bytes: int = Field(default=2_000_000, ge=1000, description="Largest body of /predict_batch, in bytes.")
     max_in_flight: int = Field(default=512, ge=1, description="Most prediction requests at once in one worker.")
     request_timeout_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest that a request may take.")
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import statistics
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+import uvloop
+
+SECONDS_BEFORE_RECONNECTING = 0.01
+SECONDS_TO_FINISH = 10
 
 
 @dataclass(slots=True)
@@ -38,7 +46,9 @@ def encode_request(host: str, route: str, body: bytes, headers: Iterable[str] = 
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def post_all(url: str, route: str, bodies: Sequence[Any], *, connections: int) -> list[Answer]:
+async def post_all(
+    url: str, route: str, bodies: Sequence[Any], *, connections: int, headers: Sequence[str] = ()
+) -> list[Answer]:
     """Post bodies over a number of connections at once, each sending its next when it has the answer to its last.
 
     Returns:
@@ -46,7 +56,9 @@ async def post_all(url: str, route: str, bodies: Sequence[Any], *, connections: 
     """
     address = urlsplit(url)
     host = str(address.hostname)
-    requests = [encode_request(host, route, body if isinstance(body, bytes) else orjson.dumps(body)) for body in bodies]
+    requests = [
+        encode_request(host, route, body if isinstance(body, bytes) else orjson.dumps(body), headers) for body in bodies
+    ]
     answers: list[Answer | None] = [None] * len(requests)
 
     async def connection(first: int) -> None:
@@ -62,6 +74,119 @@ async def post_all(url: str, route: str, bodies: Sequence[Any], *, connections: 
 
     await asyncio.gather(*(connection(first) for first in range(min(connections, len(requests)))))
     return [answer for answer in answers if answer is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A body, and the status and a part of the body of its answer."""
+
+    body: bytes
+    status: int
+    part: bytes
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a request: when it started, the seconds it took, its status, and whether the answer was right."""
+
+    started: float
+    seconds: float
+    status: int
+    is_right: bool
+
+
+@dataclass
+class Traffic:
+    """What came of a load so far.
+
+    ``lost`` counts requests whose connection broke before the answer, ``refused`` the connections that were not made.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    lost: int = 0
+    refused: int = 0
+
+    def between(self, start: float, end: float, status: int = 200) -> list[Outcome]:
+        """Outcomes of one status of requests that started within a time (of ``perf_counter``)."""
+        return [o for o in self.outcomes if start <= o.started < end and o.status == status]
+
+    def wrong(self) -> list[Outcome]:
+        """Answers that were not as expected."""
+        return [outcome for outcome in self.outcomes if not outcome.is_right]
+
+
+def percentile(outcomes: Iterable[Outcome], percent: int) -> float:
+    """Percentile of the seconds taken."""
+    return statistics.quantiles([outcome.seconds for outcome in outcomes], n=100)[percent - 1]
+
+
+@contextlib.contextmanager
+def traffic(
+    url: str, expected: Sequence[Expected], *, connections: int, patience: float = 0, interval: float = 0
+) -> Iterator[Traffic]:
+    """Keep connections to /predict busy within the context, each sending its next body when it has its answer.
+
+    A broken connection is made anew. When the context is left, what was sent is still waited for.
+
+    Args:
+        url: the service.
+        expected: what to send, one after the other, over and over.
+        connections: how many.
+        patience: seconds to wait after a 503.
+        interval: least seconds between two requests of a connection.
+    """
+    result = Traffic()
+    stop = threading.Event()
+    work = _keep_busy(url, expected, connections, patience, interval, result, stop)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        thread = threading.Thread(target=runner.run, args=(work,))
+        thread.start()
+        try:
+            yield result
+        finally:
+            stop.set()
+            thread.join()
+
+
+async def _keep_busy(
+    url: str,
+    expected: Sequence[Expected],
+    connections: int,
+    patience: float,
+    interval: float,
+    result: Traffic,
+    stop: threading.Event,
+) -> None:
+    address = urlsplit(url)
+    host, port = str(address.hostname), address.port
+    calls = itertools.cycle([(encode_request(host, "/predict", e.body), e) for e in expected])
+
+    async def connection() -> None:
+        while not stop.is_set():
+            try:
+                reader, writer = await asyncio.open_connection(host, port)
+            except OSError:
+                result.refused += 1
+                await asyncio.sleep(SECONDS_BEFORE_RECONNECTING)
+                continue
+            try:
+                while not stop.is_set():
+                    request, wanted = next(calls)
+                    started = perf_counter()
+                    writer.write(request)
+                    status, body = await asyncio.wait_for(read_response(reader), SECONDS_TO_FINISH)
+                    is_right = status == wanted.status and wanted.part in body
+                    result.outcomes.append(Outcome(started, perf_counter() - started, status, is_right))
+                    pause = patience if status == 503 else started + interval - perf_counter()
+                    if pause > 0:
+                        await asyncio.sleep(pause)
+            except (OSError, EOFError, TimeoutError):
+                result.lost += 1
+                await asyncio.sleep(SECONDS_BEFORE_RECONNECTING)
+            finally:
+                writer.close()
+
+    await asyncio.gather(*(connection() for _ in range(connections)))
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:

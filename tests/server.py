@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,13 +80,18 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(home: Path, **settings: object) -> Iterator[Server]:
-    """Start the service, wait until it is ready, and end it afterwards."""
-    port = free_port()
+def serve(
+    home: Path, service: str = "", *, port: int = 0, wrapper: Sequence[str] = (), **settings: object
+) -> Iterator[Server]:
+    """Start the service, or another one, wait until it is ready, and end it afterwards.
+
+    A wrapper is a command that takes a command and becomes it, such as ``env``.
+    """
+    port = port or free_port()
     log = home / f"serve-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("bentoml")), "serve"],
+            [*wrapper, str(Path(sys.executable).with_name("bentoml")), "serve", *filter(None, [service])],
             cwd=PROJECT,
             env=environment(home, PORT=port, **settings),
             stdout=output,

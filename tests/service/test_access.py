@@ -39,6 +39,25 @@ def test_others_are_not(guarded: Server, header: str | None, route: str) -> None
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize(
+    "path", ["/predict%0A", "/predict_batch%0A", "/predict/", "//predict", "/Predict", "/predict%00"]
+)
+def test_nobody_gets_past_the_key_by_another_spelling(guarded: Server, path: str) -> None:
+    answer = guarded.client.post(path, json=BODY, headers={"Authorization": "Bearer first-key"})
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+    assert answer.json()["reason"] == "method_not_allowed"
+
+
+def test_document_asks_for_keys_where_the_server_does(guarded: Server, server: Server) -> None:
+    with_keys, without = (running.client.get("/docs.json").json() for running in (guarded, server))
+    assert with_keys["paths"]["/predict"]["post"]["security"] == [{"key": []}]
+    assert with_keys["paths"]["/metrics"]["get"]["security"] == [{"token": []}]
+    assert "401" in with_keys["paths"]["/predict"]["post"]["responses"]
+    assert without["paths"]["/predict"]["post"]["security"] == []
+    assert "401" not in without["paths"]["/predict"]["post"]["responses"]
+
+
 def test_python_client_sends_its_token(guarded: Server) -> None:
     with bentoml.SyncHTTPClient(guarded.url, token="first-key") as client:
         assert client.predict(**BODY)["gesture"] == "like"

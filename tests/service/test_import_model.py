@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pickle
 import shutil
@@ -15,7 +17,7 @@ from sklearn.preprocessing import LabelEncoder
 
 from hand_gesture.artifacts import load_artifacts
 from tests.hands import ARTIFACTS, REFERENCE
-from tests.server import PROJECT, environment, import_model, serve
+from tests.server import PROJECT, Server, environment, import_model, serve
 
 
 def stored(home: Path) -> list[str]:
@@ -38,6 +40,21 @@ def test_labels_and_metadata_are_stored(home: Path) -> None:
     assert model["labels"]["feature_contract"] == "wrist_middle_tip_v1"
     assert model["metadata"]["gestures"] == list(REFERENCE.hands)
     assert model["metadata"]["figures"]["webcam"]["with image_size"]["all"] >= 0.98
+
+
+def test_card_manifest_store_and_figures_name_the_same_model(home: Path, server: Server) -> None:
+    digest = hashlib.sha256((ARTIFACTS / "model.pkl").read_bytes()).hexdigest()
+    (version,) = stored(home)
+    (manifest,) = (home / "models" / "hand_gesture").glob("*/manifest.json")
+    (info,) = (name for name in server.metrics() if name.startswith("hand_gesture_model_info"))
+    assert digest in (ARTIFACTS / "MODEL_CARD.md").read_text()
+    assert manifest.read_bytes() == (ARTIFACTS / "manifest.json").read_bytes()
+    assert json.loads(manifest.read_text())["sha256"]["model.pkl"] == digest
+    assert hashlib.sha256(manifest.read_bytes()).hexdigest().startswith(version)
+    assert hashlib.sha256(manifest.with_name("model.pkl").read_bytes()).hexdigest() == digest
+    assert f'digest="{digest}"' in info
+    assert f'version="{version}"' in info
+    assert server.client.get("/docs.json").json()["info"]["version"] == version
 
 
 @pytest.fixture
