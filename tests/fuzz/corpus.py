@@ -1,4 +1,4 @@
-"""Hostile and careless bodies for /predict, by name, with the reason for which each is refused (None: it is fine)."""
+"""Hostile and careless bodies, by name, each with the reason for which it is refused (None: it is fine)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import json
 import pickle
 from typing import Any
 
-from hand_gesture.contract import Reason
+import orjson
+
+from hand_gesture.contract import MAX_HAND_BYTES, Reason
+from hand_gesture.settings import Settings
 from tests.hands import IMAGE_SIZE, LIKE, as_numbers, as_objects
 
+MAX_HANDS = Settings.model_fields["max_hands"].default
+MAX_BODY_BYTES = Settings.model_fields["max_body_bytes"].default
 NUMBERS = as_numbers(LIKE)
 BAD_SIZES: list[Any] = [
     *([0, 0], [-640, 480], [640], [640, 480, 3], ["640", "480"], [True, True], [1e6, 1e6], [None, 1]),
@@ -33,7 +38,9 @@ def hand(value: Any) -> bytes:
 
 
 GOOD = hand(LIKE)
-CORPUS: dict[str, tuple[bytes, Reason | None]] = {
+
+# For /predict
+ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
     "good": (GOOD, None),
     "good objects": (hand(as_objects(LIKE)), None),
     "good numbers": (hand(NUMBERS), None),
@@ -54,7 +61,7 @@ CORPUS: dict[str, tuple[bytes, Reason | None]] = {
     "list": (b"[]", Reason.INVALID_REQUEST),
     "no field": (b"{}", Reason.INVALID_REQUEST),
     "another field": (json.dumps({"landmarks": LIKE, "Image_Size": IMAGE_SIZE}).encode(), Reason.INVALID_REQUEST),
-    "endless field name": (json.dumps({"a" * 1_000_000: 1}).encode(), Reason.INVALID_REQUEST),
+    "endless field name": (json.dumps({"a" * 60_000: 1}).encode(), Reason.INVALID_REQUEST),
     # encodings
     "byte order mark": (b"\xef\xbb\xbf" + GOOD, Reason.INVALID_JSON),
     "utf-16": (GOOD.decode().encode("utf-16"), Reason.INVALID_JSON),
@@ -64,14 +71,16 @@ CORPUS: dict[str, tuple[bytes, Reason | None]] = {
     "lone surrogate": (b'{"landmarks": "\\ud800"}', Reason.INVALID_JSON),
     "control character in a string": (b'{"landmarks": "\x01"}', Reason.INVALID_JSON),
     # depth and size
-    "nested lists": (b'{"landmarks": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", Reason.INVALID_JSON),
-    "nested objects": (b'{"landmarks": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}", Reason.INVALID_JSON),
+    "nested lists": (b'{"landmarks": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", Reason.INVALID_JSON),
+    "nested objects": (b'{"landmarks": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}", Reason.INVALID_JSON),
     "nested as deep as is read": (hand(None).replace(b"null", b"[" * 900 + b"]" * 900), Reason.MALFORMED_LANDMARKS),
-    "unclosed lists": (b"[" * 1_000_000, Reason.INVALID_JSON),
-    "a million points": (b'{"landmarks": [' + b"[1,2,3]," * 400_000 + b"[1,2,3]]}", Reason.MALFORMED_LANDMARKS),
-    "a million numbers": (b'{"landmarks": [' + b"1," * 1_500_000 + b"1]}", Reason.MALFORMED_LANDMARKS),
-    "a million nulls": (b'{"landmarks": [' + b"null," * 700_000 + b"null]}", Reason.MALFORMED_LANDMARKS),
-    "megabytes": (b" " * 4_000_001, Reason.BODY_TOO_LARGE),
+    "unclosed lists": (b"[" * 60_000, Reason.INVALID_JSON),
+    "thousands of points": (hand(LIKE * 50), Reason.MALFORMED_LANDMARKS),
+    "thousands of numbers": (hand([1] * 20_000), Reason.MALFORMED_LANDMARKS),
+    "thousands of nulls": (hand([None] * 10_000), Reason.MALFORMED_LANDMARKS),
+    "a good hand in much space": (GOOD + b" " * (MAX_HAND_BYTES - len(GOOD)), None),
+    "a byte too many": (GOOD + b" " * (MAX_HAND_BYTES + 1 - len(GOOD)), Reason.BODY_TOO_LARGE),
+    "megabytes": (b" " * 50_000_000, Reason.BODY_TOO_LARGE),
     # numbers
     **{
         f"{text} as a number": (with_number(text), Reason.MISSING_LANDMARKS)
@@ -85,8 +94,8 @@ CORPUS: dict[str, tuple[bytes, Reason | None]] = {
     "-1e400": (with_number("-1e400"), Reason.INVALID_JSON),
     "1e-400": (with_number("1e-400"), None),
     "1e308": (with_number("1e308"), Reason.MALFORMED_LANDMARKS),
-    "a million": (with_number("1e6"), None),
-    "more than a million": (with_number("1000000.1"), Reason.MALFORMED_LANDMARKS),
+    "many": (with_number("1e6"), None),
+    "more than many": (with_number("1000000.1"), Reason.MALFORMED_LANDMARKS),
     "2^64": (with_number(str(2**64)), Reason.MALFORMED_LANDMARKS),
     "ten thousand digits": (with_number("9" * 10_000), Reason.INVALID_JSON),
     "ten thousand decimals": (with_number("0." + "3" * 10_000), None),
@@ -121,4 +130,66 @@ CORPUS: dict[str, tuple[bytes, Reason | None]] = {
     "size NaN": (with_size([0, 0]).replace(b"[0, 0]", b"[NaN, NaN]"), Reason.INVALID_IMAGE_SIZE),
     "size tiny": (with_size([5e-324, 5e-324]), None),
     "size huge": (with_size([1e5, 1e5]), None),
+}
+
+
+def several(hands: bytes) -> bytes:
+    """A body for /predict_batch."""
+    return b'{"hands": [%b]}' % hands
+
+
+def repeat(text: bytes, count: int) -> bytes:
+    """A JSON list's inside."""
+    return b",".join([text] * count)
+
+
+def fill(text: bytes) -> bytes:
+    """A JSON list's inside, as large as a body may be."""
+    return repeat(text, (MAX_BODY_BYTES - 100) // (len(text) + 1))
+
+
+PRECISE = [[x + 1e-16, y + 1e-16, z - 1 / 3e7] for x, y, z in LIKE]  # all the digits that a double has
+COMPACT: bytes = orjson.dumps(LIKE)
+# For /predict_batch: what is only hostile in millions
+SEVERAL_HANDS: dict[str, tuple[bytes, Reason | None]] = {
+    "good": (several(repeat(COMPACT, 2)), None),
+    "as many as allowed": (several(repeat(COMPACT, MAX_HANDS)), None),
+    "as many as allowed, as browsers write them": (several(repeat(orjson.dumps(as_objects(PRECISE)), MAX_HANDS)), None),
+    "one too many": (several(repeat(COMPACT, MAX_HANDS + 1)), Reason.TOO_MANY_HANDS),
+    "many empty hands": (several(fill(b"[]")), Reason.TOO_MANY_HANDS),
+    "many numbers": (several(fill(b"1")), Reason.TOO_MANY_HANDS),
+    "no hands": (several(b""), Reason.INVALID_REQUEST),
+    "hands an object": (b'{"hands": {"0": %b}}' % COMPACT, Reason.INVALID_REQUEST),
+    "one hand unwrapped": (b'{"hands": %b}' % COMPACT, Reason.MISSING_LANDMARKS),
+    "landmarks instead": (GOOD, Reason.INVALID_REQUEST),
+    "empty hands": (several(repeat(b"[]", MAX_HANDS)), Reason.MISSING_LANDMARKS),
+    "null hands": (several(repeat(b"null", MAX_HANDS)), Reason.MISSING_LANDMARKS),
+    "hands of nulls": (several(repeat(b"[%b]" % repeat(b"null", 63), MAX_HANDS)), Reason.MISSING_LANDMARKS),
+    "hands of null triples": (
+        several(repeat(b"[%b]" % repeat(b"[null,null,null]", 21), MAX_HANDS)),
+        Reason.MISSING_LANDMARKS,
+    ),
+    "hands of empty objects": (several(repeat(b"[%b]" % repeat(b"{}", 21), MAX_HANDS)), Reason.MISSING_LANDMARKS),
+    "the last hand lacks a point": (
+        several(repeat(COMPACT, MAX_HANDS - 1) + b"," + orjson.dumps(LIKE[:20])),
+        Reason.MISSING_LANDMARKS,
+    ),
+    "the last hand is a string": (several(repeat(COMPACT, MAX_HANDS - 1) + b',"hand"'), Reason.MALFORMED_LANDMARKS),
+    "a hand of many points": (several(b"[%b]" % fill(b"[1,2,3]")), Reason.MALFORMED_LANDMARKS),
+    "a hand of many numbers": (several(b"[%b]" % fill(b"1")), Reason.MALFORMED_LANDMARKS),
+    "a hand of many nulls": (several(b"[%b]" % fill(b"null")), Reason.MALFORMED_LANDMARKS),
+    "a hand of many objects": (several(b"[%b]" % fill(b"{}")), Reason.MALFORMED_LANDMARKS),
+    "a point of many numbers": (several(b"[[%b]]" % fill(b"1")), Reason.MALFORMED_LANDMARKS),
+    "a point of many keys": (
+        several(b"[{%b}]" % b",".join(b'"%d":1' % number for number in range(180_000))),
+        Reason.MISSING_LANDMARKS,
+    ),
+    "many strings": (several(fill(b'""')), Reason.TOO_MANY_HANDS),
+    "nested lists": (several(b"[" * 990_000 + b"]" * 990_000), Reason.INVALID_JSON),
+    "NaN in megabytes": (several(b"[NaN,%b]" % fill(b"1")), Reason.MALFORMED_LANDMARKS),
+    "NaN in nested lists": (several(b"NaN," + b"[" * 990_000 + b"]" * 990_000), Reason.INVALID_JSON),
+    "a string of megabytes": (several(b'"%b"' % (b"\\u00e9" * 300_000)), Reason.MALFORMED_LANDMARKS),
+    "many digits": (several(b"[%b]" % (b"9" * 1_990_000)), Reason.INVALID_JSON),
+    "NaN and many digits": (several(b"[NaN,%b]" % (b"9" * 1_990_000)), Reason.INVALID_JSON),
+    "megabytes": (b" " * 50_000_000, Reason.BODY_TOO_LARGE),
 }

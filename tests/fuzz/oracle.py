@@ -23,21 +23,20 @@ class NotJSONError(ValueError):
 
 
 def load(body: bytes) -> Any:
-    """Read a body with Python's own parser, held to the standard.
+    """Read a body with Python's own parser, held to the standard but for NaN and Infinity, which become strings.
 
     Raises:
         NotJSONError: it is not JSON.
     """
 
-    def refuse(text: str) -> float:
-        raise NotJSONError(text)
-
     def number(text: str) -> float:
         value = float(text)
-        return value if math.isfinite(value) else refuse(text)
+        if not math.isfinite(value):
+            raise NotJSONError(text)
+        return value
 
     try:
-        value = json.loads(body.decode(), parse_constant=refuse, parse_float=number, parse_int=number)
+        value = json.loads(body.decode(), parse_constant=str, parse_float=number, parse_int=number)
         json.dumps(value, ensure_ascii=False).encode()  # fails for lone surrogates
     except (UnicodeError, ValueError, RecursionError) as error:
         raise NotJSONError(str(error)) from None
@@ -60,6 +59,24 @@ def expected_gesture(body: bytes) -> str | None:
     points[:, :2] /= length if length >= 1e-9 else 1
     features = points.reshape(1, 63).clip(-1000, 1000).astype(np.float32)
     return CLASSIFIER.gestures[int(MODEL.predict_proba(features).argmax())]
+
+
+def missing_points(body: bytes) -> int:
+    """The points of a body's hands, refused for missing landmarks, that are absent, null or not finite."""
+    request = json.loads(body)
+    hands = request["hands"] if "hands" in request else [request["landmarks"]]
+    return sum(21 - sum(map(_is_there, _slots(hand or []))) for hand in hands)
+
+
+def _slots(hand: list[Any]) -> list[Any]:
+    if any(isinstance(item, list | dict) for item in hand):
+        return hand
+    return [hand[start : start + 3] for start in range(0, len(hand), 3)]
+
+
+def _is_there(point: Any) -> bool:
+    values = [point.get(axis) for axis in ("x", "y", "z")] if isinstance(point, dict) else point or []
+    return len(values) == 3 and all(value is not None and math.isfinite(value) for value in values)
 
 
 def _points(hand: list[Any]) -> list[Any]:

@@ -1,0 +1,135 @@
+"""Clients that are slow, stop, or go away: they get their error, and the others notice nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+
+from hand_gesture.contract import Reason
+from tests.fuzz.account import account
+from tests.hands import IMAGE_SIZE, LIKE
+from tests.server import Server
+
+BODY = orjson.dumps({"landmarks": LIKE, "image_size": IMAGE_SIZE})
+HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+SIZED = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY)
+GONE = 'hand_gesture_requests_total{route="/predict",status="499"}'
+SECONDS = 10
+
+
+@contextlib.contextmanager
+def connected(server: Server) -> Iterator[socket.socket]:
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=SECONDS) as connection:
+        yield connection
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """What comes until the server closes the connection."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def answers(server: Server) -> bool:
+    started = time.monotonic()
+    answer = server.client.post("/predict", content=BODY, headers={"Content-Type": "application/json"})
+    return answer.json()["gesture"] == "like" and time.monotonic() - started < 1
+
+
+def test_body_may_come_in_chunks(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(CHUNKED + b"".join(chunk(bytes([byte])) for byte in BODY) + chunk(b""))
+        assert b'"gesture":"like"' in connection.recv(65_536)
+
+
+def test_endless_chunks_are_refused_while_reading(server: Server) -> None:
+    with account(server) as change, connected(server) as connection:
+        connection.sendall(CHUNKED)
+        for _ in range(100):  # as many again as are read
+            connection.sendall(chunk(b" " * 1000))
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+    assert change.rejections == {Reason.BODY_TOO_LARGE: 1}
+
+
+@pytest.mark.parametrize("beginning", [CHUNKED, CHUNKED + chunk(BODY[:100]), SIZED, SIZED + BODY[:-1]])
+def test_body_that_stops_gets_an_error_in_time_and_others_their_answers(server: Server, beginning: bytes) -> None:
+    with account(server) as change, connected(server) as connection:
+        started = time.monotonic()
+        connection.sendall(beginning)
+        assert answers(server)
+        response = read_all(connection)
+        assert 1.5 < time.monotonic() - started < 4
+        assert response.startswith(b"HTTP/1.1 408 ")
+        assert b'"reason":"body_too_slow"' in response
+    assert change.rejections == {Reason.BODY_TOO_SLOW: 1}
+
+
+def test_clients_with_slow_bodies_leave_room_for_the_others(server: Server) -> None:
+    with account(server) as change, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connected(server)) for _ in range(600)]  # more than MAX_IN_FLIGHT
+        for connection in slow:
+            connection.sendall(SIZED + BODY[:-1])
+        wait_for(lambda: server.metrics()["hand_gesture_requests_in_flight"] >= len(slow))
+        assert all(answers(server) for _ in range(20))
+        for connection in slow:
+            assert read_all(connection).startswith(b"HTTP/1.1 408 ")
+    assert change.rejections == {Reason.BODY_TOO_SLOW: len(slow)}
+
+
+@pytest.mark.parametrize("beginning", [CHUNKED + chunk(BODY[:100]), SIZED, SIZED + BODY[:-1]])
+def test_client_that_goes_away_is_counted_and_forgotten(server: Server, beginning: bytes) -> None:
+    before = server.metrics().get(GONE, 0)
+    with account(server) as change:
+        for _ in range(50):
+            with connected(server) as connection:
+                connection.sendall(beginning)
+        wait_for(lambda: server.metrics().get(GONE, 0) == before + 50)
+        wait_for(lambda: server.metrics()["hand_gesture_requests_in_flight"] == 0)
+    assert change.rejections == {}
+    assert answers(server)
+
+
+def test_client_that_does_not_wait_for_its_answer_disturbs_nobody(server: Server) -> None:
+    for _ in range(200):
+        with connected(server) as connection:
+            connection.sendall(SIZED + BODY)
+    wait_for(lambda: server.metrics()["hand_gesture_requests_in_flight"] == 0)
+    assert answers(server)
+    assert '"level": "error"' not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\r\n\r\n\0\xff",
+        b"GET\r\n\r\n",
+        b"POST /predict HTTP/9.9\r\n\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\n",
+        HEAD + b"X: " + b"a" * 1_000_000 + b"\r\n\r\n",
+    ],
+    ids=["noise", "no path", "HTTP/9.9", "negative length", "two lengths", "huge chunk", "huge header"],
+)
+def test_broken_http_is_refused(server: Server, request_: bytes) -> None:
+    with connected(server) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(request_)
+        assert read_all(connection)[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.1 431", b"HTTP/1.1 408")
+    assert answers(server)

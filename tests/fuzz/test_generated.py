@@ -1,0 +1,60 @@
+"""Ten thousand generated bodies: each gets what the schema and plain arithmetic say, and is counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from http import HTTPStatus
+
+from hypothesis import HealthCheck, given, settings
+
+from hand_gesture.contract import Reason
+from tests.fuzz.account import Connection, account, cpu_seconds
+from tests.fuzz.bodies import bodies
+from tests.fuzz.oracle import expected_gesture, missing_points
+from tests.fuzz.test_corpus import MAX_CPU_SECONDS, check_error
+from tests.server import Server
+
+BODIES = 10_000
+
+
+def test_generated_bodies_get_their_answer_or_a_clear_error(server: Server) -> None:
+    reasons: Counter[str] = Counter()
+    missing = 0
+    connection, workers = Connection(server), server.workers()
+
+    @settings(max_examples=BODIES, deadline=None, database=None, derandomize=True, suppress_health_check=[*HealthCheck])
+    @given(body=bodies())
+    def check(body: bytes) -> None:
+        nonlocal missing
+        expected = expected_gesture(body)
+        before = cpu_seconds(workers)
+        answer = connection.post("/predict", body)
+        assert cpu_seconds(workers) - before <= MAX_CPU_SECONDS
+        if expected is None:
+            assert answer.status == HTTPStatus.BAD_REQUEST
+            reason = Reason(answer.json()["reason"])
+            check_error(answer.json(), reason)
+            reasons[reason] += 1
+            missing += missing_points(body) if reason is Reason.MISSING_LANDMARKS else 0
+        else:
+            assert answer.status == HTTPStatus.OK
+            assert json.loads(answer.body)["gesture"] == expected
+            reasons["answered"] += 1
+
+    with account(server) as change:
+        check()
+    print(f"\n{sum(reasons.values())} bodies: {dict(reasons)}, {missing} missing points")
+    assert sum(reasons.values()) >= BODIES
+    answered = reasons.pop("answered")
+    assert change.rejections == reasons
+    assert change.missing_points == missing
+    # neither all good nor all bad, or it would show nothing
+    assert BODIES / 10 < answered < BODIES * 9 / 10
+    assert reasons.keys() >= {
+        Reason.INVALID_JSON,
+        Reason.INVALID_REQUEST,
+        Reason.MISSING_LANDMARKS,
+        Reason.MALFORMED_LANDMARKS,
+        Reason.INVALID_IMAGE_SIZE,
+    }

@@ -1,0 +1,23 @@
+"""Schemathesis holds the live service to its OpenAPI document, with every check that it has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.server import Server
+
+CASES = 100  # for each operation in each phase
+
+
+def test_every_answer_is_one_that_the_document_allows(server: Server, tmp_path: Path) -> None:
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/docs.json"),
+        *("--checks", "all", "--mode", "all", "--seed", "1", "--max-examples", f"{CASES}"),
+        *("--workers", "2", "--continue-on-failure", "--no-color"),
+    ]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    print(result.stdout[-1500:])
+    assert result.returncode == 0, result.stdout
+    assert "Warnings:" not in result.stdout, result.stdout
