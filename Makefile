@@ -30,6 +30,9 @@ serve: model ## Run the service on http://localhost:3000 (PORT, WORKERS and more
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest
 
+test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about twenty minutes
+	$(BIN)/python -m pytest -s tests/faults
+
 test-containers: $(VENV)/.dev model ## Build the image and test it and the compose stack, where there is a Docker engine
 	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers
 
@@ -48,6 +51,12 @@ bench: $(VENV)/.dev ## Compare with other servers, about ten minutes; needs wrk
 bench-quick: $(VENV)/.dev ## The same in a minute, once
 	$(BIN)/python -m bench.compare --quick
 
+audit: $(VENV)/.dev ## Look the locked packages up among the known vulnerabilities, where the network allows
+	@$(BIN)/python -c 'import json, urllib.request as r; \
+	json.load(r.urlopen("https://pypi.org/pypi/pip/25.0/json", timeout=10))["vulnerabilities"]' 2>/dev/null \
+	  || { echo "Nothing was audited: this network does not reach the vulnerabilities that pypi.org knows of."; exit 0; }; \
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
+
 train: $(VENV)/.dev ## Train the classifier anew and write artifacts/
 	$(BIN)/python -m training.train
 
@@ -60,12 +69,15 @@ CONTAINERIZE_OPTS ?=
 SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null)
 
 # BentoML renders Dockerfile.j2 from a copy in the temporary folder, and only reads templates below the current folder.
-image: model ## Build the Bento and its image, hand-gesture:latest
-	@mkdir -p build
+image: model build/sbom.json ## Build the Bento and its image, hand-gesture:latest, with build/sbom.json
 	@set -e; $(BIN)/bentoml build --output tag > build/bento; tag=$$(sed -n 's/^__tag__://p' build/bento); \
 	cd "$${TMPDIR:-/tmp}" && $(CURDIR)/$(BIN)/bentoml containerize $$tag -t $$tag -t hand-gesture:latest \
 	  --opt label=org.opencontainers.image.version=$${tag#*:} \
 	  --opt label=org.opencontainers.image.source=$(SOURCE) $(CONTAINERIZE_OPTS)
+
+build/sbom.json: requirements.txt $(VENV)/.dev
+	@mkdir -p build
+	PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible --output-file $@
 
 # Compose v2 where it is installed, else docker-compose
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -88,4 +100,4 @@ logs: .env ## Follow what they say
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help model serve test test-containers lint format bench bench-quick train lock image up down logs clean
+.PHONY: help model serve test test-faults test-containers lint format bench bench-quick audit train lock image up down logs clean

@@ -1,0 +1,108 @@
+"""A model that raises, is slow, or takes its time to start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hand_gesture.contract import ServerReason
+from tests.faults.bodies import good_hands, marked
+from tests.faults.marks import RAISES, SLOW, SLOW_SECONDS
+from tests.fuzz.test_corpus import check_error
+from tests.load import post_all
+from tests.server import READY_SECONDS, Server, free_port, serve
+
+TIMEOUT = 0.5
+GOOD = [expected.body for expected in good_hands(20)]
+
+
+@pytest.fixture
+def faulty(own_home: Path) -> Iterator[Server]:
+    with serve(own_home, "tests.faults.faulty:HandGesture", REQUEST_TIMEOUT_SECONDS=TIMEOUT) as running:
+        yield running
+
+
+def test_a_batch_that_the_model_raises_on_gets_a_clear_error_and_the_next_its_answers(faulty: Server) -> None:
+    for _ in range(5):
+        answers = asyncio.run(post_all(faulty.url, "/predict", [*GOOD, marked(RAISES)], connections=21))
+        failed = [answer for answer in answers if answer.status == 500]
+        assert answers[-1] in failed
+        assert {answer.status for answer in answers} <= {200, 500}
+        for answer in failed:
+            check_error(answer.json(), ServerReason.MODEL_FAILED)
+        answers = asyncio.run(post_all(faulty.url, "/predict", GOOD, connections=20))
+        assert {answer.status for answer in answers} == {200}
+    events = [json.loads(line) for line in faulty.log.read_text().splitlines()]
+    errors = [event for event in events if event["level"] == "error"]
+    assert errors
+    for event in errors:
+        assert event["message"] == "the model failed on a request to /predict"
+        assert event["exception"] == "RuntimeError"
+        assert any("faulty.py" in place for place in event["trace"])
+    # the exception's words hold the hands, and the log must not
+    assert not re.search(r"\d\.\d{4}", json.dumps(errors))
+
+
+def test_a_model_that_is_too_slow_gets_a_clear_error_in_time_and_the_next_batch_its_answers(faulty: Server) -> None:
+    faulty.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
+    for _ in range(3):
+        started = time.monotonic()
+        answers = asyncio.run(post_all(faulty.url, "/predict", [marked(SLOW)] * 10, connections=10))
+        assert time.monotonic() - started < TIMEOUT + 0.5
+        assert {answer.status for answer in answers} == {504}
+        for answer in answers:
+            check_error(answer.json(), ServerReason.TIMEOUT)
+        assert faulty.client.get("/livez").is_success
+        time.sleep(SLOW_SECONDS)  # the model cannot be interrupted
+        answers = asyncio.run(post_all(faulty.url, "/predict", GOOD, connections=20))
+        assert {answer.status for answer in answers} == {200}
+
+
+def test_a_slow_model_holds_up_neither_health_checks_nor_figures(faulty: Server) -> None:
+    faulty.client.post("/predict", content=marked(SLOW))
+    slow = threading.Thread(target=lambda: httpx.post(f"{faulty.url}/predict", content=marked(SLOW), timeout=5))
+    slow.start()
+    started = time.monotonic()
+    for _ in range(5):
+        assert faulty.client.get("/livez").is_success
+        assert faulty.client.get("/readyz").is_success
+        assert faulty.client.get("/metrics").is_success
+    assert time.monotonic() - started < SLOW_SECONDS / 2
+    slow.join()
+
+
+def test_not_ready_before_the_model_has_answered_once(own_home: Path) -> None:
+    seen: list[tuple[float, bool]] = []
+    done = threading.Event()
+    port, seconds = free_port(), 3.0
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            try:
+                ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=1).is_success
+            except httpx.TransportError:
+                ready = False
+            seen.append((time.monotonic(), ready))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.monotonic()
+    try:
+        with serve(
+            own_home, "tests.faults.faulty:HandGesture", port=port, SECONDS_UNTIL_FIRST_ANSWER=seconds
+        ) as server:
+            assert server.client.post("/predict", content=GOOD[0]).status_code == 200
+            time.sleep(0.3)
+    finally:
+        done.set()
+        watcher.join()
+    first = next(moment for moment, ready in seen if ready)
+    assert seconds < first - started < READY_SECONDS

@@ -1,0 +1,53 @@
+"""One in five requests is bad: the good ones notice nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+from pathlib import Path
+
+from tests.faults.bodies import bad_bodies, good_hands, one_in_five_bad
+from tests.load import percentile, traffic
+from tests.server import serve
+
+ROUNDS = 5
+SECONDS = 4
+CAMERAS = 48
+FRAME_SECONDS = 1 / 30
+
+
+def test_under_full_load_every_answer_is_right(own_home: Path) -> None:
+    with serve(own_home) as server:
+        with traffic(server.url, one_in_five_bad(), connections=64) as load:
+            time.sleep(2 * SECONDS)
+    bad = sum(outcome.status == 400 for outcome in load.outcomes)
+    print(f"\n{len(load.outcomes) - bad} good and {bad} bad requests")
+    assert bad > len(load.outcomes) / 6
+    assert load.lost == load.refused == 0
+    assert load.wrong() == []
+
+
+def test_bad_cameras_do_not_slow_the_good_ones_down(own_home: Path) -> None:
+    ratios = []
+    with serve(own_home) as server:
+        for _ in range(ROUNDS):
+            taken = []
+            for bad_cameras in (0, CAMERAS // 4):
+                with contextlib.ExitStack() as stack:
+                    good, bad = (
+                        stack.enter_context(
+                            traffic(server.url, expected, connections=connections, interval=FRAME_SECONDS)
+                        )
+                        for expected, connections in ((good_hands(), CAMERAS), (bad_bodies(), bad_cameras))
+                    )
+                    time.sleep(SECONDS)
+                assert good.lost == bad.lost == 0
+                assert good.wrong() == bad.wrong() == []
+                assert len(bad.outcomes) >= 0.7 * bad_cameras * SECONDS / FRAME_SECONDS
+                taken.append([percentile(good.outcomes, percent) for percent in (50, 99)])
+            ratios.append([mixed / alone for alone, mixed in zip(*taken, strict=True)])
+    p50, p99 = (statistics.median(values) for values in zip(*ratios, strict=True))
+    print(f"\nwith one in five bad, good requests take {p50:.2f} times as long at p50, {p99:.2f} times at p99")
+    assert p50 < 1.5
+    assert p99 < 1.5

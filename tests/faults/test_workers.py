@@ -1,0 +1,56 @@
+"""Two workers under load, one of which is killed."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from time import perf_counter
+
+import psutil
+
+from tests.faults.bodies import good_hands
+from tests.load import traffic
+from tests.server import Server, serve
+
+CONNECTIONS = 32
+SECONDS_TO_COME_BACK = 5
+
+
+def held_connections(worker: psutil.Process) -> int:
+    return sum(connection.status == "ESTABLISHED" for connection in worker.net_connections("tcp"))
+
+
+def wait_for_workers(server: Server, gone: psutil.Process) -> float:
+    """Wait until a new worker's model has answered; the time that it took."""
+    started = perf_counter()
+    while gone.pid in {process.pid for process in server.workers()} or server.metrics()["hand_gesture_workers"] != 2:
+        assert perf_counter() - started < 30
+        time.sleep(0.05)
+    return perf_counter() - started
+
+
+def test_killed_worker_takes_only_its_requests_with_it_and_is_replaced(own_home: Path) -> None:
+    with serve(own_home, WORKERS=2) as server:
+        with traffic(server.url, good_hands(), connections=CONNECTIONS) as load:
+            time.sleep(2)
+            victim = max(server.workers(), key=held_connections)
+            held = held_connections(victim)
+            killed = perf_counter()
+            victim.kill()
+            seconds = wait_for_workers(server, victim)
+            time.sleep(3)
+        answered = server.metrics()['hand_gesture_requests_total{route="/predict",status="200"}']
+    starts = sorted(outcome.started for outcome in load.outcomes if outcome.started >= killed)
+    pause = max(after - before for before, after in itertools.pairwise(starts))
+    print(
+        f"\n{len(load.outcomes)} answers, {load.lost} requests lost of at most {held} on the killed worker, "
+        f"replaced after {seconds:.1f} s, longest pause {pause:.2f} s"
+    )
+    assert seconds <= SECONDS_TO_COME_BACK
+    assert load.lost <= held
+    assert load.wrong() == []
+    assert load.refused == 0
+    assert pause < 1
+    # counters do not fall with a worker; what the killed one had counted but not sent is the difference
+    assert len(load.outcomes) <= answered <= len(load.outcomes) + load.lost
