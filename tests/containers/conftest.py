@@ -126,8 +126,11 @@ def stack(image: str) -> Iterator[Stack]:
         "GRAFANA_ADMIN_PASSWORD": "unused",
         "IMAGE": image,
         "WORKERS": "2",
+        "API_KEY": "a-key",
+        "METRICS_TOKEN": "a-token",
     }
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    key = {"Authorization": "Bearer a-key"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, headers=key) as client:
         running = Stack(f"handgesture{uuid.uuid4().hex[:8]}", environment, client)
         try:
             running.compose("up", "--detach", "api", "prometheus", "alertmanager")

@@ -39,17 +39,30 @@ def test_nothing_is_inside_that_serving_does_not_need(image: str) -> None:
     assert docker("run", "--rm", "--user", "root", "--entrypoint", "sh", image, "-c", script) == ""
 
 
-def test_versions_are_those_of_the_lock(image: str) -> None:
+def packages_inside(image: str) -> set[str]:
+    """Each as name==version."""
     script = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
     lines = docker("run", "--rm", "--entrypoint", "/app/.venv/bin/python", image, "-c", script).splitlines()
-    normalize = re.compile(r"[-_.]+")
-    inside = {normalize.sub("-", line).lower() for line in lines}
+    assert len(lines) > 50
+    return {normalized(line) for line in lines}
+
+
+def normalized(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def test_versions_are_those_of_the_lock(image: str) -> None:
     lock = re.findall(
         r"^([A-Za-z0-9._-]+==\S+?)(?: ;.*)? \\$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE
     )
-    locked = {normalize.sub("-", line).lower() for line in lock}
-    assert inside <= locked
-    assert len(inside) > 50
+    assert packages_inside(image) <= {normalized(line) for line in lock}
+
+
+def test_sbom_inside_names_what_is_inside(image: str) -> None:
+    sbom = docker("run", "--rm", "--entrypoint", "cat", image, "/home/bentoml/bento/src/build/sbom.json")
+    components = json.loads(sbom)["components"]
+    named = {normalized(f"{component['name']}=={component['version']}") for component in components}
+    assert packages_inside(image) <= named
 
 
 def test_serves_hardened_on_the_port_it_is_told(start: Callable[..., Container]) -> None:

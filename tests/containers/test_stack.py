@@ -29,10 +29,11 @@ def busy(stack: Stack) -> Stack:
     """The stack after traffic of every kind."""
     bodies: list[Any] = [*shaken_hands(900), *[{"landmarks": LIKE[:15]}] * 100]
     batch = {"hands": [*REFERENCE.hands.values()], "image_size": REFERENCE.image_size}
+    post = partial(post_all, str(stack.client.base_url), headers=["Authorization: Bearer a-key"])
     for _ in range(4):
-        asyncio.run(post_all(str(stack.client.base_url), "/predict", bodies, connections=32))
-        asyncio.run(post_all(str(stack.client.base_url), "/predict_batch", [batch] * 20, connections=4))
-        asyncio.run(post_all(str(stack.client.base_url), "/predict/command", shaken_hands(50), connections=8))
+        asyncio.run(post("/predict", bodies, connections=32))
+        asyncio.run(post("/predict_batch", [batch] * 20, connections=4))
+        asyncio.run(post("/predict/command", shaken_hands(50), connections=8))
         time.sleep(4)
     return stack
 
@@ -57,7 +58,7 @@ def test_workers_figures_are_there_once(busy: Stack) -> None:
     (total,) = busy.query("sum(hand_gesture_requests_total)")
     counted = sum(
         float(line.rpartition(" ")[2])
-        for line in busy.client.get("/metrics").text.splitlines()
+        for line in busy.client.get("/metrics", headers={"Authorization": "Bearer a-token"}).text.splitlines()
         if line.startswith("hand_gesture_requests_total{")
     )
     assert eventually(
