@@ -30,7 +30,7 @@ serve: model ## Run the service on http://localhost:3000 (PORT, WORKERS and more
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest
 
-test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about twenty minutes
+test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about a quarter of an hour
 	$(BIN)/python -m pytest -s tests/faults
 
 test-containers: $(VENV)/.dev model ## Build the image and test it and the compose stack, where there is a Docker engine
