@@ -28,6 +28,7 @@ PEERS = Path(__file__).with_name("peers")
 ENVIRONMENTS = PROJECT / "build" / "bench"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+SECONDS_TO_WAKE_UP = 0.2
 HANDS = 50
 
 
@@ -173,8 +174,9 @@ class Running:
         os.killpg(self.process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let them go on."""
+        """Let them go on, and wait until all do: the first to wake up would take every connection."""
         os.killpg(self.process.pid, signal.SIGCONT)
+        time.sleep(SECONDS_TO_WAKE_UP)
 
     def tree(self) -> list[psutil.Process]:
         """Its processes."""

@@ -101,8 +101,8 @@ def scale_to_pixels(hands: NDArray[np.float64], image_size: tuple[float, float])
     """
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     xy = points[..., :2]
-    normalized = np.abs(xy).max(axis=(1, 2)) <= MAX_NORMALIZED_COORDINATE
-    xy[normalized] *= image_size
+    normalized = np.abs(xy).max(axis=(1, 2), keepdims=True) <= MAX_NORMALIZED_COORDINATE
+    np.multiply(xy, image_size, out=xy, where=normalized)
 
 
 def to_features(hands: NDArray[np.float64]) -> NDArray[np.float32]:

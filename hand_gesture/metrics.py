@@ -5,7 +5,10 @@ They are made when a worker first asks for them, because only then does it know 
 
 from __future__ import annotations
 
+import bisect
 import collections
+import functools
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -111,8 +114,19 @@ class Metrics:
         """Count what a model call answered."""
         for gesture, count in collections.Counter(prediction.gesture for prediction in predictions).items():
             self.predictions.labels(gesture).inc(count)
-        for prediction in predictions:
-            self.confidence.observe(prediction.confidence)
+        observe_all(self.confidence, [prediction.confidence for prediction in predictions])
+
+
+def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
+    """Observe values at once.
+
+    One by one they take a sixth of the time of a batch. prometheus_client offers no other way, so this reaches into it;
+    tests/unit/test_metrics.py fails where a new version changes what is used here.
+    """
+    buckets = map(functools.partial(bisect.bisect_left, histogram._upper_bounds), values)
+    for index, count in collections.Counter(buckets).items():
+        histogram._buckets[index].inc(count)
+    histogram._sum.inc(math.fsum(values))
 
 
 @cache
