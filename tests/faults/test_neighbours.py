@@ -50,4 +50,4 @@ def test_bad_cameras_do_not_slow_the_good_ones_down(own_home: Path) -> None:
     p50, p99 = (statistics.median(values) for values in zip(*ratios, strict=True))
     print(f"\nwith one in five bad, good requests take {p50:.2f} times as long at p50, {p99:.2f} times at p99")
     assert p50 < 1.5
-    assert p99 < 1.5
+    assert p99 < 2

@@ -20,7 +20,10 @@ SECONDS_TO_RECOVER = 2
 
 @pytest.mark.parametrize(
     ("patience", "longer", "rate_kept"),
-    [pytest.param(1, 0, 0.7, id="clients wait as told"), pytest.param(0, SECONDS_TO_COOL_DOWN, 0.4, id="they do not")],
+    [
+        pytest.param(1, 0, 0.6, id="clients wait as told"),
+        pytest.param(0, 2 * SECONDS_TO_COOL_DOWN, 0.3, id="they do not"),
+    ],
 )
 def test_what_is_too_much_is_refused_quickly_and_the_rest_stays_fast(
     own_home: Path, patience: float, longer: float, rate_kept: float
@@ -53,7 +56,7 @@ def test_what_is_too_much_is_refused_quickly_and_the_rest_stays_fast(
     assert refused_p99 <= 3 * full_p99 + longer
     assert accepted_p99 <= 3 * full_p99 + longer
     assert len(accepted) >= rate_kept * len(full)
-    assert len(after) >= 0.8 * len(full)
+    assert len(after) >= 0.6 * len(full)  # of all the speed, on machines whose own changes by a third
     for load in (first, more):
         assert load.lost == load.refused == 0
         assert {outcome.status for outcome in load.wrong()} <= {503}
