@@ -40,6 +40,7 @@ from hand_gesture.openapi import openapi_document
 from hand_gesture.operation import operation_app
 from hand_gesture.settings import load_settings
 from hand_gesture.supervision import watch_workers_closely
+from hand_gesture.timeouts import leave_predictions_to_the_gateway
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture")
@@ -49,6 +50,7 @@ QUICK_CALL_SECONDS: Final = 0.002
 SLOW_CALL_FADING: Final = 0.99  # for each call after it
 use_json_logs()
 watch_workers_closely()
+leave_predictions_to_the_gateway()
 SETTINGS: Final = load_settings()
 
 
@@ -79,9 +81,8 @@ def _openapi_document() -> dict[str, Any]:
     name="hand_gesture",
     workers=SETTINGS.workers,
     http={"port": SETTINGS.port},
-    # The gateway answers what takes too long; this is the net below it. Its timer for each request lives on for the
-    # whole time, and so tens of thousands of them take memory and hold up each garbage collection.
-    traffic={"timeout": SETTINGS.request_timeout_seconds + 0.5},
+    # For health checks and figures; predictions have a deadline of their own, see timeouts.py
+    traffic={"timeout": 5},
     # BentoML's own request metrics are labelled with whatever path a client sends; see metrics.py for ours.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
