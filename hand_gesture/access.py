@@ -9,8 +9,11 @@ from collections.abc import Iterable
 def is_authorized(headers: Iterable[tuple[bytes, bytes]], tokens: Iterable[str]) -> bool:
     """Whether a request's headers carry one of the tokens; always, if there are none to carry.
 
-    Every token is compared in full, so that the time taken says nothing about how near a guess was.
+    ``Bearer`` may be in capitals or not (RFC 9110, section 11.1). Every token is compared in full, so that the time
+    taken says nothing about how near a guess was.
     """
-    expected = [b"Bearer " + token.encode() for token in tokens]
-    given = next((value for name, value in headers if name == b"authorization"), b"")
-    return not expected or any([hmac.compare_digest(given, value) for value in expected])  # noqa: C419 (a list: no short cut)
+    expected = [token.encode() for token in tokens]
+    scheme, _, given = next((value for name, value in headers if name == b"authorization"), b"").partition(b" ")
+    if scheme.lower() != b"bearer":
+        given = b""
+    return not expected or any([hmac.compare_digest(given, token) for token in expected])  # noqa: C419 (a list: no short cut)
