@@ -18,6 +18,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 PROJECT = Path(__file__).parents[1]
+BENTOML = str(Path(sys.executable).with_name("bentoml"))
 READY_SECONDS = 60.0
 
 
@@ -79,6 +80,19 @@ def free_port() -> int:
         return port
 
 
+def serve_in_vain(home: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Start the service where something keeps it from running, and wait until it has ended."""
+    return subprocess.run(
+        [BENTOML, "serve"],
+        cwd=PROJECT,
+        env=environment(home, **settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=READY_SECONDS,
+    )
+
+
 @contextlib.contextmanager
 def serve(
     home: Path, service: str = "", *, port: int = 0, wrapper: Sequence[str] = (), **settings: object
@@ -91,7 +105,7 @@ def serve(
     log = home / f"serve-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*wrapper, str(Path(sys.executable).with_name("bentoml")), "serve", *filter(None, [service])],
+            [*wrapper, BENTOML, "serve", *filter(None, [service])],
             cwd=PROJECT,
             env=environment(home, PORT=port, **settings),
             stdout=output,

@@ -5,8 +5,6 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from sklearn.preprocessing import LabelEncoder
 
 from hand_gesture.artifacts import load_artifacts
 from tests.hands import ARTIFACTS, REFERENCE
-from tests.server import PROJECT, Server, environment, import_model, serve
+from tests.server import PROJECT, Server, import_model, serve, serve_in_vain
 
 
 def stored(home: Path) -> list[str]:
@@ -185,10 +183,7 @@ def test_tampered_artifacts_are_refused(tmp_path: Path, home: Path) -> None:
 
 
 def test_service_without_a_model_says_what_to_do(tmp_path: Path) -> None:
-    command = [str(Path(sys.executable).with_name("bentoml")), "serve"]
-    result = subprocess.run(
-        command, cwd=PROJECT, env=environment(tmp_path), capture_output=True, text=True, check=False, timeout=60
-    )
+    result = serve_in_vain(tmp_path)
     assert result.returncode == 1
     assert "run `python import_model.py` first" in result.stdout + result.stderr
 
@@ -196,10 +191,7 @@ def test_service_without_a_model_says_what_to_do(tmp_path: Path) -> None:
 def test_service_refuses_a_model_that_was_changed_in_the_store(own_home: Path) -> None:
     (model,) = (own_home / "models" / "hand_gesture").glob("*/model.pkl")
     model.write_bytes(pickle.dumps(Hostile()))
-    command = [str(Path(sys.executable).with_name("bentoml")), "serve"]
-    result = subprocess.run(
-        command, cwd=PROJECT, env=environment(own_home), capture_output=True, text=True, check=False, timeout=60
-    )
+    result = serve_in_vain(own_home)
     assert result.returncode == 1
     assert "SHA-256 differs" in result.stdout + result.stderr
     assert not (PROJECT / "ran").exists()
