@@ -1,7 +1,7 @@
 """Keeps BentoML's time limit away from predictions, which the gateway holds to a deadline of its own.
 
 BentoML starts a task and a timer for each request, and the timer outlives the answer by the whole limit: under full
-load that is a tenth of a request's time, and more than ten thousand timers. BentoML has no setting for it, so this
+load that takes 5 to 9 % of the CPU, and more than ten thousand timers are alive. BentoML has no setting for it, so this
 reaches into it; tests/unit/test_timeouts.py fails where a new BentoML changes what is used here.
 """
 
