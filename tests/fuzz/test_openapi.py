@@ -15,7 +15,8 @@ def test_every_answer_is_one_that_the_document_allows(server: Server, tmp_path: 
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/docs.json"),
         *("--checks", "all", "--mode", "all", "--seed", "1", "--max-examples", f"{CASES}"),
-        *("--workers", "2", "--continue-on-failure", "--no-color"),
+        # One worker: with threads, Python 3.11's ast.parse, which it calls, fails now and then (SystemError)
+        *("--workers", "1", "--continue-on-failure", "--no-color"),
     ]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     print(result.stdout[-1500:])
