@@ -1,12 +1,14 @@
 """Unpickles classifiers and nothing else.
 
 A pickle is a program: it may call whatever it can import. This unpickler lets it import an allow-list only: classes of
-scikit-learn and XGBoost, and what numpy and scipy need to rebuild arrays.
+scikit-learn and XGBoost, and what numpy and scipy need to rebuild arrays. What it calls may make no more than the file
+holds.
 """
 
 from __future__ import annotations
 
 import importlib
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +38,8 @@ _PLAIN: Final = frozenset(
         ("joblib.numpy_pickle", "NumpyArrayWrapper"),
     }
 )
+_CONTAINERS: Final = frozenset({bytearray, dict, frozenset, list, set, tuple})
+_SPELLED_OUT: Final = frozenset({bytes, list, str})  # in the file, every item of it
 _RECONSTRUCT: Final = frozenset((f"{module}.multiarray", "_reconstruct") for module in _NUMPY_MODULES)
 
 
@@ -50,8 +54,38 @@ def _reconstruct(subtype: type, shape: tuple[int, ...], _kind: bytes) -> Any:
     return np.empty(0, dtype=np.int8)
 
 
+def _check_call(function: Any, arguments: tuple[Any, ...]) -> None:
+    """Refuse calls that make more than the file holds, such as ``bytearray(10**12)``; pickle itself writes none."""
+    if function is np.ndarray or (function in _CONTAINERS and not {*map(type, arguments)} <= _SPELLED_OUT):
+        raise UnsafePickleError(f"it makes a {function.__name__} in a way that no classifier needs")
+
+
 class _RestrictedUnpickler(NumpyUnpickler):  # type: ignore[misc]
     """joblib's unpickler, which reads plain pickles and joblib's own files, with an allow-list."""
+
+    dispatch = NumpyUnpickler.dispatch.copy()
+
+    def load_reduce(self) -> None:
+        _check_call(*self.stack[-2:])
+        super().load_reduce()
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+
+    def load_newobj(self) -> None:
+        _check_call(*self.stack[-2:])
+        super().load_newobj()
+
+    dispatch[pickle.NEWOBJ[0]] = load_newobj
+
+    def load_newobj_ex(self) -> None:
+        _check_call(*self.stack[-3:-1])
+        super().load_newobj_ex()
+
+    dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex
+
+    def _instantiate(self, klass: Any, args: tuple[Any, ...]) -> None:  # the oldest protocols' calls
+        _check_call(klass, args)
+        super()._instantiate(klass, args)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _RECONSTRUCT:

@@ -96,10 +96,29 @@ def test_hostile_pickle_is_refused(tmp_path: Path, content: object, message: str
         safe_pickle.load(_dump(tmp_path / "model.pkl", content))
 
 
-def test_huge_allocation_is_refused(tmp_path: Path) -> None:
-    reconstruct = np.zeros(1).__reduce__()[0]
-    with pytest.raises(UnsafePickleError, match="in a way that numpy does not"):
-        safe_pickle.load(_dump(tmp_path / "model.pkl", Hostile(reconstruct, np.ndarray, (10**13,), b"b")))
+@pytest.mark.parametrize(
+    "content",
+    [
+        Hostile(np.zeros(1).__reduce__()[0], np.ndarray, (10**13,), b"b"),
+        Hostile(bytearray, 10**13),
+        Hostile(np.ndarray, (10**13,)),
+        Hostile(tuple, np.zeros(10**13, dtype="V0")),  # of which the file holds nothing
+        b"\x80\x04cbuiltins\ntuple\nK\x01\x85\x81.",  # cls.__new__(cls, 1)
+        b"\x80\x04cbuiltins\ntuple\nK\x01\x85}\x92.",  # cls.__new__(cls, 1, **{})
+        b"(I9999999999999\nibuiltins\nbytearray\n.",
+        b"(cbuiltins\nbytearray\nI9999999999999\no.",
+    ],
+)
+def test_huge_allocation_is_refused(tmp_path: Path, content: object) -> None:
+    with pytest.raises(UnsafePickleError, match=r"in a way that (numpy does not|no classifier needs)"):
+        safe_pickle.load(_dump(tmp_path / "model.pkl", content))
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_containers_are_read_in_each_protocol(tmp_path: Path, protocol: int) -> None:
+    content = [{1, 2}, frozenset({"a"}), bytearray(b"\xff\0"), slice(1, 2), np.eye(2), np.float32(1), {"a": (1,)}]
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(content, protocol))
+    assert str(safe_pickle.load(tmp_path / "model.pkl")) == str(content)
 
 
 def test_pickle_of_another_scikit_learn_is_refused(tmp_path: Path) -> None:
