@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.random._pickle
 from joblib.numpy_pickle import NumpyUnpickler
 from sklearn.exceptions import InconsistentVersionWarning
 
@@ -28,9 +29,11 @@ _PLAIN: Final = frozenset(
         ("numpy", "dtype"),
         ("numpy", "ndarray"),
         *(("numpy", name) for name in ("float64", "float32", "int64", "int32", "intp", "bool_")),
-        ("numpy.random._pickle", "__randomstate_ctor"),
         ("numpy.random._pickle", "__bit_generator_ctor"),
         ("numpy.random._mt19937", "MT19937"),
+        ("numpy.random._pcg64", "PCG64"),
+        ("numpy.random.bit_generator", "SeedSequence"),
+        ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
         ("collections", "OrderedDict"),
         ("collections", "defaultdict"),
         ("scipy.sparse._csr", "csr_matrix"),
@@ -40,7 +43,6 @@ _PLAIN: Final = frozenset(
 )
 _CONTAINERS: Final = frozenset({bytearray, dict, frozenset, list, set, tuple})
 _SPELLED_OUT: Final = frozenset({bytes, list, str})  # in the file, every item of it
-_RECONSTRUCT: Final = frozenset((f"{module}.multiarray", "_reconstruct") for module in _NUMPY_MODULES)
 
 
 class UnsafePickleError(ValueError):
@@ -52,6 +54,23 @@ def _reconstruct(subtype: type, shape: tuple[int, ...], _kind: bytes) -> Any:
     if subtype is not np.ndarray or shape != (0,):
         raise UnsafePickleError("it builds an array in a way that numpy does not")
     return np.empty(0, dtype=np.int8)
+
+
+def _random_state(bit_generator: Any) -> Any:
+    """Numpy's own helper without the constructor that it would call, whatever that is."""
+    return numpy.random._pickle.__randomstate_ctor(bit_generator)
+
+
+def _generator(bit_generator: Any) -> Any:
+    """The same for numpy's newer generators."""
+    return numpy.random._pickle.__generator_ctor(bit_generator)
+
+
+_SUBSTITUTES: Final = {
+    **{(f"{module}.multiarray", "_reconstruct"): _reconstruct for module in _NUMPY_MODULES},
+    ("numpy.random._pickle", "__randomstate_ctor"): _random_state,
+    ("numpy.random._pickle", "__generator_ctor"): _generator,
+}
 
 
 def _check_call(function: Any, arguments: tuple[Any, ...]) -> None:
@@ -88,14 +107,15 @@ class _RestrictedUnpickler(NumpyUnpickler):  # type: ignore[misc]
         super()._instantiate(klass, args)
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _RECONSTRUCT:
-            return _reconstruct
-        if (module, name) in _PLAIN or _is_library_class(module, name):
+        if substitute := _SUBSTITUTES.get((module, name)):
+            return substitute
+        if (module, name) in _PLAIN or _is_of_library(module, name):
             return super().find_class(module, name)
         raise UnsafePickleError(f"it asks for {module}.{name}, which no classifier needs")
 
 
-def _is_library_class(module: str, name: str) -> bool:
+def _is_of_library(module: str, name: str) -> bool:
+    """Whether it is a class of a library, or what Cython makes to rebuild one: a function that makes it, empty."""
     library = module.partition(".")[0]
     if library not in _LIBRARIES or "." in name:
         return False
@@ -103,7 +123,8 @@ def _is_library_class(module: str, name: str) -> bool:
         found = getattr(importlib.import_module(module), name, None)
     except ImportError:
         raise UnsafePickleError(f"it needs {module}, which is not installed") from None
-    return isinstance(found, type) and found.__module__.partition(".")[0] == library
+    is_class = isinstance(found, type) and found.__module__.partition(".")[0] == library
+    return is_class or (found is not None and name.startswith("__pyx_unpickle_"))
 
 
 def load(path: Path) -> Any:

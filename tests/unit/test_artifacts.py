@@ -9,8 +9,19 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder, StandardScaler
+from sklearn.svm import SVC
 
 from hand_gesture import safe_pickle
 from hand_gesture.artifacts import ArtifactsError, load_artifacts, load_classifier
@@ -86,6 +97,9 @@ def _dump(path: Path, content: object) -> Path:
         (b"cos\nsystem\n(S'true'\ntR.", "os.system"),
         (b"csklearn.utils._testing\nsubprocess.call\n(tR.", "subprocess.call"),
         (b"csklearn.datasets\nfetch_openml\n(tR.", "fetch_openml"),
+        # numpy's helper would call bytearray(10**13)
+        (b"cnumpy.random._pickle\n__randomstate_ctor\n(I9999999999999\ncbuiltins\nbytearray\ntR.", "2 were given"),
+        (b"cnumpy.random._pickle\n__generator_ctor\n(I9999999999999\ncbuiltins\nbytearray\ntR.", "2 were given"),
         (b"not a pickle", "cannot be read as a pickle"),
         (b"", "cannot be read as a pickle"),
         (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.", "cannot be read as a pickle|more memory"),
@@ -119,6 +133,27 @@ def test_containers_are_read_in_each_protocol(tmp_path: Path, protocol: int) -> 
     content = [{1, 2}, frozenset({"a"}), bytearray(b"\xff\0"), slice(1, 2), np.eye(2), np.float32(1), {"a": (1,)}]
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(content, protocol))
     assert str(safe_pickle.load(tmp_path / "model.pkl")) == str(content)
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        MLPClassifier((4,), max_iter=200),
+        GradientBoostingClassifier(n_estimators=2),
+        HistGradientBoostingClassifier(max_iter=2),
+        KNeighborsClassifier(3),
+        make_pipeline(StandardScaler(), SVC(probability=True)),
+        VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())], voting="soft"),
+    ],
+    ids=lambda classifier: type(classifier).__name__,
+)
+@pytest.mark.filterwarnings("ignore")  # nobody cares how well they do
+def test_what_people_train_is_read(tmp_path: Path, classifier: Any) -> None:
+    hands = np.random.default_rng(0).normal(size=(60, 63))
+    classifier.fit(hands, np.arange(60) % 3)
+    joblib.dump(classifier, tmp_path / "model.pkl")
+    again = safe_pickle.load(tmp_path / "model.pkl")
+    assert np.array_equal(again.predict_proba(hands), classifier.predict_proba(hands))
 
 
 def test_pickle_of_another_scikit_learn_is_refused(tmp_path: Path) -> None:
