@@ -1,8 +1,8 @@
 """Unpickles classifiers and nothing else.
 
 A pickle is a program: it may call whatever it can import. This unpickler lets it import an allow-list only: classes of
-scikit-learn and XGBoost, and what numpy and scipy need to rebuild arrays. What it calls may make no more than the file
-holds.
+scikit-learn and XGBoost, and what numpy and scipy need to rebuild arrays and random generators. What it calls may make
+no more than the file holds.
 """
 
 from __future__ import annotations
