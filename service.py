@@ -39,7 +39,7 @@ from hand_gesture.metrics import ProcessTreeSampler, get_metrics
 from hand_gesture.openapi import openapi_document
 from hand_gesture.operation import operation_app
 from hand_gesture.settings import load_settings
-from hand_gesture.supervision import watch_workers_closely
+from hand_gesture.supervision import use_reliable_supervisor
 from hand_gesture.timeouts import leave_predictions_to_the_gateway
 
 # BentoML shows what its own loggers say
@@ -49,7 +49,7 @@ SAMPLE_SECONDS: Final = 5.0
 QUICK_CALL_SECONDS: Final = 0.002
 SLOW_CALL_FADING: Final = 0.99  # for each call after it
 use_json_logs()
-watch_workers_closely()
+use_reliable_supervisor()
 leave_predictions_to_the_gateway()
 SETTINGS: Final = load_settings()
 

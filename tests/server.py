@@ -52,7 +52,14 @@ class Server:
     def stop(self) -> int:
         """Ask it to end as an orchestrator would, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            workers = self.workers()
+            self.process.kill()
+            for worker in workers:
+                worker.kill()
+            raise
 
 
 def environment(home: Path, **settings: object) -> dict[str, str]:
@@ -94,10 +101,10 @@ def serve_in_vain(home: Path, **settings: object) -> subprocess.CompletedProcess
 
 
 @contextlib.contextmanager
-def serve(
+def start(
     home: Path, service: str = "", *, port: int = 0, wrapper: Sequence[str] = (), **settings: object
 ) -> Iterator[Server]:
-    """Start the service, or another one, wait until it is ready, and end it afterwards.
+    """Start the service, or another one, and end it afterwards.
 
     A wrapper is a command that takes a command and becomes it, such as ``env``.
     """
@@ -113,12 +120,21 @@ def serve(
         )
     server = Server(f"http://127.0.0.1:{port}", process, log, settings.get("METRICS_TOKEN", ""))
     try:
-        _wait_until_ready(server, int(str(settings.get("WORKERS", 1))))
         yield server
     finally:
         server.client.close()
         if process.poll() is None:
             server.stop()
+
+
+@contextlib.contextmanager
+def serve(
+    home: Path, service: str = "", *, port: int = 0, wrapper: Sequence[str] = (), **settings: object
+) -> Iterator[Server]:
+    """Start the service, or another one, wait until it is ready, and end it afterwards."""
+    with start(home, service, port=port, wrapper=wrapper, **settings) as server:
+        _wait_until_ready(server, int(str(settings.get("WORKERS", 1))))
+        yield server
 
 
 def _wait_until_ready(server: Server, workers: int) -> None:
