@@ -19,6 +19,7 @@ from tests.server import Server
 BODY = orjson.dumps({"landmarks": LIKE, "image_size": IMAGE_SIZE})
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+LAST_CHUNKED = HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
 SIZED = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY)
 GONE = 'hand_gesture_requests_total{route="/predict",status="499"}'
 SECONDS = 10
@@ -55,8 +56,8 @@ def answers(server: Server) -> bool:
 
 def test_body_may_come_in_chunks(server: Server) -> None:
     with connected(server) as connection:
-        connection.sendall(CHUNKED + b"".join(chunk(bytes([byte])) for byte in BODY) + chunk(b""))
-        assert b'"gesture":"like"' in connection.recv(65_536)
+        connection.sendall(LAST_CHUNKED + b"".join(chunk(bytes([byte])) for byte in BODY) + chunk(b""))
+        assert b'"gesture":"like"' in read_all(connection)
 
 
 def test_endless_chunks_are_refused_while_reading(server: Server) -> None:
