@@ -45,10 +45,10 @@ format: $(VENV)/.dev ## Put the code into the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev ## Compare with other servers, about ten minutes; needs wrk
+bench: $(VENV)/.dev ## Compare with other servers, about a quarter of an hour; needs wrk
 	$(BIN)/python -m bench.compare
 
-bench-quick: $(VENV)/.dev ## The same in a minute, once
+bench-quick: $(VENV)/.dev ## The same once, a minute and a half
 	$(BIN)/python -m bench.compare --quick
 
 audit: $(VENV)/.dev ## Look the locked packages up among the known vulnerabilities, where the network allows

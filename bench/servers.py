@@ -28,6 +28,7 @@ PEERS = Path(__file__).with_name("peers")
 ENVIRONMENTS = PROJECT / "build" / "bench"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+SECONDS_TO_FINISH = 0.4
 SECONDS_TO_WAKE_UP = 0.2
 HANDS = 50
 
@@ -170,12 +171,18 @@ class Running:
     seconds_to_ready: float
 
     def pause(self) -> None:
-        """Stop its processes where they are, so that they take nothing from the server that is measured."""
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        """Stop its processes where they are, so that they take nothing from the server that is measured.
+
+        Not in the midst of a call, which would seem very slow to servers that adapt to the time of their calls.
+        """
+        time.sleep(SECONDS_TO_FINISH)
+        for process in self.tree():
+            process.suspend()
 
     def resume(self) -> None:
         """Let them go on, and wait until all do: the first to wake up would take every connection."""
-        os.killpg(self.process.pid, signal.SIGCONT)
+        for process in self.tree():
+            process.resume()
         time.sleep(SECONDS_TO_WAKE_UP)
 
     def tree(self) -> list[psutil.Process]:
@@ -225,15 +232,18 @@ def running(contender: Contender, home: Path) -> Iterator[Running]:
             process_group=0,
         )
     url = f"http://127.0.0.1:{port}"
+    process = psutil.Process(popen.pid)
     try:
         with httpx.Client(timeout=START_SECONDS) as client:
             while not _answers(client, url + contender.route, contender.exchanges[0]):
                 if popen.poll() is not None or time.perf_counter() > started + START_SECONDS:
                     raise SystemExit(f"{contender.name} did not start:\n{log.read_text()[-3000:]}")
                 time.sleep(0.02)
-        yield Running(url, psutil.Process(popen.pid), time.perf_counter() - started)
+        yield Running(url, process, time.perf_counter() - started)
     finally:
-        os.killpg(popen.pid, signal.SIGCONT)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in [process, *process.children(recursive=True)]:
+                one.resume()
         popen.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             popen.wait(timeout=STOP_SECONDS)
