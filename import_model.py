@@ -16,7 +16,8 @@ from typing import Final
 
 import bentoml
 
-from hand_gesture.artifacts import (
+from hand_gesture.landmarks import FEATURE_CONTRACT
+from hand_gesture.model.artifacts import (
     COMMANDS_FILE,
     ENCODER_FILE,
     MANIFEST_FILE,
@@ -30,7 +31,6 @@ from hand_gesture.artifacts import (
     sha256,
     verify_artifacts,
 )
-from hand_gesture.landmarks import FEATURE_CONTRACT
 
 MODEL_NAME: Final = "hand_gesture"
 ARTIFACTS: Final = Path(__file__).parent / "artifacts"

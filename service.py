@@ -1,6 +1,6 @@
 """The BentoML service: what serves, on which routes, within which limits. The work is done in hand_gesture/.
 
-A request's way: gateway (limits, decoding) -> BentoML's batch queue -> classifier -> contract (encoding).
+A request's way: gateway (limits, decoding) -> BentoML's batch queue -> classifier -> responses.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
-from hand_gesture.artifacts import (
+from hand_gesture.bento.supervision import use_reliable_supervisor
+from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
+from hand_gesture.model.artifacts import (
     MODEL_FILE,
     ArtifactsError,
     load_artifacts,
     load_reference_hands,
     verify_artifacts,
 )
-from hand_gesture.classifier import Prediction
-from hand_gesture.contract import (
+from hand_gesture.model.classifier import Prediction
+from hand_gesture.settings import load_settings
+from hand_gesture.telemetry.logs import use_json_logs
+from hand_gesture.telemetry.metrics import ProcessTreeSampler, get_metrics
+from hand_gesture.web.contract import (
     CommandResponse,
     HandRequest,
     HandsRequest,
     PredictionResponse,
     PredictionsResponse,
 )
-from hand_gesture.gateway import PredictionGateway
-from hand_gesture.logs import use_json_logs
-from hand_gesture.metrics import ProcessTreeSampler, get_metrics
-from hand_gesture.openapi import openapi_document
-from hand_gesture.operation import operation_app
-from hand_gesture.settings import load_settings
-from hand_gesture.supervision import use_reliable_supervisor
-from hand_gesture.timeouts import leave_predictions_to_the_gateway
+from hand_gesture.web.gateway import PredictionGateway
+from hand_gesture.web.openapi import openapi_document
+from hand_gesture.web.operation import operation_app
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture")

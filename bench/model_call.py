@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_gesture.artifacts import load_artifacts, load_reference_hands
 from hand_gesture.landmarks import parse_hand
+from hand_gesture.model.artifacts import load_artifacts, load_reference_hands
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 ROUNDS = 15

@@ -18,7 +18,7 @@ STARTS = 5
 SUPERVISOR_IS_UP = "Starting production HTTP BentoServer"
 MODEL_HAS_ANSWERED = "Service hand_gesture initialized"
 IMPORTS = {
-    "scikit-learn's network": "from hand_gesture.deferral import deferred\n"
+    "scikit-learn's network": "from hand_gesture.model.deferral import deferred\n"
     "with deferred('scipy.stats'): import sklearn.neural_network",
     "the same with scipy.stats": "import sklearn.neural_network",
 }

@@ -27,6 +27,7 @@ FEATURE_CONTRACT: Final = "wrist_middle_tip_v1"
 
 # Beyond any camera's resolution, yet small enough that no product of two overflows.
 MAX_COORDINATE: Final = 1e6
+MAX_IMAGE_SIDE: Final = 100_000
 # MediaPipe's 0..1 coordinates overshoot a little where a hand leaves the frame; a hand in pixels never fits in 3 x 3.
 MAX_NORMALIZED_COORDINATE: Final = 3.0
 # Real hands stay within about 10. A degenerate one (wrist on the finger tip) would otherwise reach infinity.

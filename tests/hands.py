@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hand_gesture.artifacts import load_artifacts, load_reference_hands
+from hand_gesture.model.artifacts import load_artifacts, load_reference_hands
 
 PROJECT = Path(__file__).parents[1]
 ARTIFACTS = PROJECT / "artifacts"

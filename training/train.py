@@ -14,7 +14,8 @@ from sklearn.preprocessing import LabelEncoder
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hand_gesture.artifacts import (
+from hand_gesture.landmarks import FEATURE_CONTRACT, LANDMARK_COUNT
+from hand_gesture.model.artifacts import (
     COMMANDS_FILE,
     ENCODER_FILE,
     MANIFEST_FILE,
@@ -25,7 +26,6 @@ from hand_gesture.artifacts import (
     installed_versions,
     sha256,
 )
-from hand_gesture.landmarks import FEATURE_CONTRACT, LANDMARK_COUNT
 from training.card import write_model_card
 from training.data import Hands, WebcamFrames, read_table, read_webcam_frames
 from training.evaluate import HeldOut, calibration, cross_validate, implied_accuracy, judge_on_webcam

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from hand_gesture.contract import decode_hand_request
+from hand_gesture.web.decoding import decode_hand_request
 from tests.fuzz.corpus import ONE_HAND
 from tests.hands import CLASSIFIER, IMAGE_SIZE, LIKE, shaken_hands
 from tests.load import Expected

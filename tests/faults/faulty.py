@@ -8,7 +8,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.classifier import GestureClassifier, Prediction
+from hand_gesture.model.classifier import GestureClassifier, Prediction
 from tests.faults.marks import RAISES, SLOW, SLOW_SECONDS
 
 _predict = GestureClassifier.predict

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hand_gesture.contract import ServerReason
+from hand_gesture.errors import ServerReason
 from tests.faults.bodies import good_hands, marked
 from tests.faults.marks import RAISES, SLOW, SLOW_SECONDS
 from tests.fuzz.test_corpus import check_error

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from hand_gesture.contract import MAX_HAND_BYTES, Reason
+from hand_gesture.errors import Reason
 from hand_gesture.settings import Settings
+from hand_gesture.web.decoding import MAX_HAND_BYTES
 from tests.hands import IMAGE_SIZE, LIKE, as_numbers, as_objects
 
 MAX_HANDS = Settings.model_fields["max_hands"].default

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from jsonschema import Draft202012Validator
 
-from hand_gesture.artifacts import MODEL_FILE
-from hand_gesture.contract import HandRequest
-from hand_gesture.safe_pickle import load as load_pickle
+from hand_gesture.model.artifacts import MODEL_FILE
+from hand_gesture.model.safe_pickle import load as load_pickle
+from hand_gesture.web.contract import HandRequest
 from tests.hands import ARTIFACTS, CLASSIFIER
 
 MODEL = load_pickle(ARTIFACTS / MODEL_FILE)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-from hand_gesture.contract import Reason
+from hand_gesture.errors import Reason
 from tests.fuzz.account import account
 from tests.hands import IMAGE_SIZE, LIKE
 from tests.server import Server

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hand_gesture.contract import Reason, ServerReason
+from hand_gesture.errors import Reason, ServerReason
 from tests.fuzz.account import account, least_cost
 from tests.fuzz.corpus import ONE_HAND, SEVERAL_HANDS
 from tests.fuzz.oracle import expected_gesture, missing_points

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from hypothesis import HealthCheck, given, settings
 
-from hand_gesture.contract import Reason
+from hand_gesture.errors import Reason
 from tests.fuzz.account import Connection, account, cpu_seconds, least_cost
 from tests.fuzz.bodies import bodies
 from tests.fuzz.oracle import expected_gesture, missing_points

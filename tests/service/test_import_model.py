@@ -13,7 +13,7 @@ import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import LabelEncoder
 
-from hand_gesture.artifacts import load_artifacts
+from hand_gesture.model.artifacts import load_artifacts
 from tests.hands import ARTIFACTS, REFERENCE
 from tests.server import PROJECT, Server, import_model, serve, serve_in_vain
 

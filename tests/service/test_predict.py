@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hand_gesture.classifier import Prediction
-from hand_gesture.contract import decode_hand_request
+from hand_gesture.model.classifier import Prediction
+from hand_gesture.web.decoding import decode_hand_request
 from tests.hands import CLASSIFIER, IMAGE_SIZE, LIKE, REFERENCE, as_numbers, as_objects, shaken_hands
 from tests.load import post_all
 from tests.server import Server

@@ -8,7 +8,7 @@ from typing import Any
 
 import bentoml
 
-import hand_gesture.metrics
+import hand_gesture.telemetry.metrics
 
 
 class _NoMetrics:
@@ -37,7 +37,7 @@ def _unbatched_api(**options: Any) -> Callable[..., Any]:
     return decorate
 
 
-hand_gesture.metrics.get_metrics = _NoMetrics  # type: ignore[assignment]
+hand_gesture.telemetry.metrics.get_metrics = _NoMetrics  # type: ignore[assignment]
 bentoml.api = _unbatched_api
 
 from service import HandGesture  # noqa: E402 (what it imports is replaced above)

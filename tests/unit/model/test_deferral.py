@@ -19,7 +19,7 @@ def test_loading_the_model_leaves_out_scipy_stats() -> None:
     code = f"""
 import sys
 from pathlib import Path
-from hand_gesture.artifacts import load_artifacts
+from hand_gesture.model.artifacts import load_artifacts
 load_artifacts(Path({str(ARTIFACTS)!r}))
 print("sklearn" in sys.modules, "scipy.stats" in sys.modules)
 """
@@ -30,7 +30,7 @@ print("sklearn" in sys.modules, "scipy.stats" in sys.modules)
 def test_models_that_call_it_work_all_the_same(module: str) -> None:
     """Every kind of classifier imports, and what was promised works when it is called."""
     code = f"""
-from hand_gesture.deferral import deferred
+from hand_gesture.model.deferral import deferred
 with deferred("scipy.stats"):
     import sklearn.{module}
     from scipy.stats import mode

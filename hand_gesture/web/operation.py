@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from hand_gesture.access import is_authorized
-from hand_gesture.exposition import render_metrics
+from hand_gesture.telemetry.exposition import render_metrics
+from hand_gesture.web.access import is_authorized
 
 # BentoML's own page loads an analytics script from elsewhere; this one is content with Swagger UI, which BentoML serves
 _PAGE: Final = """<!DOCTYPE html>

@@ -16,9 +16,9 @@ from typing import Final
 import psutil
 from prometheus_client import Counter, Gauge, Histogram
 
-from hand_gesture.classifier import Prediction
-from hand_gesture.contract import Reason
-from hand_gesture.exposition import shared_by_workers
+from hand_gesture.errors import Reason
+from hand_gesture.model.classifier import Prediction
+from hand_gesture.telemetry.exposition import shared_by_workers
 
 _INFERENCE_BUCKETS: Final = (
     *(0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075),
@@ -121,7 +121,7 @@ def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     """Observe values at once.
 
     One by one they take a sixth of the time of a batch. prometheus_client offers no other way, so this reaches into it;
-    tests/unit/test_metrics.py fails where a new version changes what is used here.
+    tests/unit/telemetry/test_metrics.py fails where a new version changes what is used here.
     """
     buckets = map(functools.partial(bisect.bisect_left, histogram._upper_bounds), values)
     for index, count in collections.Counter(buckets).items():

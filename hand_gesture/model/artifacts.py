@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from pydantic import BaseModel, RootModel, ValidationError
 
-from hand_gesture.classifier import GestureClassifier, join
-from hand_gesture.deferral import deferred
 from hand_gesture.landmarks import FEATURE_CONTRACT, parse_hand, scale_to_pixels
+from hand_gesture.model.classifier import GestureClassifier, join
+from hand_gesture.model.deferral import deferred
 
 MODEL_FILE: Final = "model.pkl"
 ENCODER_FILE: Final = "encoder.pkl"
@@ -198,7 +198,7 @@ def _unpickle(path: Path) -> Any:
     # scikit-learn is imported late, because the supervisor of the workers unpickles nothing; scipy.stats only if a
     # model should call it: that is half of the time that the import of scikit-learn takes, and 24 MB.
     with deferred("scipy.stats"):
-        from hand_gesture import safe_pickle  # noqa: PLC0415
+        from hand_gesture.model import safe_pickle  # noqa: PLC0415
 
         try:
             return safe_pickle.load(path)

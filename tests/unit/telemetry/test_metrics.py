@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from hand_gesture.metrics import observe_all
+from hand_gesture.telemetry.metrics import observe_all
 
 BOUNDS = (0.2, 0.5, 0.9, 1.0)
 

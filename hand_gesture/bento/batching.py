@@ -3,7 +3,7 @@
 The one place that relies on what BentoML keeps for itself. Between a service's middlewares and its API methods lies
 BentoML's HTTP layer (routing, context, media types, serialisers, response headers), which takes half of a request's
 time to do again what the gateway has done; so the gateway calls the methods through here, and BentoML's HTTP layer
-serves the other routes. tests/unit/test_batching.py fails where a new BentoML changes what is used here.
+serves the other routes. tests/unit/bento/test_batching.py fails where a new BentoML changes what is used here.
 """
 
 from __future__ import annotations

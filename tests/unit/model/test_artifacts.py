@@ -23,9 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from hand_gesture import safe_pickle
-from hand_gesture.artifacts import ArtifactsError, load_artifacts, load_classifier
-from hand_gesture.safe_pickle import UnsafePickleError
+from hand_gesture.model import safe_pickle
+from hand_gesture.model.artifacts import ArtifactsError, load_artifacts, load_classifier
+from hand_gesture.model.safe_pickle import UnsafePickleError
 from tests.hands import ARTIFACTS, REFERENCE
 
 

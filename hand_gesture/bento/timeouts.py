@@ -2,7 +2,7 @@
 
 BentoML starts a task and a timer for each request, and the timer outlives the answer by the whole limit: under full
 load that takes 5 to 9 % of the CPU, and more than ten thousand timers are alive. BentoML has no setting for it, so this
-reaches into it; tests/unit/test_timeouts.py fails where a new BentoML changes what is used here.
+reaches into it; tests/unit/bento/test_timeouts.py fails where a new BentoML changes what is used here.
 """
 
 from __future__ import annotations

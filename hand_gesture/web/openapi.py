@@ -9,7 +9,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from hand_gesture.contract import (
+from hand_gesture.settings import Settings
+from hand_gesture.web.contract import (
     CommandResponse,
     ErrorResponse,
     HandRequest,
@@ -17,7 +18,6 @@ from hand_gesture.contract import (
     PredictionResponse,
     PredictionsResponse,
 )
-from hand_gesture.settings import Settings
 
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST: "The request is not what the schema says, or points of the hand are missing.",

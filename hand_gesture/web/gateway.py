@@ -21,22 +21,13 @@ from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hand_gesture.access import is_authorized
-from hand_gesture.batching import ApiCall, find_api_calls
-from hand_gesture.contract import (
-    MAX_HAND_BYTES,
-    FailedRequestError,
-    Reason,
-    RejectedRequestError,
-    ServerReason,
-    decode_hand_request,
-    decode_hands_request,
-    finish,
-    send_answer,
-    send_error,
-)
-from hand_gesture.metrics import get_metrics
+from hand_gesture.bento.batching import ApiCall, find_api_calls
+from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError, ServerReason
 from hand_gesture.settings import Settings
+from hand_gesture.telemetry.metrics import get_metrics
+from hand_gesture.web.access import is_authorized
+from hand_gesture.web.decoding import MAX_HAND_BYTES, decode_hand_request, decode_hands_request
+from hand_gesture.web.responses import finish, send_answer, send_error
 
 Decode = Callable[[bytes], NDArray[np.float64]]
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it

@@ -1,4 +1,4 @@
-"""What hand_gesture/batching.py relies on in BentoML: when one of these fails after an update, start there."""
+"""What hand_gesture/bento/batching.py relies on in BentoML: when one of these fails after an update, start there."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ import pytest
 from bentoml._internal.marshal.dispatcher import Optimizer
 from numpy.typing import NDArray
 
-from hand_gesture.batching import ApiCall, PromptOptimizer, find_api_calls
+from hand_gesture.bento.batching import ApiCall, PromptOptimizer, find_api_calls
 
 HAND = np.zeros((1, 63))
 SLOW = 1000  # a coordinate

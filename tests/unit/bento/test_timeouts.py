@@ -1,4 +1,4 @@
-"""What hand_gesture/timeouts.py relies on in BentoML: when this fails after an update, start there."""
+"""What hand_gesture/bento/timeouts.py relies on in BentoML: when this fails after an update, start there."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from hand_gesture.timeouts import leave_predictions_to_the_gateway
+from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
 
 TIMEOUT = 0.05
 

@@ -6,13 +6,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hand_gesture.contract import (
-    HAND_SCHEMA,
-    Reason,
-    RejectedRequestError,
-    decode_hand_request,
-    decode_hands_request,
-)
+from hand_gesture.errors import Reason, RejectedRequestError
+from hand_gesture.web.contract import HAND_SCHEMA
+from hand_gesture.web.decoding import decode_hand_request, decode_hands_request
 from tests.hands import IMAGE_SIZE, LIKE, as_numbers, as_objects
 
 

@@ -1,0 +1,57 @@
+"""What a request may fail with: reasons for programs, and the errors that carry them to whoever answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Reason(StrEnum):
+    """Why a request was rejected: the ``reason`` of the error and of ``hand_gesture_invalid_requests_total``."""
+
+    UNAUTHORIZED = "unauthorized"
+    INVALID_JSON = "invalid_json"
+    INVALID_REQUEST = "invalid_request"
+    MISSING_LANDMARKS = "missing_landmarks"
+    MALFORMED_LANDMARKS = "malformed_landmarks"
+    INVALID_IMAGE_SIZE = "invalid_image_size"
+    TOO_MANY_HANDS = "too_many_hands"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_TOO_SLOW = "body_too_slow"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+
+
+class ServerReason(StrEnum):
+    """Why a good request got no answer."""
+
+    OVERLOADED = "overloaded"
+    TIMEOUT = "timeout"
+    MODEL_FAILED = "model_failed"
+
+
+class FailedRequestError(Exception):
+    """A request that gets an error: ``status``, ``reason`` for a program, and a sentence for a person."""
+
+    def __init__(self, status: int, reason: Reason | ServerReason, message: str, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+
+
+class RejectedRequestError(FailedRequestError):
+    """A request that gets a 4xx for what it holds.
+
+    ``missing_landmarks`` counts the points that were absent, null or not finite.
+    """
+
+    reason: Reason
+
+    def __init__(
+        self, status: int, reason: Reason, message: str, headers: Headers = (), *, missing_landmarks: int = 0
+    ) -> None:
+        super().__init__(status, reason, message, headers)
+        self.missing_landmarks = missing_landmarks

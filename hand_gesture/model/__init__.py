@@ -1,0 +1,1 @@
+"""What answers: a folder of artifacts, checked and loaded into a classifier."""

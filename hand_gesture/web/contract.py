@@ -1,0 +1,109 @@
+"""Requests and responses as types: for the OpenAPI document and for BentoML's Python client."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import bentoml
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from hand_gesture.errors import Reason, ServerReason
+from hand_gesture.landmarks import FEATURE_COUNT, LANDMARK_COUNT, MAX_COORDINATE, MAX_IMAGE_SIDE
+
+_COORDINATE: Final = {"type": "number", "minimum": -MAX_COORDINATE, "maximum": MAX_COORDINATE}
+# `oneOf`, because BentoML's schema for its Python client keeps only the first entry of an `anyOf`
+HAND_SCHEMA: Final[dict[str, Any]] = {
+    "title": "Hand",
+    "description": "The 21 landmarks of one hand, numbered as MediaPipe does, in pixels or 0..1 of the frame.",
+    "oneOf": [
+        {
+            "title": "21 triples [x, y, z]",
+            "type": "array",
+            "minItems": LANDMARK_COUNT,
+            "maxItems": LANDMARK_COUNT,
+            "items": {"type": "array", "minItems": 3, "maxItems": 3, "items": _COORDINATE},
+        },
+        {
+            "title": "21 objects, as MediaPipe's JavaScript gives them",
+            "type": "array",
+            "minItems": LANDMARK_COUNT,
+            "maxItems": LANDMARK_COUNT,
+            "items": {
+                "type": "object",
+                "required": ["x", "y", "z"],
+                "properties": {"x": _COORDINATE, "y": _COORDINATE, "z": _COORDINATE},
+            },
+        },
+        {
+            "title": "63 numbers x1, y1, z1, … x21, y21, z21",
+            "type": "array",
+            "minItems": FEATURE_COUNT,
+            "maxItems": FEATURE_COUNT,
+            "items": _COORDINATE,
+        },
+    ],
+}
+IMAGE_SIZE_SCHEMA: Final[dict[str, Any]] = {
+    "title": "Image size",
+    "description": "Width and height of the frame in pixels; with it, 0..1 coordinates keep the hand's true shape.",
+    "type": ["array", "null"],
+    "minItems": 2,
+    "maxItems": 2,
+    "items": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_IMAGE_SIDE},
+}
+REASON_SCHEMA: Final[dict[str, Any]] = {
+    "title": "Reason",
+    "description": "The same for a program to tell apart.",
+    "type": "string",
+    "enum": [*Reason, *ServerReason],
+}
+Hand = Annotated[list[Any], WithJsonSchema(HAND_SCHEMA)]
+ImageSize = Annotated[list[float] | None, WithJsonSchema(IMAGE_SIZE_SCHEMA)]
+
+
+class HandRequest(bentoml.IODescriptor):  # type: ignore[misc]  # BentoML does not type it
+    """One hand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    landmarks: Hand
+    image_size: ImageSize = None
+
+
+class HandsRequest(bentoml.IODescriptor):  # type: ignore[misc]
+    """Several hands of one camera: the two hands of a frame, or a recording."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hands: Annotated[list[Hand], WithJsonSchema({"type": "array", "minItems": 1, "items": HAND_SCHEMA})]
+    image_size: ImageSize = None
+
+
+class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]
+    """The gesture of one hand."""
+
+    gesture: str = Field(description="Name of the gesture.")
+    confidence: float = Field(ge=0, le=1, description="Probability that the classifier gives it.")
+    command: str | None = Field(description="What the gesture means to the game, if anything.")
+
+
+class PredictionsResponse(bentoml.IODescriptor):  # type: ignore[misc]
+    """The gestures of several hands, in the order they came."""
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """A plain list, which a pydantic model with fields cannot say."""
+        return {"type": "array", "items": PredictionResponse.model_json_schema(*args, **kwargs)}
+
+
+class CommandResponse(bentoml.IODescriptor):  # type: ignore[misc]
+    """The reply that the earlier backend's maze front end reads."""
+
+    gesture: str | None = Field(description="The command, or null where the gesture has none.")
+
+
+class ErrorResponse(BaseModel):
+    """Any 4xx or 5xx."""
+
+    error: str = Field(description="What is wrong and what to do, in a sentence.")
+    reason: Annotated[str, WithJsonSchema(REASON_SCHEMA)]

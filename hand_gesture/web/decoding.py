@@ -1,0 +1,131 @@
+"""From the bytes of a request to hands that are known to be good."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from hand_gesture.errors import Reason, RejectedRequestError
+from hand_gesture.landmarks import (
+    MAX_IMAGE_SIDE,
+    MalformedLandmarksError,
+    MissingLandmarksError,
+    parse_hand,
+    read_hands,
+    scale_to_pixels,
+)
+
+# A hand takes 1 to 4 kB, written generously; more for one hand would be spent on reading nonsense
+MAX_HAND_BYTES: Final = 65_536
+
+
+def decode_hand_request(body: bytes) -> NDArray[np.float64]:
+    """Read the body of ``/predict``.
+
+    Returns:
+        The hand's coordinates, shape (1, 63), in pixels if the frame's size is known.
+
+    Raises:
+        RejectedRequestError: status 400; the message says what is wrong.
+    """
+    fields = _load_object(body, required="landmarks")
+    try:
+        hands = parse_hand(fields["landmarks"])[np.newaxis]
+    except MissingLandmarksError as error:
+        message = f"{_capitalize(error)} Send all 21, or skip frames without a hand."
+        raise _reject(Reason.MISSING_LANDMARKS, message, missing_landmarks=error.count) from None
+    except MalformedLandmarksError as error:
+        raise _reject(Reason.MALFORMED_LANDMARKS, _capitalize(error)) from None
+    _apply_image_size(hands, fields.get("image_size"))
+    return hands
+
+
+def decode_hands_request(body: bytes, max_hands: int) -> NDArray[np.float64]:
+    """Read the body of ``/predict_batch``.
+
+    Returns:
+        The hands' coordinates, shape (n, 63), in pixels if the frame's size is known.
+
+    Raises:
+        RejectedRequestError: status 400; the message says what is wrong, and with which hand.
+    """
+    fields = _load_object(body, required="hands")
+    values = fields["hands"]
+    if not isinstance(values, list) or not values:
+        raise _reject(Reason.INVALID_REQUEST, "hands must be a list of at least one hand.")
+    if len(values) > max_hands:
+        message = f"There are {len(values)} hands in this request; send at most {max_hands} at once."
+        raise _reject(Reason.TOO_MANY_HANDS, message)
+    hands = read_hands(values)
+    if hands is None:
+        raise _reject_hands(values)
+    _apply_image_size(hands, fields.get("image_size"))
+    return hands
+
+
+def _reject_hands(values: list[Any]) -> RejectedRequestError:
+    missing: list[str] = []
+    missing_count = 0
+    for index, value in enumerate(values):
+        try:
+            parse_hand(value)
+        except MissingLandmarksError as error:
+            missing.append(f"hand {index}: {error}")
+            missing_count += error.count
+        except MalformedLandmarksError as error:
+            return _reject(Reason.MALFORMED_LANDMARKS, f"Hand {index}: {error}")
+    others = len(missing) - 1
+    more = f" So it is with {others} more {'hand' if others == 1 else 'hands'}." if others else ""
+    return _reject(Reason.MISSING_LANDMARKS, _capitalize(missing[0]) + more, missing_landmarks=missing_count)
+
+
+def _load_object(body: bytes, *, required: str) -> dict[str, Any]:
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        fields = _load_with_nan(body, error)
+    if type(fields) is not dict:
+        raise _reject(Reason.INVALID_REQUEST, f"The body must be a JSON object with the field {required}.")
+    if unknown := fields.keys() - {required, "image_size"}:
+        names = ", ".join(sorted(unknown))[:100]
+        raise _reject(Reason.INVALID_REQUEST, f"Unknown field {names}; the fields are {required} and image_size.")
+    if required not in fields:
+        raise _reject(Reason.INVALID_REQUEST, f"The field {required} is missing.")
+    return fields
+
+
+def _load_with_nan(body: bytes, error: orjson.JSONDecodeError) -> Any:
+    """Read the NaN and Infinity that Python clients write though JSON has none, so that the points can be named."""
+    if b"NaN" in body or b"Infinity" in body:
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            pass
+    raise _reject(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
+
+
+def _apply_image_size(hands: NDArray[np.float64], image_size: Any) -> None:
+    if image_size is None:
+        return
+    if not (
+        isinstance(image_size, list)
+        and len(image_size) == 2
+        and all(type(side) in (int, float) and 0 < side <= MAX_IMAGE_SIDE for side in image_size)
+    ):
+        message = f"image_size must be [width, height] in pixels, each above 0 and at most {MAX_IMAGE_SIDE}."
+        raise _reject(Reason.INVALID_IMAGE_SIZE, message)
+    scale_to_pixels(hands, (image_size[0], image_size[1]))
+
+
+def _reject(reason: Reason, message: str, *, missing_landmarks: int = 0) -> RejectedRequestError:
+    return RejectedRequestError(HTTPStatus.BAD_REQUEST, reason, message, missing_landmarks=missing_landmarks)
+
+
+def _capitalize(sentence: object) -> str:
+    text = str(sentence)
+    return text[0].upper() + text[1:]
