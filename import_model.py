@@ -8,6 +8,7 @@ python import_model.py --commands my_commands.json           the same model, oth
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -57,6 +58,9 @@ def main() -> None:
                 _save(Path(folder))
     except ArtifactsError as error:
         sys.exit(str(error))
+    except OSError as error:  # of artifacts it is an ArtifactsError
+        store = f"The BentoML model store {os.environ.get('BENTOML_HOME', '~/bentoml')}"
+        sys.exit(f"{store} cannot be written ({error.strerror}); set BENTOML_HOME to a folder that can.")
 
 
 def _assemble(arguments: argparse.Namespace, folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, cast
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
+from hand_gesture.bento.connections import use_patient_connections
 from hand_gesture.bento.supervision import use_reliable_supervisor
 from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
 from hand_gesture.model.artifacts import (
@@ -30,7 +32,7 @@ from hand_gesture.model.artifacts import (
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.settings import load_settings
 from hand_gesture.telemetry.logs import use_json_logs
-from hand_gesture.telemetry.metrics import ProcessTreeSampler, get_metrics
+from hand_gesture.telemetry.metrics import ProcessTreeSampler, get_metrics, make_lost_workers_counter
 from hand_gesture.web.contract import (
     CommandResponse,
     HandRequest,
@@ -49,9 +51,10 @@ SAMPLE_SECONDS: Final = 5.0
 QUICK_CALL_SECONDS: Final = 0.002
 SLOW_CALL_FADING: Final = 0.99  # for each call after it
 use_json_logs()
-use_reliable_supervisor()
+use_reliable_supervisor(make_lost_workers_counter)
 leave_predictions_to_the_gateway()
 SETTINGS: Final = load_settings()
+use_patient_connections(SETTINGS.keep_alive_seconds)
 
 
 def _stored_model() -> bentoml.Model:
@@ -65,6 +68,8 @@ def _stored_model() -> bentoml.Model:
         ) from None
     except ArtifactsError as error:
         raise SystemExit(str(error)) from None
+    # Workers inherit this: one that starts later answers with the same model, whatever has been imported meanwhile
+    os.environ["MODEL_TAG"] = str(stored.tag)
     return stored
 
 
@@ -109,6 +114,7 @@ class HandGesture:
             feature_contract=artifacts.manifest.feature_contract,
         )
         self._slowest_call = 0.0
+        logger.info("model %s answers", MODEL.tag)
         logger.info(
             "predictions are %s, /metrics is %s",
             "for holders of a key" if SETTINGS.api_key else "open to everyone (API_KEY is not set)",
@@ -187,7 +193,9 @@ def _add_middlewares(service: bentoml.Service[HandGesture]) -> None:
         CORSMiddleware,
         allow_origins=SETTINGS.allowed_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Content-Type", "Authorization"],
+        allow_headers=["*"],  # tracing adds some of its own; no credentials are ever used
+        allow_private_network=True,
+        expose_headers=["Retry-After"],
         max_age=86_400,
     )
     service.add_asgi_middleware(PredictionGateway, settings=SETTINGS)

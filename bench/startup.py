@@ -15,7 +15,7 @@ from tests.server import import_model, serve
 
 STARTS = 5
 # What is logged at the end of each phase but the last
-SUPERVISOR_IS_UP = "Starting production HTTP BentoServer"
+SUPERVISOR_IS_UP = "listening on "
 MODEL_HAS_ANSWERED = "Service hand_gesture initialized"
 IMPORTS = {
     "scikit-learn's network": "from hand_gesture.model.deferral import deferred\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -32,10 +33,42 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(default=512, ge=1, description="Most prediction requests at once in one worker.")
     request_timeout_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest that a request may take.")
 
+    keep_alive_seconds: float = Field(
+        default=75.0,
+        ge=1,
+        le=3600,
+        description="How long an idle connection stays open; longer than clients keep theirs.",
+    )
+
     @field_validator("allowed_origins", "api_key", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _as_browsers_send_them(cls, origins: list[str]) -> list[str]:
+        return [origin if origin in ("*", "null") else _origin_of(origin) for origin in origins]
+
+
+def _origin_of(address: str) -> str:
+    """The origin of a page's address as a browser sends it (RFC 6454, https://www.rfc-editor.org/rfc/rfc6454#section-6.2).
+
+    Raises:
+        ValueError: it is not the address of a page.
+    """
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    try:
+        host = host.encode("idna").decode() if not host.isascii() else host
+        port = parts.port
+    except ValueError:
+        host, port = "", None
+    if not parts.scheme or not host or "@" in parts.netloc or not set(host).isdisjoint(" *%,;'\"\\"):
+        raise ValueError(f"{address} is no origin such as https://game.example; name each origin, or * for all")
+    host = f"[{host}]" if ":" in host else host
+    is_usual = port is None or (parts.scheme, port) in (("http", 80), ("https", 443))
+    return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{port}"
 
 
 def load_settings() -> Settings:
@@ -47,5 +80,9 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(f"{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{str(e['loc'][0]).upper()}={_shown(e['input'])}: {e['msg']}" for e in error.errors())
         raise SystemExit(f"These environment variables do not fit: {problems}.") from None
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -26,7 +26,7 @@ def server(home: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def own_home(tmp_path: Path) -> Path:
-    """A model store for one test: two running services must not share one, for their figures lie in it."""
+    """A model store for one test that changes it."""
     folder = tmp_path / "bentoml"
     result = import_model(folder)
     assert result.returncode == 0, result.stderr

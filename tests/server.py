@@ -6,12 +6,14 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -19,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 PROJECT = Path(__file__).parents[1]
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0  # on a machine that does much else
 
 
 @dataclass
@@ -30,10 +32,12 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     metrics_token: object = ""
+    certificate: Path | None = None
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        verify = ssl.create_default_context(cafile=self.certificate) if self.certificate else False
+        self.client = httpx.Client(base_url=self.url, timeout=30, verify=verify)
 
     def metrics(self) -> dict[str, float]:
         """Every sample on /metrics, by its name with labels as Prometheus writes them."""
@@ -72,10 +76,9 @@ def environment(home: Path, **settings: object) -> dict[str, str]:
     }
 
 
-def import_model(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def import_model(home: Path, *arguments: str | Path, wrapper: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """Run import_model.py with a model store of its own."""
-    home.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "import_model.py", *map(str, arguments)]
+    command = [*wrapper, sys.executable, "import_model.py", *map(str, arguments)]
     return subprocess.run(command, cwd=PROJECT, env=environment(home), capture_output=True, text=True, check=False)
 
 
@@ -87,10 +90,10 @@ def free_port() -> int:
         return port
 
 
-def serve_in_vain(home: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+def serve_in_vain(home: Path, wrapper: Sequence[str] = (), **settings: object) -> subprocess.CompletedProcess[str]:
     """Start the service where something keeps it from running, and wait until it has ended."""
     return subprocess.run(
-        [BENTOML, "serve"],
+        [*wrapper, BENTOML, "serve"],
         cwd=PROJECT,
         env=environment(home, **settings),
         capture_output=True,
@@ -102,23 +105,36 @@ def serve_in_vain(home: Path, **settings: object) -> subprocess.CompletedProcess
 
 @contextlib.contextmanager
 def start(
-    home: Path, service: str = "", *, port: int = 0, wrapper: Sequence[str] = (), **settings: object
+    home: Path,
+    *arguments: str,
+    port: int = 0,
+    wrapper: Sequence[str] = (),
+    certificate: Path | None = None,
+    **settings: object,
 ) -> Iterator[Server]:
-    """Start the service, or another one, and end it afterwards.
+    """Start the service, and end it afterwards.
 
-    A wrapper is a command that takes a command and becomes it, such as ``env``.
+    Args:
+        home: BentoML's folder, with the model; the log goes there, too.
+        arguments: of ``bentoml serve``: another service, options.
+        port: where to listen; 0: any that is free.
+        wrapper: a command that takes a command and becomes it, such as ``env``.
+        certificate: that of the service, where it speaks TLS.
+        settings: environment variables.
     """
     port = port or free_port()
     log = home / f"serve-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*wrapper, BENTOML, "serve", *filter(None, [service])],
+            [*wrapper, BENTOML, "serve", *arguments],
             cwd=PROJECT,
             env=environment(home, PORT=port, **settings),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Server(f"http://127.0.0.1:{port}", process, log, settings.get("METRICS_TOKEN", ""))
+    scheme = "https" if certificate else "http"
+    token = settings.get("METRICS_TOKEN", "")
+    server = Server(f"{scheme}://127.0.0.1:{port}", process, log, token, certificate)
     try:
         yield server
     finally:
@@ -128,22 +144,22 @@ def start(
 
 
 @contextlib.contextmanager
-def serve(
-    home: Path, service: str = "", *, port: int = 0, wrapper: Sequence[str] = (), **settings: object
-) -> Iterator[Server]:
-    """Start the service, or another one, wait until it is ready, and end it afterwards."""
-    with start(home, service, port=port, wrapper=wrapper, **settings) as server:
-        _wait_until_ready(server, int(str(settings.get("WORKERS", 1))))
+def serve(home: Path, *arguments: str, **options: Any) -> Iterator[Server]:
+    """Start the service as ``start`` does, wait until it is ready, and end it afterwards."""
+    with start(home, *arguments, **options) as server:
+        wait_until_ready(server, int(options.get("WORKERS", 1)))
         yield server
 
 
-def _wait_until_ready(server: Server, workers: int) -> None:
+def wait_until_ready(server: Server, workers: int = 0) -> None:
+    """Wait until /readyz says so and, where a number is given, as many workers of this service are up."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             break
         with contextlib.suppress(httpx.TransportError):
-            if server.client.get("/readyz").is_success and server.metrics().get("hand_gesture_workers") == workers:
+            ready = server.client.get("/readyz").is_success
+            if ready and (not workers or server.metrics().get("hand_gesture_workers") == workers):
                 return
         time.sleep(0.05)
     raise AssertionError(f"the service did not get ready:\n{server.log.read_text()}")

@@ -1,34 +1,81 @@
 """How the supervisor, which `bentoml serve` runs beside its workers, starts and ends them and looks after them.
 
-BentoML has it look for lost workers every ten seconds and offers no setting, it drops a SIGTERM that comes while it
-starts a worker, and a port that is taken ends it with a stack trace; so this reaches into it.
-tests/faults/test_workers.py, tests/service/test_stop.py and tests/service/test_start.py fail where a new BentoML
-changes what is used here.
+BentoML's own looks for lost workers every ten seconds, says nothing of them, and does not replace them in a container;
+drops a SIGTERM that comes while it starts a worker, and takes a SIGHUP for a reload; shows a stack trace where it may
+not listen, and http:// where it serves https://; and wipes the figures of another service that has the same
+BENTOML_HOME. It has no setting for any of that, so this reaches into it. tests/faults/test_workers.py and
+tests/service/test_{start,stop,workers}.py fail where a new BentoML changes what is used here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Callable
-from typing import Any, Final
+import logging
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Final, Protocol
 
 from bentoml._internal.utils import circus
+from circus.sighandler import SysHandler
 
 CHECK_SECONDS: Final = 1.0
 STOP_RETRY_SECONDS: Final = 0.02
+_API_SOCKET: Final = "_bento_api_server"
+_FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+# BentoML shows what its own loggers say
+logger = logging.getLogger("bentoml.service.hand_gesture.supervision")
+
+
+class Counter(Protocol):
+    """What counts lost workers."""
+
+    def inc(self) -> None:
+        """Count one more."""
 
 
 class _ReliableArbiter(circus.Arbiter):
+    make_counter: ClassVar[Callable[[], Counter]]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs | {"check_delay": CHECK_SECONDS})
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
-        try:
-            super().start(cb)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise SystemExit("Another program listens on this port; end it, or set PORT to another one.") from None
+        del cb  # BentoML's own line about the start
+        with self._own_figures():
+            self._lost_workers = type(self).make_counter()
+            for watcher in self.watchers:
+                watcher.respawn = True
+                watcher.hooks["after_reap"] = self._after_reap
+            try:
+                super().start(self._announce)
+            except OSError as error:
+                raise SystemExit(_sentence(error, self.sockets[_API_SOCKET].port)) from None
+
+    @contextlib.contextmanager
+    def _own_figures(self) -> Iterator[None]:
+        """Have supervisor and workers share their figures in a folder that no other service has."""
+        with tempfile.TemporaryDirectory(prefix="hand-gesture-figures-", ignore_cleanup_errors=True) as folder:
+            os.environ[_FIGURES] = folder
+            for watcher in self.watchers:
+                watcher.env[_FIGURES] = folder
+            yield
+
+    def _announce(self, _: Any) -> None:
+        socket = self.sockets[_API_SOCKET]
+        scheme = "https" if "--ssl-certfile" in self.watchers[-1].args else "http"
+        host = "localhost" if socket.host in ("0.0.0.0", "::") else socket.host  # noqa: S104 (compared, not bound)
+        logger.info("listening on %s://%s:%d (press CTRL+C to quit)", scheme, host, socket.port)
+
+    def _after_reap(self, process_pid: int, exit_code: int, **_: Any) -> None:
+        if self._stopping:
+            return
+        self._lost_workers.inc()
+        how = f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended with code {exit_code}"
+        logger.error("worker %d %s; another takes its place", process_pid, how)
 
     def stop(self) -> Any:
         # The arbiter does one thing at a time, and drops a command that comes meanwhile: here this one waits its turn
@@ -38,6 +85,22 @@ class _ReliableArbiter(circus.Arbiter):
         return None
 
 
-def use_reliable_supervisor() -> None:
-    """Have the supervisor that starts after this replace lost workers within about a second, and end when told to."""
+def _sentence(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "Another program listens on this port; end it, or set PORT to another one."
+    if error.errno == errno.EACCES:
+        return f"This user may not listen on port {port}; set PORT to one above 1023."
+    return (
+        f"The service cannot listen on port {port} ({error.strerror}); set PORT, or BENTOML_HOST, to what it can take."
+    )
+
+
+def use_reliable_supervisor(make_counter: Callable[[], Counter]) -> None:
+    """Have the supervisor that starts after this look after its workers, and end when told to.
+
+    Args:
+        make_counter: called once, when the folder for shared figures is there; counts workers that ended by themselves.
+    """
+    _ReliableArbiter.make_counter = staticmethod(make_counter)
     circus.Arbiter = _ReliableArbiter  # type: ignore[misc]
+    SysHandler.handle_hup = SysHandler.handle_term

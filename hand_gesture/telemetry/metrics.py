@@ -136,6 +136,12 @@ def get_metrics() -> Metrics:
         return Metrics()
 
 
+def make_lost_workers_counter() -> Counter:
+    """The supervisor's one metric: a worker that is lost cannot count itself."""
+    with shared_by_workers():
+        return Counter("hand_gesture_lost_workers", "Worker processes that ended though nobody had told them to.")
+
+
 class ProcessTreeSampler:
     """Measures the service's processes: the supervisor that `bentoml serve` runs, and all its workers.
 

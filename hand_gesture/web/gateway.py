@@ -32,6 +32,7 @@ from hand_gesture.web.responses import finish, send_answer, send_error
 Decode = Callable[[bytes], NDArray[np.float64]]
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
 SECONDS_TO_COOL_DOWN: Final = 0.25
+_PICKLE: Final = b"application/vnd.bentoml+pickle"
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture.gateway")
@@ -169,6 +170,11 @@ def _check_media_type(scope: Scope) -> None:
             media_type = value.partition(b";")[0].strip().lower()
         elif name == b"content-encoding" and value.lower() != b"identity":
             raise _unsupported("Compressed bodies are not accepted; send plain JSON.")
+    if media_type == _PICKLE:
+        raise _unsupported(
+            "Pickles are not accepted, and BentoML sends them between services that depend on each other's classes; "
+            "use bentoml.depends(url=...) with this service's address."
+        )
     if media_type != b"application/json":
         raise _unsupported("Send the body as JSON, with Content-Type: application/json.")
 

@@ -274,6 +274,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
             _query(f"sum({_select('hand_gesture_workers')})"),
         ),
         _number(
+            "Workers lost",
+            "Worker processes that ended by themselves within the time shown, and were replaced.",
+            units.Short,
+            _query(f"sum(increase({_select('hand_gesture_lost_workers_total')}[$__range]))"),
+            _thresholds(1, 3),
+        ),
+        _number(
             "Instances that answer Prometheus",
             "The share of instances whose last scrape worked.",
             units.PercentUnit,

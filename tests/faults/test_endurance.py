@@ -24,9 +24,9 @@ def holdings(server: Server) -> dict[str, int]:
     }
 
 
-def test_nothing_grows(own_home: Path) -> None:
+def test_nothing_grows(home: Path) -> None:
     requests = 0
-    with serve(own_home) as server:
+    with serve(home) as server:
         before: dict[str, int] = {}
         started = time.monotonic()
         while time.monotonic() < started + 60 * MINUTES:

@@ -25,8 +25,8 @@ GOOD = [expected.body for expected in good_hands(20)]
 
 
 @pytest.fixture
-def faulty(own_home: Path) -> Iterator[Server]:
-    with serve(own_home, "tests.faults.faulty:HandGesture", REQUEST_TIMEOUT_SECONDS=TIMEOUT) as running:
+def faulty(home: Path) -> Iterator[Server]:
+    with serve(home, "tests.faults.faulty:HandGesture", REQUEST_TIMEOUT_SECONDS=TIMEOUT) as running:
         yield running
 
 
@@ -79,7 +79,7 @@ def test_a_slow_model_holds_up_neither_health_checks_nor_figures(faulty: Server)
     slow.join()
 
 
-def test_not_ready_before_the_model_has_answered_once(own_home: Path) -> None:
+def test_not_ready_before_the_model_has_answered_once(home: Path) -> None:
     seen: list[tuple[float, bool]] = []
     done = threading.Event()
     port, seconds = free_port(), 3.0
@@ -96,9 +96,7 @@ def test_not_ready_before_the_model_has_answered_once(own_home: Path) -> None:
     watcher.start()
     started = time.monotonic()
     try:
-        with serve(
-            own_home, "tests.faults.faulty:HandGesture", port=port, SECONDS_UNTIL_FIRST_ANSWER=seconds
-        ) as server:
+        with serve(home, "tests.faults.faulty:HandGesture", port=port, SECONDS_UNTIL_FIRST_ANSWER=seconds) as server:
             assert server.client.post("/predict", content=GOOD[0]).status_code == 200
             time.sleep(0.3)
     finally:

@@ -17,8 +17,8 @@ CAMERAS = 48
 FRAME_SECONDS = 1 / 30
 
 
-def test_under_full_load_every_answer_is_right(own_home: Path) -> None:
-    with serve(own_home) as server:
+def test_under_full_load_every_answer_is_right(home: Path) -> None:
+    with serve(home) as server:
         with traffic(server.url, one_in_five_bad(), connections=64) as load:
             time.sleep(2 * SECONDS)
     bad = sum(outcome.status == 400 for outcome in load.outcomes)
@@ -28,9 +28,9 @@ def test_under_full_load_every_answer_is_right(own_home: Path) -> None:
     assert load.wrong() == []
 
 
-def test_bad_cameras_do_not_slow_the_good_ones_down(own_home: Path) -> None:
+def test_bad_cameras_do_not_slow_the_good_ones_down(home: Path) -> None:
     ratios = []
-    with serve(own_home) as server:
+    with serve(home) as server:
         for _ in range(ROUNDS):
             taken = []
             for neighbours in (good_hands(), bad_bodies()):

@@ -36,10 +36,10 @@ def _no_collections() -> Iterator[None]:
     ],
 )
 def test_what_is_too_much_is_refused_quickly_and_the_rest_stays_fast(
-    own_home: Path, patience: float, longer: float, rate_kept: float
+    home: Path, patience: float, longer: float, rate_kept: float
 ) -> None:
     hands = good_hands()
-    with serve(own_home, MAX_IN_FLIGHT=TAKEN) as server:
+    with serve(home, MAX_IN_FLIGHT=TAKEN) as server:
         with traffic(server.url, hands, connections=TAKEN, patience=patience) as first:
             time.sleep(1)
             start = perf_counter()

@@ -30,26 +30,26 @@ def answered_by_server(home: Path) -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_every_answer_arrives(own_home: Path, workers: int) -> None:
-    with serve(own_home, WORKERS=workers) as server, traffic(server.url, good_hands(), connections=64) as load:
+def test_every_answer_arrives(home: Path, workers: int) -> None:
+    with serve(home, WORKERS=workers) as server, traffic(server.url, good_hands(), connections=64) as load:
         time.sleep(2)
         started = time.monotonic()
         assert server.stop() == 0
         seconds = time.monotonic() - started
         time.sleep(0.5)
     print(
-        f"\n{len(load.outcomes)} answers arrived of {answered_by_server(own_home)}, ended after {seconds:.1f} s; "
+        f"\n{len(load.outcomes)} answers arrived of {answered_by_server(home)}, ended after {seconds:.1f} s; "
         f"not accepted: {load.lost} requests on connections that were being closed"
     )
     assert seconds < SECONDS_TO_DRAIN
     assert load.wrong() == []
-    assert len(load.outcomes) == answered_by_server(own_home)
+    assert len(load.outcomes) == answered_by_server(home)
 
 
-def test_requests_that_the_model_works_on_are_answered_and_the_service_is_not_ready(own_home: Path) -> None:
+def test_requests_that_the_model_works_on_are_answered_and_the_service_is_not_ready(home: Path) -> None:
     slow = [marked(SLOW)] * 20
     answers: list[Answer] = []
-    with serve(own_home, "tests.faults.faulty:HandGesture") as server:
+    with serve(home, "tests.faults.faulty:HandGesture") as server:
         client = threading.Thread(
             target=lambda: answers.extend(asyncio.run(post_all(server.url, "/predict", slow, connections=20)))
         )

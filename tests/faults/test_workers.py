@@ -30,8 +30,8 @@ def wait_for_workers(server: Server, gone: psutil.Process) -> float:
     return perf_counter() - started
 
 
-def test_killed_worker_takes_only_its_requests_with_it_and_is_replaced(own_home: Path) -> None:
-    with serve(own_home, WORKERS=2) as server:
+def test_killed_worker_takes_only_its_requests_with_it_and_is_replaced(home: Path) -> None:
+    with serve(home, WORKERS=2) as server:
         with traffic(server.url, good_hands(), connections=CONNECTIONS) as load:
             time.sleep(2)
             victim = max(server.workers(), key=held_connections)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,8 @@ BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 
 
 @pytest.fixture(scope="module")
-def guarded(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    own = Path(shutil.copytree(home, tmp_path_factory.mktemp("guarded") / "bentoml"))
-    with serve(own, API_KEY="first-key, second-key", METRICS_TOKEN="figures") as running:
+def guarded(home: Path) -> Iterator[Server]:
+    with serve(home, API_KEY="first-key, second-key", METRICS_TOKEN="figures") as running:
         yield running
 
 

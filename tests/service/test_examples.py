@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.hands import IMAGE_SIZE, LIKE, REFERENCE, as_objects
-from tests.server import PROJECT, Server
+from tests.server import PROJECT, Server, free_port, start, wait_until_ready
 
 
 def run(*command: str, stdin: str | None = None) -> str:
@@ -27,6 +29,23 @@ def test_python_client(server: Server) -> None:
     assert lines[0].startswith("sync: {'gesture': 'like'")
     assert lines[1] == "batch: ['fist', 'palm']"
     assert lines[2] == f"async: {[*REFERENCE.hands]}"
+
+
+def test_service_that_depends_on_this_one(server: Server, tmp_path: Path) -> None:
+    port = free_port()
+    service = "examples.depending_service:Game"
+    with start(tmp_path, service, port=port, HAND_GESTURE_URL=server.url, BENTOML_PORT=port) as game:
+        wait_until_ready(game)
+        for gesture, move in (("like", "up"), ("rock", "stay")):
+            answer = game.client.post("/move", json={"landmarks": REFERENCE.hands[gesture]})
+            assert answer.text == move
+
+
+def test_service_that_depends_on_the_class_is_told_what_to_do(server: Server) -> None:
+    headers = {"Content-Type": "application/vnd.bentoml+pickle"}
+    answer = server.client.post("/predict", content=pickle.dumps({"landmarks": LIKE}), headers=headers)
+    assert answer.status_code == 415
+    assert "use bentoml.depends(url=" in answer.json()["error"]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

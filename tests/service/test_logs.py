@@ -14,8 +14,8 @@ KEY, TOKEN = "key-83647", "token-19283"
 MARKED = [[0.123456789, 0.987654321, 0.0], *LIKE[1:]]
 
 
-def test_every_line_is_an_event_and_none_holds_landmarks_or_keys(own_home: Path) -> None:
-    with serve(own_home, WORKERS=2, API_KEY=KEY, METRICS_TOKEN=TOKEN) as server:
+def test_every_line_is_an_event_and_none_holds_landmarks_or_keys(home: Path) -> None:
+    with serve(home, WORKERS=2, API_KEY=KEY, METRICS_TOKEN=TOKEN) as server:
         for token in (KEY, "a-wrong-key"):
             headers = {"Authorization": f"Bearer {token}"}
             for route, body in (

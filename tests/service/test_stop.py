@@ -1,7 +1,9 @@
-"""SIGTERM ends the service, also while its supervisor is busy starting a worker."""
+"""SIGTERM and SIGHUP end the service, also while its supervisor is busy starting a worker."""
 
 from __future__ import annotations
 
+import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,15 +19,26 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.0005)
 
 
-def test_while_the_first_worker_starts(own_home: Path) -> None:
-    with start(own_home, WORKERS=2) as server:
+def test_while_the_first_worker_starts(home: Path) -> None:
+    with start(home, WORKERS=2) as server:
         wait_for(server.workers)
         assert server.stop() == 0
 
 
-def test_while_a_lost_worker_is_replaced(own_home: Path) -> None:
-    with serve(own_home, WORKERS=2) as server:
+def test_while_a_lost_worker_is_replaced(home: Path) -> None:
+    with serve(home, WORKERS=2) as server:
         victim, other = server.workers()
         victim.kill()
         wait_for(lambda: {worker.pid for worker in server.workers()} - {victim.pid, other.pid})
         assert server.stop() == 0
+
+
+def test_when_its_terminal_is_closed(home: Path) -> None:
+    with serve(home, WORKERS=2) as server:
+        workers = server.workers()
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(timeout=60) == 0
+        assert not any(worker.is_running() for worker in workers)
+        with socket.socket() as free:  # the port, too
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", int(server.url.rpartition(":")[2])))

@@ -1,0 +1,61 @@
+"""What browsers ask before and beside a page's own requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server import Server, serve
+
+GAME = "https://game.example"
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+
+
+@pytest.fixture(scope="module")
+def choosy(home: Path) -> Iterator[Server]:
+    with serve(home, ALLOWED_ORIGINS="HTTPS://Game.example/play/", MAX_IN_FLIGHT=1) as running:
+        yield running
+
+
+def preflight(server: Server, origin: str = GAME, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return server.client.options("/predict", headers={"Origin": origin} | PREFLIGHT | named)
+
+
+def test_browser_may_call_and_read_errors(server: Server) -> None:
+    answer = preflight(server)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    rejected = server.client.post("/predict", json={}, headers={"Origin": GAME})
+    assert rejected.status_code == 400
+    assert rejected.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    "header", ["authorization", "traceparent", "sentry-trace, baggage", "x-requested-with", "content-type, tracestate"]
+)
+def test_any_header_may_be_sent(choosy: Server, header: str) -> None:
+    answer = preflight(choosy, Access_Control_Request_Headers=header)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-headers"] == header
+
+
+def test_a_public_page_may_call_a_private_network(choosy: Server) -> None:
+    answer = preflight(choosy, Access_Control_Request_Private_Network="true")
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-private-network"] == "true"
+
+
+def test_pages_may_read_when_to_come_back(choosy: Server) -> None:
+    answer = choosy.client.post("/predict", json={}, headers={"Origin": GAME})
+    assert answer.headers["access-control-expose-headers"] == "Retry-After"
+
+
+def test_only_configured_origins_may_call(choosy: Server) -> None:
+    for origin, allowed in ((GAME, GAME), ("https://other.example", None)):
+        answer = choosy.client.get("/livez", headers={"Origin": origin})
+        assert answer.headers.get("access-control-allow-origin") == allowed
+    assert preflight(choosy, "https://other.example").status_code == 400

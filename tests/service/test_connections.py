@@ -1,0 +1,97 @@
+"""What hand_gesture/bento/connections.py relies on in uvicorn: upgrades that are ignored, connections that are kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.hands import IMAGE_SIZE, LIKE
+from tests.server import Server, serve
+
+BODY = json.dumps({"landmarks": LIKE, "image_size": IMAGE_SIZE}).encode()
+PLAIN = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+# As Java's HttpClient sends it
+UPGRADING = PLAIN.replace(
+    b"\r\nHost: a",
+    b"\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\nUpgrade: h2c",
+)
+
+
+def connect(server: Server) -> socket.socket:
+    address = urlsplit(server.url)
+    return socket.create_connection((str(address.hostname), address.port), timeout=30)
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    answer = b""
+    while b"}" not in answer:
+        chunk = connection.recv(65_536)
+        assert chunk, answer
+        answer += chunk
+    return answer
+
+
+@pytest.mark.parametrize("cut", [0, 20, len(UPGRADING) - 2, len(UPGRADING), len(UPGRADING) + 100])
+def test_http2_that_is_offered_is_declined(server: Server, cut: int) -> None:
+    with connect(server) as connection:
+        request = UPGRADING + BODY
+        for part in (request[:cut], request[cut:]):
+            connection.sendall(part)
+            time.sleep(0.05)  # a packet of its own
+        assert b'"gesture":"like"' in read_answer(connection)
+        connection.sendall(PLAIN + BODY)  # and the connection goes on
+        assert b'"gesture":"like"' in read_answer(connection)
+
+
+def test_http2_may_be_offered_in_pipelined_requests(server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall((PLAIN + BODY + UPGRADING + BODY) * 3)
+        answers = b""
+        while answers.count(b'"gesture":"like"') < 6:
+            answers += read_answer(connection)
+
+
+def test_an_upgrade_of_a_chunked_body_is_declined(server: Server) -> None:
+    head = UPGRADING.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked")
+    with connect(server) as connection:
+        connection.sendall(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY))
+        assert b'"gesture":"like"' in read_answer(connection)
+
+
+def test_a_tunnel_is_refused(server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall(b"CONNECT other:443 HTTP/1.1\r\nHost: other\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+        assert not connection.recv(65_536).startswith(b"HTTP/1.1 2")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_that_would_rather_speak_http2(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "hand.json").write_bytes(BODY)
+    command = ["curl", "--silent", "--http2", f"{server.url}/predict", "-H", "content-type: application/json"]
+    answer = subprocess.run([*command, "-d", f"@{tmp_path}/hand.json"], capture_output=True, check=True)
+    assert json.loads(answer.stdout)["gesture"] == "like"
+
+
+@pytest.fixture(scope="module")
+def impatient(home: Path) -> Iterator[Server]:
+    with serve(home, KEEP_ALIVE_SECONDS=1) as running:
+        yield running
+
+
+def test_idle_connections_are_kept_as_long_as_was_set(server: Server, impatient: Server) -> None:
+    with connect(server) as kept, connect(impatient) as closed:
+        for connection in (kept, closed):
+            connection.sendall(PLAIN + BODY)
+            read_answer(connection)
+        assert closed.recv(1) == b""
+        time.sleep(6)  # uvicorn's own limit is 5 seconds
+        kept.sendall(PLAIN + BODY)
+        assert b'"gesture":"like"' in read_answer(kept)
