@@ -28,7 +28,7 @@ serve: model ## Run the service on http://localhost:3000 (PORT, WORKERS and more
 	$(BIN)/bentoml serve
 
 test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about a quarter of an hour
 	$(BIN)/python -m pytest -s tests/faults

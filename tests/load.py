@@ -18,7 +18,7 @@ import orjson
 import uvloop
 
 SECONDS_BEFORE_RECONNECTING = 0.01
-SECONDS_TO_FINISH = 10
+SECONDS_TO_FINISH = 60
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ class Server:
 
     def __post_init__(self) -> None:
         verify = ssl.create_default_context(cafile=self.certificate) if self.certificate else False
-        self.client = httpx.Client(base_url=self.url, timeout=30, verify=verify)
+        self.client = httpx.Client(base_url=self.url, timeout=60, verify=verify)
 
     def metrics(self) -> dict[str, float]:
         """Every sample on /metrics, by its name with labels as Prometheus writes them."""
@@ -57,7 +57,7 @@ class Server:
         """Ask it to end as an orchestrator would, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=30)
+            return self.process.wait(timeout=120)
         except subprocess.TimeoutExpired:
             workers = self.workers()
             self.process.kill()

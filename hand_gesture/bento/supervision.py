@@ -91,7 +91,7 @@ def _sentence(error: OSError, port: int) -> str:
     if error.errno == errno.EACCES:
         return f"This user may not listen on port {port}; set PORT to one above 1023."
     return (
-        f"The service cannot listen on port {port} ({error.strerror}); set PORT, or BENTOML_HOST, to what it can take."
+        f"The service cannot listen on port {port} ({error.strerror}); set PORT or BENTOML_HOST to what it can take."
     )
 
 

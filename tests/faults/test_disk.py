@@ -41,18 +41,17 @@ def check_predictions(server: Server, count: int) -> None:
     assert [answer.status for answer in answers] == [200] * count
 
 
-@pytest.mark.parametrize("option", ["ro", "size=256k"])
-def test_without_room_for_figures_each_worker_counts_for_itself(home: Path, option: str) -> None:
-    folder = home / "prometheus_multiproc_dir"
-    with serve(home, wrapper=mounted(folder, option)) as server:
+def test_without_room_for_figures_each_worker_counts_for_itself(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    with serve(home, wrapper=mounted(folder, "size=256k"), TMPDIR=folder) as server:
         check_predictions(server, 100)
         assert server.metrics()['hand_gesture_requests_total{route="/predict",status="200"}'] == 100
         assert "figures cannot be shared, /metrics shows those of one worker" in server.log.read_text()
 
 
-def test_predictions_go_on_when_the_disk_gets_full(home: Path) -> None:
-    folder = home / "prometheus_multiproc_dir"
-    with serve(home, wrapper=mounted(folder, "size=3m")) as server:
+def test_predictions_go_on_when_the_disk_gets_full(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    with serve(home, wrapper=mounted(folder, "size=3m"), TMPDIR=folder) as server:
         check_predictions(server, 10)
         worker = server.workers()[0]
         filler = Path(f"/proc/{worker.pid}/root/{folder}/filler")

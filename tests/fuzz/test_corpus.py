@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from hand_gesture.errors import Reason, ServerReason
-from tests.fuzz.account import account, least_cost
-from tests.fuzz.corpus import ONE_HAND, SEVERAL_HANDS
+from tests.fuzz.account import account, reading_cost
+from tests.fuzz.corpus import MAX_BODY_BYTES, ONE_HAND, SEVERAL_HANDS
 from tests.fuzz.oracle import expected_gesture, missing_points
 from tests.hands import IMAGE_SIZE, LIKE
 from tests.server import Server
 
-MAX_CPU_SECONDS = 0.05
+LARGEST_GOOD = "as many as allowed, as browsers write them"
+MAX_COST = 6  # times that of the largest good body
 JSON = {"Content-Type": "application/json"}
 STATUS = {
     Reason.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -54,11 +55,12 @@ def test_body_gets_its_answer_or_a_clear_error(server: Server, route: str, name:
     assert change.missing_points == (missing_points(body) if reason is Reason.MISSING_LANDMARKS else 0)
 
 
-@pytest.mark.parametrize("name", SEVERAL_HANDS)
-def test_no_body_costs_much(server: Server, name: str) -> None:
-    body = SEVERAL_HANDS[name][0]
-    cost = least_cost(lambda: server.client.post("/predict_batch", content=body, headers=JSON), server.workers())
-    assert cost <= MAX_CPU_SECONDS
+@pytest.mark.parametrize("name", [name for name, (body, _) in SEVERAL_HANDS.items() if len(body) <= MAX_BODY_BYTES])
+def test_no_body_costs_much_more_than_the_largest_good_one(name: str) -> None:
+    bodies = SEVERAL_HANDS[name][0], SEVERAL_HANDS[LARGEST_GOOD][0]
+    # one after the other, and the least of some times: the machine does other things, too
+    costs, good_costs = zip(*([reading_cost(body) for body in bodies] for _ in range(5)), strict=True)
+    assert min(costs) <= MAX_COST * min(good_costs)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.server import serve, start
 
 def wait_for(condition: Callable[[], object]) -> None:
     """Wait without giving the supervisor time to finish what it is at."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.0005)
@@ -37,7 +37,7 @@ def test_when_its_terminal_is_closed(home: Path) -> None:
     with serve(home, WORKERS=2) as server:
         workers = server.workers()
         server.process.send_signal(signal.SIGHUP)
-        assert server.process.wait(timeout=60) == 0
+        assert server.process.wait(timeout=120) == 0
         assert not any(worker.is_running() for worker in workers)
         with socket.socket() as free:  # the port, too
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -66,7 +66,7 @@ def test_cpu_gauge_follows_what_the_processes_use(pair: Server) -> None:
         send(pair, bodies)
         gauges.append(pair.metrics()["hand_gesture_cpu_usage_percent"])
     average = 100 * (used() - before) / (time.monotonic() - started)
-    assert max(gauges) == pytest.approx(average, rel=0.5)
+    assert average / 2 < max(gauges) < 2 * average
 
 
 def replaced(server: Server, victim: psutil.Process) -> dict[str, float]:
