@@ -60,9 +60,9 @@ audit: $(VENV)/.dev ## Look the locked packages up among the known vulnerabiliti
 train: $(VENV)/.dev ## Train the classifier anew and write artifacts/
 	$(BIN)/python -m training.train
 
-lock: $(VENV)/.dev ## Resolve the dependencies of pyproject.toml anew
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+lock: $(VENV)/.dev ## Resolve the dependencies of pyproject.toml anew (UPGRADE=--upgrade: to the newest)
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 # CONTAINERIZE_OPTS goes to `bentoml containerize`: "--opt network=host" where only the host reaches the package index.
 CONTAINERIZE_OPTS ?=

@@ -90,9 +90,7 @@ def _sentence(error: OSError, port: int) -> str:
         return "Another program listens on this port; end it, or set PORT to another one."
     if error.errno == errno.EACCES:
         return f"This user may not listen on port {port}; set PORT to one above 1023."
-    return (
-        f"The service cannot listen on port {port} ({error.strerror}); set PORT or BENTOML_HOST to what it can take."
-    )
+    return f"The service cannot listen on port {port} ({error.strerror}); set PORT or BENTOML_HOST to what it can take."
 
 
 def use_reliable_supervisor(make_counter: Callable[[], Counter]) -> None:

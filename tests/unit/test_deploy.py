@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -32,8 +33,8 @@ def test_probes_ask_the_services_routes() -> None:
     assert json.loads((PROJECT / "railway.json").read_text())["deploy"]["healthcheckPath"] == "/readyz"
 
 
-def test_actions_are_pinned() -> None:
-    workflow = (PROJECT / ".github" / "workflows" / "release.yml").read_text()
-    actions = re.findall(r"uses: (\S+)", workflow)
+@pytest.mark.parametrize("path", (PROJECT / ".github" / "workflows").iterdir(), ids=lambda path: str(path.name))
+def test_actions_are_pinned(path: Path) -> None:
+    actions = re.findall(r"uses: (\S+)", path.read_text())
     assert actions
     assert [action for action in actions if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
