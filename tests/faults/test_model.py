@@ -26,7 +26,9 @@ GOOD = [expected.body for expected in good_hands(20)]
 
 @pytest.fixture
 def faulty(home: Path) -> Iterator[Server]:
-    with serve(home, "tests.faults.faulty:HandGesture", REQUEST_TIMEOUT_SECONDS=TIMEOUT) as running:
+    with serve(
+        home, "tests.faults.faulty:HandGesture", REQUEST_TIMEOUT_SECONDS=TIMEOUT, MAX_BATCH_WAIT_MS=60_000
+    ) as running:
         yield running
 
 

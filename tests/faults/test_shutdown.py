@@ -54,7 +54,7 @@ def test_every_answer_arrives(home: Path, tmp_path: Path, workers: int) -> None:
 def test_requests_that_the_model_works_on_are_answered_and_the_service_is_not_ready(home: Path) -> None:
     slow = [marked(SLOW)] * 20
     answers: list[Answer] = []
-    with serve(home, "tests.faults.faulty:HandGesture", REQUEST_TIMEOUT_SECONDS=60) as server:
+    with serve(home, "tests.faults.faulty:HandGesture", REQUEST_TIMEOUT_SECONDS=60, MAX_BATCH_WAIT_MS=60_000) as server:
         client = threading.Thread(
             target=lambda: answers.extend(asyncio.run(post_all(server.url, "/predict", slow, connections=20)))
         )
