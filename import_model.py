@@ -1,7 +1,7 @@
 """Puts a pickled classifier and its label encoder into the BentoML model store.
 
 python import_model.py                                       the model in artifacts/
-python import_model.py --model my.pkl --encoder my_enc.pkl   your own, with the same 63 features
+python import_model.py --model my.pkl --encoder my_enc.pkl   your own, trained on 63 features
 python import_model.py --commands my_commands.json           the same model, other commands
 """
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument(
         "--artifacts", type=Path, default=ARTIFACTS, help="folder with a manifest (default: artifacts/)"
     )
-    parser.add_argument("--model", type=Path, help="your own pickled classifier, trained on the same 63 features")
+    parser.add_argument("--model", type=Path, help="your own pickled classifier")
     parser.add_argument("--encoder", type=Path, help="the pickled label encoder that goes with --model")
     parser.add_argument("--commands", type=Path, help="your own table from gesture to command (JSON)")
     arguments = parser.parse_args()
@@ -69,12 +69,16 @@ def _assemble(arguments: argparse.Namespace, folder: Path) -> None:
     bundled = {name: arguments.artifacts / name for name in manifest.sha256}
     own = {MODEL_FILE: arguments.model, ENCODER_FILE: arguments.encoder, COMMANDS_FILE: arguments.commands}
     files = bundled | {name: path for name, path in own.items() if path is not None}
-    classifier = load_classifier(files[MODEL_FILE], files[ENCODER_FILE], files[COMMANDS_FILE])
+    classifier = load_classifier(
+        files[MODEL_FILE],
+        files[ENCODER_FILE],
+        files[COMMANDS_FILE],
+    )
     for name, path in files.items():
         shutil.copy(path, folder / name)
     if arguments.model is not None:
         manifest = Manifest(
-            feature_contract=FEATURE_CONTRACT, gestures=list(classifier.gestures), versions=installed_versions()
+            feature_contract=FEATURE_CONTRACT, gestures=list(classifier.classes), versions=installed_versions()
         )
     manifest.sha256 = {name: sha256((folder / name).read_bytes()) for name in sorted(files)}
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2))

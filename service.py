@@ -29,7 +29,7 @@ from hand_gesture.model.artifacts import (
     load_reference_hands,
     verify_artifacts,
 )
-from hand_gesture.model.classifier import Prediction
+from hand_gesture.model.classifier import NONE, Prediction
 from hand_gesture.settings import load_settings
 from hand_gesture.telemetry.logs import use_json_logs
 from hand_gesture.telemetry.metrics import ProcessTreeSampler, get_metrics, make_lost_workers_counter
@@ -102,13 +102,15 @@ class HandGesture:
 
     def __init__(self) -> None:
         """Load the model, have it answer once, and get out of the garbage collector's way."""
-        artifacts = load_artifacts(Path(MODEL.path), expected_version=MODEL.tag.version)
+        artifacts = load_artifacts(
+            Path(MODEL.path), expected_version=MODEL.tag.version, min_confidence=SETTINGS.min_confidence
+        )
         # Matrices this small are multiplied fastest by one thread, and the cores belong to the other workers
         threadpool_limits(limits=1)
         self._classifier = artifacts.classifier
         self._metrics = get_metrics()
         self._metrics.declare_model(
-            gestures=artifacts.classifier.gestures,
+            gestures=(*artifacts.classifier.gestures, NONE),
             version=artifacts.version,
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,

@@ -20,7 +20,7 @@ import orjson
 import psutil
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import parse_hand, scale_to_pixels, to_features
+from hand_gesture.landmarks import parse_hand, restore_shape, to_features
 from tests.hands import ARTIFACTS, CLASSIFIER, PROJECT, shaken_hands
 from tests.server import environment, free_port
 
@@ -62,7 +62,7 @@ def listed_exchange(body: dict[str, Any]) -> Exchange:
 def feature_exchange(body: dict[str, Any]) -> Exchange:
     """The same hand for a server of the Open Inference Protocol, which is sent the features."""
     hands = _pixels(body)
-    expected = CLASSIFIER.gestures.index(CLASSIFIER.predict(hands)[0].gesture)
+    expected = CLASSIFIER.classes.index(CLASSIFIER.predict(hands)[0].gesture)
     data = to_features(hands).round(6).ravel().tolist()
     tensor = {"name": "hand", "shape": [1, len(data)], "datatype": "FP32", "data": data}
     return Exchange(
@@ -81,7 +81,7 @@ def batch_exchange(count: int) -> Exchange:
 
 def _pixels(body: dict[str, Any]) -> NDArray[np.float64]:
     hands = parse_hand(body["landmarks"])[np.newaxis]
-    scale_to_pixels(hands, body["image_size"])
+    restore_shape(hands, body["image_size"])
     return hands
 
 

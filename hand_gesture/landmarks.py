@@ -23,6 +23,7 @@ LANDMARK_COUNT: Final = len(LANDMARK_NAMES)
 WRIST: Final = LANDMARK_NAMES.index("WRIST")
 MIDDLE_FINGER_TIP: Final = LANDMARK_NAMES.index("MIDDLE_FINGER_TIP")
 FEATURE_COUNT: Final = 3 * LANDMARK_COUNT
+PLANAR_COUNT: Final = 2 * LANDMARK_COUNT  # of a hand without z
 FEATURE_CONTRACT: Final = "wrist_middle_tip_v1"
 
 # Beyond any camera's resolution, yet small enough that no product of two overflows.
@@ -30,6 +31,8 @@ MAX_COORDINATE: Final = 1e6
 MAX_IMAGE_SIDE: Final = 100_000
 # MediaPipe's 0..1 coordinates overshoot a little where a hand leaves the frame; a hand in pixels never fits in 3 x 3.
 MAX_NORMALIZED_COORDINATE: Final = 3.0
+# MediaPipe's z stays within about 1; in pixels (cvzone gives it so: times the frame's width) it is far beyond.
+MAX_NORMALIZED_DEPTH: Final = 2.0
 # Real hands stay within about 10. A degenerate one (wrist on the finger tip) would otherwise reach infinity.
 MAX_FEATURE: Final = 1e3
 # Shorter than any hand in any unit; dividing by less than this could overflow.
@@ -49,16 +52,18 @@ class MissingLandmarksError(ValueError):
 
 
 class MalformedLandmarksError(ValueError):
-    """The value is not a hand in any of the three forms."""
+    """The value is not a hand in any of the forms that are read."""
 
 
 def parse_hand(value: Any) -> NDArray[np.float64]:
     """Read one hand from decoded JSON.
 
-    Accepts 21 ``[x, y, z]`` triples, 21 ``{"x": …, "y": …, "z": …}`` objects (other keys are ignored), or 63 numbers.
+    Accepts 21 lists ``[x, y, z]`` or ``[x, y]``, 21 objects ``{"x": …, "y": …, "z": …}`` (z may be absent, other keys
+    are ignored), 63 or 42 numbers, or a list that holds one such hand, as MediaPipe's ``result.landmarks`` does.
 
     Returns:
-        The coordinates in the order x1 y1 z1 … x21 y21 z21, shape (63,), in the unit they came in.
+        The coordinates in the order x1 y1 z1 … x21 y21 z21, shape (63,), in the unit they came in; z is 0 where it is
+        absent.
 
     Raises:
         MissingLandmarksError: points are absent, null or not finite.
@@ -79,38 +84,46 @@ def read_hands(values: list[Any]) -> NDArray[np.float64] | None:
     try:
         flattened = [_flatten(value) for value in values]
         numbers = [*chain.from_iterable(flattened)]
+        if {*map(len, flattened)} != {FEATURE_COUNT}:
+            return None
         # bool is a subclass of int, and numpy reads "1.5" as a number: only the exact types will do
-        if {*map(len, flattened)} == {FEATURE_COUNT} and {*map(type, numbers)} <= {float, int}:
+        if {*map(type, numbers)} <= {float, int}:
             hands = np.array(numbers, dtype=np.float64)
             # False for NaN and infinity too
             if bool((np.abs(hands) <= MAX_COORDINATE).all()):
                 return hands.reshape(-1, FEATURE_COUNT)
     except (TypeError, KeyError, IndexError, OverflowError):
-        pass  # one is in none of the three forms
+        pass  # one is in none of the forms
     return None
 
 
-def scale_to_pixels(hands: NDArray[np.float64], image_size: tuple[float, float]) -> None:
-    """Restore the frame's aspect ratio in place.
+def restore_shape(hands: NDArray[np.float64], image_size: tuple[float, float] | None) -> None:
+    """Give hands the shape that they had before a camera's frame, in place.
 
-    MediaPipe divides x by the width and y by the height, which squeezes the hand on every frame that is not square.
-    A hand that is in pixels already (told by its coordinates, see ``MAX_NORMALIZED_COORDINATE``) is left as it is.
+    MediaPipe divides x by the width and y by the height, which squeezes the hand on every frame that is not square. A
+    hand that is in pixels already (told by its coordinates, see ``MAX_NORMALIZED_COORDINATE``) is left as it is. Its z
+    in pixels becomes MediaPipe's again, z divided by the width; where the frame's size is not known, z is left out.
 
     Args:
         hands: shape (n, 63).
-        image_size: width and height of the frame in pixels.
+        image_size: width and height of the frame in pixels, where they are known.
     """
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
-    xy = points[..., :2]
-    normalized = np.abs(xy).max(axis=(1, 2), keepdims=True) <= MAX_NORMALIZED_COORDINATE
-    np.multiply(xy, image_size, out=xy, where=normalized)
+    if image_size is not None:
+        xy = points[..., :2]
+        normalized = np.abs(xy).max(axis=(1, 2), keepdims=True) <= MAX_NORMALIZED_COORDINATE
+        np.multiply(xy, image_size, out=xy, where=normalized)
+    z = points[..., 2]
+    if np.abs(z).max() > MAX_NORMALIZED_DEPTH:
+        in_pixels = np.abs(z).max(axis=1, keepdims=True) > MAX_NORMALIZED_DEPTH
+        np.multiply(z, 1 / max(image_size[0], 1) if image_size else 0, out=z, where=in_pixels)
 
 
 def to_features(hands: NDArray[np.float64]) -> NDArray[np.float32]:
     """Make the features of contract ``wrist_middle_tip_v1``.
 
     x and y relative to the wrist, divided by the distance from wrist to middle finger tip (a distance of 0 counts as
-    1); z as it came.
+    1); z as MediaPipe gives it.
 
     Args:
         hands: shape (n, 63), every value finite and at most ``MAX_COORDINATE`` times a frame's size.
@@ -131,37 +144,50 @@ def to_features(hands: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.minimum(np.maximum(features, -MAX_FEATURE), MAX_FEATURE).astype(np.float32)
 
 
-def _flatten(value: Any) -> list[Any]:
-    """The 63 values of a hand in one of the three forms; for anything else it fails or returns another number."""
-    first = value[0]
-    if len(value) > FEATURE_COUNT:
+def _flatten(value: Any) -> list[Any]:  # noqa: PLR0911 (a form each)
+    """The 63 values of a hand in one of the forms; for anything else it fails or returns another number."""
+    count, first = len(value), value[0]
+    if count > FEATURE_COUNT:
         return []
     if type(first) is list:
-        return list(chain.from_iterable(value)) if {*map(len, value)} == {3} else []
+        lengths = {*map(len, value)}
+        if lengths == {3}:
+            return list(chain.from_iterable(value))
+        if count == 1:  # a hand in a list, but not a list in a list
+            return [] if lengths == {1} else _flatten(first)
+        return [c for point in value for c in (*point, 0)[:3]] if lengths <= {2, 3} else []
     if type(first) is dict:
-        return [point[axis] for point in value for axis in ("x", "y", "z")]
-    return value if type(value) is list else []
+        try:
+            return [point[axis] for point in value for axis in ("x", "y", "z")]
+        except KeyError:
+            return [c for point in value for c in (point["x"], point["y"], point.get("z", 0))]
+    if type(value) is not list:
+        return []
+    return [c for i in range(0, count, 2) for c in (value[i], value[i + 1], 0)] if count == PLANAR_COUNT else value
 
 
-def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:
+def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:  # noqa: PLR0911 (a fault each)
     """Say what keeps a value from being a hand."""
     if value is None:
         value = []
     if not isinstance(value, list):
         return MalformedLandmarksError(
-            "landmarks must be a list of 21 points, each [x, y, z] or {x, y, z}, or of 63 numbers."
+            "landmarks must be a list of 21 points, each [x, y, z], [x, y] or {x, y, z}, or of 63 or 42 numbers."
         )
+    if hands := _hands_within(value):
+        if len(hands) > 1:
+            return MalformedLandmarksError(
+                f"landmarks must hold one hand, but there are {len(hands)}; send them as hands to /predict_batch."
+            )
+        if not _hands_within(hands[0]):
+            return _diagnose(hands[0])
+        return MalformedLandmarksError("landmarks must hold one hand, but it holds lists of hands.")
     if len(value) > FEATURE_COUNT:
         return MalformedLandmarksError(
             f"landmarks must hold 21 points or 63 numbers, but there are {len(value)}; send several hands to "
             "/predict_batch."
         )
-    if any(isinstance(item, list | dict) for item in value):
-        points = value
-    elif len(value) > LANDMARK_COUNT or any(item is not None for item in value):
-        points = [value[start : start + 3] for start in range(0, len(value), 3)]
-    else:
-        points = value
+    points = _points(value)
     if len(points) > LANDMARK_COUNT:
         return MalformedLandmarksError(
             f"landmarks must hold the 21 points of one hand, but there are {len(points)}; "
@@ -171,22 +197,44 @@ def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:
     if malformed := [index for index, point in enumerate(points) if _is_malformed(point)]:
         verb = "is" if len(malformed) == 1 else "are"
         return MalformedLandmarksError(
-            f"{_name_points(malformed)} {verb} not three numbers x, y, z between -1e6 and 1e6."
+            f"{_name_points(malformed)} {verb} not numbers x, y and z between -1e6 and 1e6 (z may be left out)."
         )
     if missing := [index for index, point in enumerate(points) if _is_missing(point)]:
         return MissingLandmarksError(missing)
     return MalformedLandmarksError("landmarks must hold its points in one form: all as lists or all as objects.")
 
 
+def _hands_within(value: list[Any]) -> list[Any]:
+    """The hands that a list of hands holds; none if its items are points or numbers."""
+    if not value or not all(isinstance(item, list) for item in value):
+        return []
+    holds_points = any(isinstance(point, list | dict) for hand in value for point in hand)
+    return value if holds_points or all(len(hand) >= PLANAR_COUNT for hand in value) else []
+
+
+def _points(value: list[Any]) -> list[Any]:
+    if any(isinstance(item, list | dict) for item in value):
+        return value
+    if len(value) <= LANDMARK_COUNT and all(item is None for item in value):
+        return value
+    size = 3
+    if len(value) == PLANAR_COUNT:
+        size = 2
+    elif len(value) < FEATURE_COUNT:
+        value = value + [None] * (-len(value) % size)
+    return [value[start : start + size] for start in range(0, len(value), size)]
+
+
 def _coordinates(point: Any) -> list[Any] | None:
     if isinstance(point, dict):
-        return [point.get(axis) for axis in ("x", "y", "z")]
+        return [point.get("x"), point.get("y"), *([point["z"]] if "z" in point else [])]
     return point if isinstance(point, list) else None
 
 
 def _is_missing(point: Any) -> bool:
+    """Whether x or y is absent, or any of the three null or not finite."""
     coordinates = _coordinates(point) or []
-    return len(coordinates) < 3 or any(value is None or not math.isfinite(value) for value in coordinates)
+    return len(coordinates) < 2 or any(value is None or not math.isfinite(value) for value in coordinates)
 
 
 def _is_malformed(point: Any) -> bool:

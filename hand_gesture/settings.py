@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     )
     metrics_token: str = Field(default="", description="Token that /metrics asks for; none: open.")
     model_tag: str = Field(default="hand_gesture:latest", description="Model in the BentoML store that answers.")
+    min_confidence: float | None = Field(
+        default=None, ge=0, le=1, description="Least probability at which a gesture is named; none: the model's own."
+    )
     max_batch_size: int = Field(default=128, ge=2, le=4096, description="Most hands in one model call of /predict.")
     max_batch_wait_ms: int = Field(
         default=1000, ge=10, le=60_000, description="Longest that a request may wait for its batch, in milliseconds."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,37 @@ def as_objects(hand: list[list[float]]) -> list[dict[str, float]]:
 def as_numbers(hand: list[list[float]]) -> list[float]:
     """As 63 numbers."""
     return [coordinate for point in hand for coordinate in point]
+
+
+def as_pairs(hand: list[list[float]]) -> list[list[float]]:
+    """Without z."""
+    return [point[:2] for point in hand]
+
+
+def as_planar_numbers(hand: list[list[float]]) -> list[float]:
+    """As 42 numbers, without z."""
+    return [coordinate for point in hand for coordinate in point[:2]]
+
+
+def as_planar_objects(hand: list[list[float]]) -> list[dict[str, float]]:
+    """Without z."""
+    return [{"x": x, "y": y} for x, y, _ in hand]
+
+
+def in_list(hand: list[list[float]]) -> list[list[list[float]]]:
+    """As `result.landmarks` holds it."""
+    return [hand]
+
+
+def with_z_in_pixels(hand: list[list[float]]) -> list[list[float]]:
+    """As cvzone gives it: x and y in pixels, z times the frame's width."""
+    width, height = IMAGE_SIZE
+    return [[x * width, y * height, z * width] for x, y, z in hand]
+
+
+FORMS: list[Callable[[list[list[float]]], Any]] = [
+    *(list, as_objects, as_numbers, as_pairs, as_planar_numbers, as_planar_objects, in_list),
+]
 
 
 def shaken_hands(count: int, *, seed: int = 0) -> list[dict[str, Any]]:

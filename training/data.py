@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import FEATURE_COUNT, LANDMARK_COUNT, scale_to_pixels, to_features
+from hand_gesture.landmarks import FEATURE_COUNT, LANDMARK_COUNT, restore_shape, to_features
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,7 +64,7 @@ class WebcamFrames:
         """
         pixels = self.hands.values.copy()
         for hand, size in zip(pixels, self.sizes, strict=True):
-            scale_to_pixels(hand[np.newaxis], (size[0], size[1]))
+            restore_shape(hand[np.newaxis], (size[0], size[1]))
         turned = transform(pixels, mirrored=mirrored, tilt=np.radians(tilt), squeeze=1.0)
         if not with_size:
             sizes = self.sizes if aspect is None else np.tile([aspect, 1.0], (len(pixels), 1))

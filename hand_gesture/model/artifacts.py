@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import BaseModel, Field, RootModel, ValidationError
 
-from hand_gesture.landmarks import FEATURE_CONTRACT, parse_hand, scale_to_pixels
+from hand_gesture.landmarks import FEATURE_CONTRACT, parse_hand, restore_shape
 from hand_gesture.model.classifier import GestureClassifier, join
 from hand_gesture.model.deferral import deferred
 
@@ -36,7 +36,8 @@ class Manifest(BaseModel):
     """What the artifacts are and what they were made with."""
 
     feature_contract: str
-    gestures: list[str]
+    gestures: list[str]  # the classifier's classes; "none" may be among them
+    min_confidence: float = Field(default=0.0, ge=0, le=1)  # the operating point: below it no gesture is named
     sha256: dict[str, str] = {}
     versions: dict[str, str]
     training_data: dict[str, Any] = {}
@@ -114,23 +115,37 @@ def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tu
     return manifest, found
 
 
-def load_artifacts(folder: Path, *, expected_version: str | None = None) -> Artifacts:
+def load_artifacts(
+    folder: Path, *, expected_version: str | None = None, min_confidence: float | None = None
+) -> Artifacts:
     """Verify and load a folder of artifacts; see ``verify_artifacts``.
 
     Classifier, encoder and features must fit each other, and the reference hands must be answered.
+
+    Args:
+        folder: where the files are.
+        expected_version: the version that the folder must have, where it is known from elsewhere.
+        min_confidence: in place of the manifest's.
 
     Raises:
         ArtifactsError: something is wrong.
     """
     manifest, found = verify_artifacts(folder, expected_version=expected_version)
-    classifier = load_classifier(folder / MODEL_FILE, folder / ENCODER_FILE, folder / COMMANDS_FILE)
-    if list(classifier.gestures) != manifest.gestures:
+    classifier = load_classifier(
+        folder / MODEL_FILE,
+        folder / ENCODER_FILE,
+        folder / COMMANDS_FILE,
+        min_confidence=manifest.min_confidence,
+    )
+    if list(classifier.classes) != manifest.gestures:
         raise ArtifactsError(f"The gestures in {MANIFEST_FILE} are not those of {ENCODER_FILE}; train anew.")
     smoke_test(classifier, load_reference_hands(folder))
+    if min_confidence is not None:  # after the test: an operator may want to name nothing
+        classifier.min_confidence = min_confidence
     return Artifacts(classifier, manifest, found)
 
 
-def load_classifier(model: Path, encoder: Path, commands: Path) -> GestureClassifier:
+def load_classifier(model: Path, encoder: Path, commands: Path, min_confidence: float = 0) -> GestureClassifier:
     """Unpickle a classifier and its encoder and join them with the command table.
 
     Raises:
@@ -138,7 +153,12 @@ def load_classifier(model: Path, encoder: Path, commands: Path) -> GestureClassi
     """
     try:
         table = _parse(Commands, _read(commands), commands)
-        return join(_unpickle(model), _unpickle(encoder), table.root)
+        return join(
+            _unpickle(model),
+            _unpickle(encoder),
+            table.root,
+            min_confidence=min_confidence,
+        )
     except (ValueError, AttributeError) as error:
         raise ArtifactsError(
             f"{model.name}, {encoder.name} and {commands.name} cannot be used together: {error}."
@@ -152,7 +172,7 @@ def smoke_test(classifier: GestureClassifier, reference: ReferenceHands) -> None
         ArtifactsError: an answer is wrong or not a probability.
     """
     hands = np.array([parse_hand(hand) for hand in reference.hands.values()])
-    scale_to_pixels(hands, reference.image_size)
+    restore_shape(hands, reference.image_size)
     try:
         predictions = classifier.predict(hands)
     except Exception as error:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hand_gesture.landmarks import FEATURE_COUNT, to_features
+
+NONE: Final = "none"  # what a hand is told to make that makes none of the gestures
 
 
 class ProbabilisticClassifier(Protocol):
@@ -35,10 +37,10 @@ class LabelEncoder(Protocol):
 
 @dataclass(slots=True)  # not frozen: that makes it three times as slow to create
 class Prediction:
-    """The gesture of one hand.
+    """The gesture of one hand, or ``none``.
 
-    ``confidence`` is the classifier's probability, rounded to four digits; ``command`` is what the gesture means to
-    the game, if anything.
+    ``confidence`` is the probability of what it says: of the gesture, or that the hand makes none of them; rounded to
+    four digits. ``command`` is what the gesture means to the game, if anything.
     """
 
     gesture: str
@@ -49,25 +51,49 @@ class Prediction:
 class GestureClassifier:
     """Classifies hands given as coordinates of shape (n, 63)."""
 
-    def __init__(self, model: ProbabilisticClassifier, gestures: Sequence[str], commands: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        model: ProbabilisticClassifier,
+        classes: Sequence[str],
+        commands: Mapping[str, str],
+        min_confidence: float,
+    ) -> None:
         """Join a classifier with the names of its classes.
 
         Args:
-            model: takes 63 features; column k of its probabilities belongs to ``gestures[k]``.
-            gestures: the names.
+            model: takes 63 features; column k of its probabilities belongs to ``classes[k]``.
+            classes: the names; ``none``, where it is among them, stands for hands that make none of the others.
             commands: from gesture to command; gestures without one are left out.
+            min_confidence: least probability at which a gesture is named.
         """
+        self.classes = tuple(classes)
+        self.gestures = tuple(name for name in classes if name != NONE)
+        self._names = (*self.classes, NONE) if NONE not in classes else self.classes
+        self._none = self._names.index(NONE)
+        self._commands = tuple(None if name == NONE else commands.get(name) for name in self._names)
         self._probabilities = _unchecked(model)
-        self.gestures = tuple(gestures)
-        self._commands = tuple(commands.get(gesture) for gesture in gestures)
+        self.min_confidence = min_confidence
 
     def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
-        """Classify hands, in order."""
+        """Classify hands, in order.
+
+        A gesture is named when its probability reaches ``min_confidence`` and that of ``none``. For a classifier
+        without this class the probability of none is what is missing from the best gesture's to 1.
+        """
         probabilities = self._probabilities(to_features(hands))
-        best = probabilities.argmax(axis=1).tolist()
-        confidences = probabilities.max(axis=1).astype(np.float64).round(4).tolist()
+        if self._none < probabilities.shape[1]:
+            none = probabilities[:, self._none].copy()
+            probabilities[:, self._none] = 0
+            confidence = probabilities.max(axis=1)
+            refused = (confidence < self.min_confidence) | (confidence < none)
+        else:
+            confidence = probabilities.max(axis=1)
+            none = 1 - confidence
+            refused = confidence < self.min_confidence
+        best = np.where(refused, self._none, probabilities.argmax(axis=1)).tolist()
+        confidences = np.where(refused, none, confidence).astype(np.float64).round(4).tolist()
         return [
-            Prediction(self.gestures[index], confidence, self._commands[index])
+            Prediction(self._names[index], confidence, self._commands[index])
             for index, confidence in zip(best, confidences, strict=True)
         ]
 
@@ -85,7 +111,12 @@ def _unchecked(model: ProbabilisticClassifier) -> Callable[[NDArray[np.float32]]
     return model.predict_proba
 
 
-def join(model: ProbabilisticClassifier, encoder: LabelEncoder, commands: Mapping[str, str]) -> GestureClassifier:
+def join(
+    model: ProbabilisticClassifier,
+    encoder: LabelEncoder,
+    commands: Mapping[str, str],
+    min_confidence: float,
+) -> GestureClassifier:
     """Check that a classifier and its label encoder fit each other, and join them.
 
     Raises:
@@ -108,7 +139,7 @@ def join(model: ProbabilisticClassifier, encoder: LabelEncoder, commands: Mappin
             f"and the encoder {len(known)} ({_shorten(encoder.classes_)}), which do not match"
         )
     names = [str(gesture) for gesture in gestures]
-    return GestureClassifier(model, names, commands)
+    return GestureClassifier(model, names, commands, min_confidence)
 
 
 def _shorten(classes: NDArray[Any]) -> str:

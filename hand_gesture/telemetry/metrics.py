@@ -50,10 +50,12 @@ class Metrics:
         self.invalid_requests = Counter(
             "hand_gesture_invalid_requests", "Requests rejected for what they hold, by reason.", ["reason"]
         )
-        self.predictions = Counter("hand_gesture_predictions", "Hands classified, by gesture.", ["gesture"])
+        self.predictions = Counter(
+            "hand_gesture_predictions", "Hands classified, by gesture; none made none of them.", ["gesture"]
+        )
         self.confidence = Histogram(
             "hand_gesture_prediction_confidence",
-            "Probability that the classifier gives its answer.",
+            "Probability that the classifier gives its answer, none included.",
             buckets=_CONFIDENCE_BUCKETS,
         )
         self.requests = Counter(

@@ -8,40 +8,35 @@ import bentoml
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from hand_gesture.errors import Reason, ServerReason
-from hand_gesture.landmarks import FEATURE_COUNT, LANDMARK_COUNT, MAX_COORDINATE, MAX_IMAGE_SIDE
+from hand_gesture.landmarks import FEATURE_COUNT, LANDMARK_COUNT, MAX_COORDINATE, MAX_IMAGE_SIDE, PLANAR_COUNT
 
 _COORDINATE: Final = {"type": "number", "minimum": -MAX_COORDINATE, "maximum": MAX_COORDINATE}
+
+
+def _array(title: str, items: dict[str, Any], *lengths: int) -> dict[str, Any]:
+    return {"title": title, "type": "array", "minItems": min(lengths), "maxItems": max(lengths), "items": items}
+
+
 # `oneOf`, because BentoML's schema for its Python client keeps only the first entry of an `anyOf`
+_ONE_HAND: Final = [
+    _array("21 points [x, y, z] or [x, y]", _array("Point", _COORDINATE, 2, 3), LANDMARK_COUNT),
+    _array(
+        "21 objects, as MediaPipe's JavaScript gives them; z may be left out",
+        {
+            "type": "object",
+            "required": ["x", "y"],
+            "properties": {"x": _COORDINATE, "y": _COORDINATE, "z": _COORDINATE},
+        },
+        LANDMARK_COUNT,
+    ),
+    _array("63 numbers x1, y1, z1, … x21, y21, z21", _COORDINATE, FEATURE_COUNT),
+    _array("42 numbers x1, y1, … x21, y21", _COORDINATE, PLANAR_COUNT),
+]
 HAND_SCHEMA: Final[dict[str, Any]] = {
     "title": "Hand",
-    "description": "The 21 landmarks of one hand, numbered as MediaPipe does, in pixels or 0..1 of the frame.",
-    "oneOf": [
-        {
-            "title": "21 triples [x, y, z]",
-            "type": "array",
-            "minItems": LANDMARK_COUNT,
-            "maxItems": LANDMARK_COUNT,
-            "items": {"type": "array", "minItems": 3, "maxItems": 3, "items": _COORDINATE},
-        },
-        {
-            "title": "21 objects, as MediaPipe's JavaScript gives them",
-            "type": "array",
-            "minItems": LANDMARK_COUNT,
-            "maxItems": LANDMARK_COUNT,
-            "items": {
-                "type": "object",
-                "required": ["x", "y", "z"],
-                "properties": {"x": _COORDINATE, "y": _COORDINATE, "z": _COORDINATE},
-            },
-        },
-        {
-            "title": "63 numbers x1, y1, z1, … x21, y21, z21",
-            "type": "array",
-            "minItems": FEATURE_COUNT,
-            "maxItems": FEATURE_COUNT,
-            "items": _COORDINATE,
-        },
-    ],
+    "description": "The 21 landmarks of one hand, numbered as MediaPipe does, in pixels or 0..1 of the frame. z may be "
+    "MediaPipe's, in pixels, or absent.",
+    "oneOf": [*_ONE_HAND, _array("One of these in a list", {"oneOf": _ONE_HAND}, 1)],
 }
 IMAGE_SIZE_SCHEMA: Final[dict[str, Any]] = {
     "title": "Image size",
@@ -82,8 +77,10 @@ class HandsRequest(bentoml.IODescriptor):  # type: ignore[misc]
 class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]
     """The gesture of one hand."""
 
-    gesture: str = Field(description="Name of the gesture.")
-    confidence: float = Field(ge=0, le=1, description="Probability that the classifier gives it.")
+    gesture: str = Field(description="Name of the gesture; none where the hand makes none of them.")
+    confidence: float = Field(
+        ge=0, le=1, description="Probability of the gesture; of none, that the hand makes none of them."
+    )
     command: str | None = Field(description="What the gesture means to the game, if anything.")
 
 
@@ -99,7 +96,7 @@ class PredictionsResponse(bentoml.IODescriptor):  # type: ignore[misc]
 class CommandResponse(bentoml.IODescriptor):  # type: ignore[misc]
     """The reply that the earlier backend's maze front end reads."""
 
-    gesture: str | None = Field(description="The command, or null where the gesture has none.")
+    gesture: str | None = Field(description="The command; null where there is none, or no gesture.")
 
 
 class ErrorResponse(BaseModel):

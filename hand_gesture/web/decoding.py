@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,11 +18,17 @@ from hand_gesture.landmarks import (
     MissingLandmarksError,
     parse_hand,
     read_hands,
-    scale_to_pixels,
+    restore_shape,
 )
 
 # A hand takes 1 to 4 kB, written generously; more for one hand would be spent on reading nonsense
 MAX_HAND_BYTES: Final = 65_536
+MEDIAPIPE_GUIDE: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker/web_js"
+MAX_NAMES: Final = 5
+MAX_NAME: Final = 30
+# What front ends are known to send in place of landmarks
+_RESULT_FIELDS: Final = frozenset({"worldLandmarks", "handedness", "handednesses", "multiHandLandmarks"})
+_IMAGE_FIELDS: Final = frozenset({"image", "frame", "img", "file", "photo", "image_base64"})
 
 
 def decode_hand_request(body: bytes) -> NDArray[np.float64]:
@@ -41,7 +48,7 @@ def decode_hand_request(body: bytes) -> NDArray[np.float64]:
         raise _reject(Reason.MISSING_LANDMARKS, message, missing_landmarks=error.count) from None
     except MalformedLandmarksError as error:
         raise _reject(Reason.MALFORMED_LANDMARKS, _capitalize(error)) from None
-    _apply_image_size(hands, fields.get("image_size"))
+    restore_shape(hands, _read_image_size(fields.get("image_size")))
     return hands
 
 
@@ -64,7 +71,7 @@ def decode_hands_request(body: bytes, max_hands: int) -> NDArray[np.float64]:
     hands = read_hands(values)
     if hands is None:
         raise _reject_hands(values)
-    _apply_image_size(hands, fields.get("image_size"))
+    restore_shape(hands, _read_image_size(fields.get("image_size")))
     return hands
 
 
@@ -92,11 +99,37 @@ def _load_object(body: bytes, *, required: str) -> dict[str, Any]:
     if type(fields) is not dict:
         raise _reject(Reason.INVALID_REQUEST, f"The body must be a JSON object with the field {required}.")
     if unknown := fields.keys() - {required, "image_size"}:
-        names = ", ".join(sorted(unknown))[:100]
-        raise _reject(Reason.INVALID_REQUEST, f"Unknown field {names}; the fields are {required} and image_size.")
+        raise _reject(Reason.INVALID_REQUEST, _explain_unknown(fields, unknown, required))
     if required not in fields:
         raise _reject(Reason.INVALID_REQUEST, f"The field {required} is missing.")
     return fields
+
+
+def _explain_unknown(fields: dict[str, Any], unknown: Set[str], required: str) -> str:
+    """What to do about fields that this service does not know, for what front ends are known to send."""
+    if {"x1", "y1"} <= unknown:
+        return f"Send the coordinates x1, y1, z1, … z21 as one list of 63 numbers, in the field {required}."
+    if unknown & _RESULT_FIELDS and isinstance(fields.get("landmarks", []), list):
+        return (
+            f"This is MediaPipe's whole result; send one hand of it, result.landmarks[0], in the field {required}."
+            if required == "landmarks"
+            else "This is MediaPipe's whole result; send its landmarks in the field hands."
+        )
+    if unknown & _IMAGE_FIELDS:
+        return f"This service takes no images but the landmarks that MediaPipe finds on them ({MEDIAPIPE_GUIDE})."
+    if len(fields) == 1 and required not in fields and isinstance(next(iter(fields.values())), list | dict):
+        return f"Send what is in {_quote(next(iter(fields)))} in the field {required}."
+    names = sorted(unknown)
+    shown = ", ".join(map(_quote, names[:MAX_NAMES]))
+    others = len(names) - MAX_NAMES
+    more = f" and {others} more" if others > 0 else ""
+    plural = "s" if len(names) > 1 else ""
+    return f"Unknown field{plural} {shown}{more}; the fields are {required} and image_size."
+
+
+def _quote(name: str) -> str:
+    """A field's name, or as much of a long one as shows which."""
+    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
 def _load_with_nan(body: bytes, error: orjson.JSONDecodeError) -> Any:
@@ -109,9 +142,9 @@ def _load_with_nan(body: bytes, error: orjson.JSONDecodeError) -> Any:
     raise _reject(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
 
 
-def _apply_image_size(hands: NDArray[np.float64], image_size: Any) -> None:
+def _read_image_size(image_size: Any) -> tuple[float, float] | None:
     if image_size is None:
-        return
+        return None
     if not (
         isinstance(image_size, list)
         and len(image_size) == 2
@@ -119,7 +152,7 @@ def _apply_image_size(hands: NDArray[np.float64], image_size: Any) -> None:
     ):
         message = f"image_size must be [width, height] in pixels, each above 0 and at most {MAX_IMAGE_SIDE}."
         raise _reject(Reason.INVALID_IMAGE_SIZE, message)
-    scale_to_pixels(hands, (image_size[0], image_size[1]))
+    return (image_size[0], image_size[1])
 
 
 def _reject(reason: Reason, message: str, *, missing_landmarks: int = 0) -> RejectedRequestError:

@@ -26,12 +26,13 @@ from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized
-from hand_gesture.web.decoding import MAX_HAND_BYTES, decode_hand_request, decode_hands_request
+from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_hand_request, decode_hands_request
 from hand_gesture.web.responses import finish, send_answer, send_error
 
 Decode = Callable[[bytes], NDArray[np.float64]]
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
 SECONDS_TO_COOL_DOWN: Final = 0.25
+_FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
 
 # BentoML shows what its own loggers say
@@ -174,6 +175,11 @@ def _check_media_type(scope: Scope) -> None:
         raise _unsupported(
             "Pickles are not accepted, and BentoML sends them between services that depend on each other's classes; "
             "use bentoml.depends(url=...) with this service's address."
+        )
+    if media_type in _FORMS or media_type.startswith(b"image/"):
+        raise _unsupported(
+            "This service takes no images or forms but, as JSON, the landmarks that MediaPipe finds on an image "
+            f"({MEDIAPIPE_GUIDE})."
         )
     if media_type != b"application/json":
         raise _unsupported("Send the body as JSON, with Content-Type: application/json.")

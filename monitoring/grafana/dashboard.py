@@ -245,8 +245,15 @@ ROWS: Final[dict[str, list[Panel]]] = {
             _query(_quantile(0.1, "hand_gesture_prediction_confidence"), "lowest tenth"),
         ),
         _graph(
+            "Hands without a gesture",
+            "The share of hands that made none of the gestures, over a quarter of an hour.",
+            units.PercentUnit,
+            _query(_select("instance:hand_gesture_none:share15m"), "{{instance}}"),
+            thresholds=_thresholds(0.8, 0.9),
+        ),
+        _graph(
             "Distance from the training set's mix",
-            "0: gestures as frequent as in training; 1: nothing in common. Measured over an hour.",
+            "0: gestures as frequent as in training; 1: nothing in common. Of an hour's hands that make one.",
             units.PercentUnit,
             _query(_select("instance:hand_gesture_gesture_mix:distance1h"), "{{instance}}"),
             thresholds=_thresholds(0.85, 0.9),

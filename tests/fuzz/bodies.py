@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
 
 from hand_gesture.landmarks import MAX_COORDINATE
-from tests.hands import IMAGE_SIZE, REFERENCE, as_numbers, as_objects
+from tests.hands import FORMS, IMAGE_SIZE, REFERENCE
 
-FORMS: list[Callable[[list[list[float]]], Any]] = [list, as_objects, as_numbers]
 NUMBERS = st.one_of(
     st.floats(-MAX_COORDINATE, MAX_COORDINATE),
     st.floats(),

@@ -12,7 +12,15 @@ import orjson
 from hand_gesture.errors import Reason
 from hand_gesture.settings import Settings
 from hand_gesture.web.decoding import MAX_HAND_BYTES
-from tests.hands import IMAGE_SIZE, LIKE, as_numbers, as_objects
+from tests.hands import (
+    IMAGE_SIZE,
+    LIKE,
+    as_numbers,
+    as_objects,
+    as_planar_numbers,
+    as_planar_objects,
+    with_z_in_pixels,
+)
 
 MAX_HANDS = Settings.model_fields["max_hands"].default
 MAX_BODY_BYTES = Settings.model_fields["max_body_bytes"].default
@@ -45,6 +53,19 @@ ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
     "good": (GOOD, None),
     "good objects": (hand(as_objects(LIKE)), None),
     "good numbers": (hand(NUMBERS), None),
+    "good objects without z": (hand(as_planar_objects(LIKE)), None),
+    "good numbers without z": (hand(as_planar_numbers(LIKE)), None),
+    # what other backends took
+    "coordinates side by side": (
+        json.dumps({f"{axis}{i}": 0.5 for i in range(1, 22) for axis in "xyz"}).encode(),
+        Reason.INVALID_REQUEST,
+    ),
+    "data": (json.dumps({"data": NUMBERS}).encode(), Reason.INVALID_REQUEST),
+    "a result of MediaPipe": (
+        json.dumps({"landmarks": [LIKE], "worldLandmarks": [LIKE], "handedness": []}).encode(),
+        Reason.INVALID_REQUEST,
+    ),
+    "an image": (json.dumps({"image": "data:image/png;base64,iVBORw0KGgo="}).encode(), Reason.INVALID_REQUEST),
     # nothing, half of something, something else
     "empty": (b"", Reason.INVALID_JSON),
     "spaces": (b" \t\r\n", Reason.INVALID_JSON),
@@ -112,7 +133,17 @@ ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
     "22 points": (hand([*LIKE, LIKE[0]]), Reason.MALFORMED_LANDMARKS),
     "62 numbers": (hand(NUMBERS[:62]), Reason.MISSING_LANDMARKS),
     "64 numbers": (hand([*NUMBERS, 0]), Reason.MALFORMED_LANDMARKS),
-    "two coordinates": (hand([point[:2] for point in LIKE]), Reason.MISSING_LANDMARKS),
+    "one coordinate": (hand([point[:1] for point in LIKE]), Reason.MISSING_LANDMARKS),
+    "two coordinates": (hand([point[:2] for point in LIKE]), None),
+    "z of some points only": (hand([*LIKE[:10], *(point[:2] for point in LIKE[10:])]), None),
+    "z null": (hand([[x, y, None] for x, y, _ in LIKE]), Reason.MISSING_LANDMARKS),
+    "z in pixels": (hand(with_z_in_pixels(LIKE)), None),
+    "41 numbers": (hand(NUMBERS[:41]), Reason.MISSING_LANDMARKS),
+    "a hand in a list": (hand([LIKE]), None),
+    "numbers in a list": (hand([NUMBERS]), None),
+    "a hand in a list in a list": (hand([[LIKE]]), Reason.MALFORMED_LANDMARKS),
+    "20 points in a list": (hand([LIKE[:20]]), Reason.MISSING_LANDMARKS),
+    "a list in a list": (hand([[]]), Reason.MISSING_LANDMARKS),
     "four coordinates": (hand([[*point, 0] for point in LIKE]), Reason.MALFORMED_LANDMARKS),
     "forms mixed": (hand([*LIKE[:10], *as_objects(LIKE)[10:]]), Reason.MALFORMED_LANDMARKS),
     "points null": (hand([None] * 21), Reason.MISSING_LANDMARKS),
@@ -130,6 +161,10 @@ ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
     **{f"size {json.dumps(size)}": (with_size(size), Reason.INVALID_IMAGE_SIZE) for size in BAD_SIZES},
     "size NaN": (with_size([0, 0]).replace(b"[0, 0]", b"[NaN, NaN]"), Reason.INVALID_IMAGE_SIZE),
     "size tiny": (with_size([5e-324, 5e-324]), None),
+    "size tiny and z in pixels": (
+        json.dumps({"landmarks": with_z_in_pixels(LIKE), "image_size": [5e-324, 5e-324]}).encode(),
+        None,
+    ),
     "size huge": (with_size([1e5, 1e5]), None),
 }
 

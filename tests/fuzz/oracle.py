@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jsonschema import Draft202012Validator
+from numpy.typing import NDArray
 
 from hand_gesture.model.artifacts import MODEL_FILE
 from hand_gesture.model.safe_pickle import load as load_pickle
@@ -51,9 +52,16 @@ def expected_gesture(body: bytes) -> str | None:
         return None
     if not VALIDATOR.is_valid(request):
         return None
-    points = np.array([_coordinates(point) for point in _points(request["landmarks"])])
+    points = np.array([_coordinates(point) for point in _points(_unwrapped(request["landmarks"]))])
     if request.get("image_size") and np.abs(points[:, :2]).max() <= 3:
         points[:, :2] *= request["image_size"]
+    if np.abs(points[:, 2]).max() > 2:  # in pixels
+        points[:, 2] *= 1 / max(request["image_size"][0], 1) if request.get("image_size") else 0
+    return _classify(points)
+
+
+def _classify(points: NDArray[np.float64]) -> str:
+    """x and y from the wrist, divided by the distance to the middle finger's tip; z as it came; the network."""
     points[:, :2] -= points[0, :2].copy()
     length = math.hypot(*points[12, :2])
     points[:, :2] /= length if length >= 1e-9 else 1
@@ -68,20 +76,34 @@ def missing_points(body: bytes) -> int:
     return sum(21 - sum(map(_is_there, _slots(hand or []))) for hand in hands)
 
 
+def _unwrapped(hand: list[Any]) -> list[Any]:
+    return hand[0] if len(hand) == 1 else hand
+
+
 def _slots(hand: list[Any]) -> list[Any]:
-    if any(isinstance(item, list | dict) for item in hand):
-        return hand
-    return [hand[start : start + 3] for start in range(0, len(hand), 3)]
+    if len(hand) == 1 and isinstance(hand[0], list):
+        inner = hand[0]
+        hand = inner if len(inner) >= 42 or any(isinstance(point, list | dict) for point in inner) else hand
+    return hand if any(isinstance(item, list | dict) for item in hand) else _cut(hand)
+
+
+def _cut(numbers: list[Any]) -> list[Any]:
+    size = 2 if len(numbers) == 42 else 3
+    numbers = numbers + [None] * (-len(numbers) % size)
+    return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
 
 def _is_there(point: Any) -> bool:
-    values = [point.get(axis) for axis in ("x", "y", "z")] if isinstance(point, dict) else point or []
-    return len(values) == 3 and all(value is not None and math.isfinite(value) for value in values)
+    if isinstance(point, dict):
+        point = [point.get("x"), point.get("y"), *([point["z"]] if "z" in point else [])]
+    values = point or []
+    return len(values) >= 2 and all(value is not None and math.isfinite(value) for value in values)
 
 
 def _points(hand: list[Any]) -> list[Any]:
-    return hand if len(hand) == 21 else [hand[start : start + 3] for start in range(0, 63, 3)]
+    return hand if len(hand) == 21 else _cut(hand)
 
 
 def _coordinates(point: Any) -> list[float]:
-    return [point["x"], point["y"], point["z"]] if isinstance(point, dict) else point
+    given = [point["x"], point["y"], point.get("z", 0)] if isinstance(point, dict) else point
+    return [*given, 0][:3]

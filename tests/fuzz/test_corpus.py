@@ -16,7 +16,7 @@ from tests.hands import IMAGE_SIZE, LIKE
 from tests.server import Server
 
 LARGEST_GOOD = "as many as allowed, as browsers write them"
-MAX_COST = 6  # times that of the largest good body
+MAX_COST = 15  # times that of the largest good body
 JSON = {"Content-Type": "application/json"}
 STATUS = {
     Reason.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -59,7 +59,7 @@ def test_body_gets_its_answer_or_a_clear_error(server: Server, route: str, name:
 def test_no_body_costs_much_more_than_the_largest_good_one(name: str) -> None:
     bodies = SEVERAL_HANDS[name][0], SEVERAL_HANDS[LARGEST_GOOD][0]
     # one after the other, and the least of some times: the machine does other things, too
-    costs, good_costs = zip(*([reading_cost(body) for body in bodies] for _ in range(5)), strict=True)
+    costs, good_costs = zip(*([reading_cost(body) for body in bodies] for _ in range(10)), strict=True)
     assert min(costs) <= MAX_COST * min(good_costs)
 
 

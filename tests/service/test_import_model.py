@@ -88,6 +88,20 @@ def test_own_pickles_are_imported_and_served(own_home: Path, own_pickles: Path) 
     assert latest == load_artifacts(ARTIFACTS).version
 
 
+def test_own_classifier_says_none_where_it_is_told_how_sure_to_be(own_home: Path, own_pickles: Path) -> None:
+    arguments = ("--model", own_pickles / "mine.pkl", "--encoder", own_pickles / "mine_encoder.pkl")
+    assert import_model(own_home, *arguments).returncode == 0
+    with serve(own_home, MIN_CONFIDENCE=1) as server:
+        body = {"landmarks": REFERENCE.hands["like"], "image_size": REFERENCE.image_size}
+        answer = server.client.post("/predict", json=body).json()
+        assert (answer["gesture"], answer["command"]) == ("none", None)
+        assert 0 <= answer["confidence"] < 0.5
+        assert server.client.post("/predict/command", json=body).json() == {"gesture": None}
+        figures = server.metrics()
+        assert figures['hand_gesture_predictions_total{gesture="none"}'] == 2
+        assert figures['hand_gesture_predictions_total{gesture="like"}'] == 0
+
+
 def test_own_commands_are_served(own_home: Path, tmp_path: Path) -> None:
     table = tmp_path / "mine.json"
     table.write_text('{"rock": "jump"}')

@@ -22,7 +22,8 @@ def test_first_request_gets_the_reply_shown(server: Server) -> None:
 def test_settings_table_has_every_setting_and_its_default() -> None:
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S*) ?\|", README, re.MULTILINE))
     for name, field in Settings.model_fields.items():
-        default = ",".join(field.default) if isinstance(field.default, list) else f"{field.default}"
+        default = "" if field.default is None else field.default
+        default = ",".join(default) if isinstance(default, list) else f"{default}"
         assert rows[name.upper()].strip("`").removesuffix(".0") == default.removesuffix(".0")
     assert len(rows) == len(Settings.model_fields)
 

@@ -15,13 +15,17 @@ from hand_gesture.landmarks import (
     MalformedLandmarksError,
     MissingLandmarksError,
     parse_hand,
-    scale_to_pixels,
+    restore_shape,
     to_features,
 )
-from tests.hands import LIKE, as_numbers, as_objects
+from tests.hands import FORMS, LIKE, as_numbers, as_objects, with_z_in_pixels
 
 coordinates = st.floats(-1000, 1000, allow_nan=False, width=32)
 hands = st.lists(st.tuples(coordinates, coordinates, coordinates).map(list), min_size=21, max_size=21)
+fractions = st.floats(0.125, 1, allow_nan=False, width=32)
+depths = st.floats(2**-5, 0.5, width=32) | st.floats(-0.5, -(2**-5), width=32)
+# as MediaPipe gives them of a hand that is neither a few pixels large nor flat
+normalized_hands = st.lists(st.tuples(fractions, fractions, depths).map(list), min_size=21, max_size=21)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=70) | st.dictionaries(st.sampled_from("xyz") | st.text(), inner),
@@ -80,7 +84,28 @@ def test_moved_and_scaled_hands_have_the_same_features(
 
 @given(hands)
 def test_all_forms_are_the_same_hand(hand: list[list[float]]) -> None:
-    assert parse_hand(as_objects(hand)).tolist() == parse_hand(hand).tolist() == parse_hand(as_numbers(hand)).tolist()
+    for form in FORMS:
+        read = parse_hand(form(hand)).reshape(21, 3)
+        assert read[:, :2].tolist() == [point[:2] for point in hand]
+        assert read[:, 2].tolist() in ([point[2] for point in hand], [0] * 21)
+
+
+@given(normalized_hands, st.integers(100, 4000), st.integers(100, 4000))
+def test_pixels_and_z_in_pixels_are_the_same_hand(hand: list[list[float]], width: int, height: int) -> None:
+    in_pixels = [[x * width, y * height, z] for x, y, z in hand]
+    deep = [[x * width, y * height, z * width] for x, y, z in hand]
+    plain, *others = (np.array([parse_hand(form)]) for form in (hand, in_pixels, deep))
+    for one in (plain, *others):
+        restore_shape(one, (width, height))
+    for other in others:
+        assert other == pytest.approx(plain, rel=1e-6, abs=1e-6)
+
+
+def test_z_in_pixels_is_left_out_where_the_frame_is_not_known() -> None:
+    hand = np.array([parse_hand(with_z_in_pixels(LIKE)), parse_hand(LIKE)])
+    restore_shape(hand, None)
+    assert hand[0, 2::3].tolist() == [0] * 21
+    assert hand[1].tolist() == as_numbers(LIKE)
 
 
 @given(anything)
@@ -90,7 +115,7 @@ def test_whatever_is_no_hand_gets_a_sentence(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "absent", [None, [None] * 3, [0.1, None, 0.2], [0.1, math.nan, 0.2], [0.1, 0.2], {"x": 1, "y": 2}]
+    "absent", [None, [], [None] * 3, [0.1, None, 0.2], [0.1, 0.2, math.nan], [0.1], {"x": 1, "z": 2}]
 )
 @pytest.mark.parametrize("form", [list, as_objects])
 def test_missing_points_are_counted_and_named(absent: Any, form: Any) -> None:
@@ -131,7 +156,7 @@ def test_hand_without_any_point_misses_21(value: Any) -> None:
     ],
 )
 def test_malformed_point_is_named(point: Any) -> None:
-    with pytest.raises(MalformedLandmarksError, match="landmark 8 INDEX_FINGER_TIP is not three numbers"):
+    with pytest.raises(MalformedLandmarksError, match="landmark 8 INDEX_FINGER_TIP is not numbers"):
         parse_hand([*LIKE[:8], point, *LIKE[9:]])
 
 
@@ -152,10 +177,16 @@ def test_mixed_forms_are_refused() -> None:
         parse_hand([*LIKE[:10], *as_objects(LIKE)[10:]])
 
 
+@pytest.mark.parametrize("count", [2, 3, 50])
+def test_several_hands_in_a_list_are_sent_to_predict_batch(count: int) -> None:
+    with pytest.raises(MalformedLandmarksError, match=f"there are {count}; send them as hands to /predict_batch"):
+        parse_hand([LIKE] * count)
+
+
 def test_normalized_hand_gets_the_shape_of_its_frame_back() -> None:
     pixels = np.array([parse_hand(LIKE)]) * np.tile([1280, 720, 1], 21)
     normalized = pixels / np.tile([1280, 720, 1], 21)
-    scale_to_pixels(normalized, (1280, 720))
+    restore_shape(normalized, (1280, 720))
     assert normalized == pytest.approx(pixels)
 
 
@@ -163,5 +194,5 @@ def test_hand_in_pixels_is_left_alone_beside_one_that_is_not() -> None:
     normalized = parse_hand(LIKE)
     pixels = normalized * np.tile([640, 480, 1], 21)
     both = np.array([pixels, normalized])
-    scale_to_pixels(both, (640, 480))
+    restore_shape(both, (640, 480))
     assert both == pytest.approx(np.array([pixels, pixels]))

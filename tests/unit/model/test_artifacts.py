@@ -25,6 +25,7 @@ from sklearn.svm import SVC
 
 from hand_gesture.model import safe_pickle
 from hand_gesture.model.artifacts import ArtifactsError, load_artifacts, load_classifier
+from hand_gesture.model.classifier import GestureClassifier
 from hand_gesture.model.safe_pickle import UnsafePickleError
 from tests.hands import ARTIFACTS, REFERENCE
 
@@ -167,6 +168,11 @@ def test_pickle_of_another_scikit_learn_is_refused(tmp_path: Path) -> None:
         safe_pickle.load(path)
 
 
+def load(folder: Path) -> GestureClassifier:
+    """Load a person's own three files."""
+    return load_classifier(folder / "model.pkl", folder / "encoder.pkl", folder / "commands.json")
+
+
 @pytest.mark.parametrize("dump", [lambda value, path: path.write_bytes(pickle.dumps(value)), joblib.dump])
 def test_own_pickles_load_whichever_way_they_were_written(tmp_path: Path, dump: Any) -> None:
     random = np.random.default_rng(0)
@@ -175,7 +181,7 @@ def test_own_pickles_load_whichever_way_they_were_written(tmp_path: Path, dump: 
     dump(forest, tmp_path / "model.pkl")
     dump(encoder, tmp_path / "encoder.pkl")
     (tmp_path / "commands.json").write_text('{"a": "up"}')
-    classifier = load_classifier(tmp_path / "model.pkl", tmp_path / "encoder.pkl", tmp_path / "commands.json")
+    classifier = load(tmp_path)
     assert classifier.gestures == ("a", "b", "c")
     assert {prediction.gesture for prediction in classifier.predict(random.normal(size=(5, 63)))} <= {"a", "b", "c"}
 
@@ -194,4 +200,4 @@ def test_what_does_not_fit_is_explained(tmp_path: Path, features: int, labels: l
     _dump(tmp_path / "encoder.pkl", LabelEncoder().fit(labels))
     (tmp_path / "commands.json").write_text("{}")
     with pytest.raises(ArtifactsError, match=message):
-        load_classifier(tmp_path / "model.pkl", tmp_path / "encoder.pkl", tmp_path / "commands.json")
+        load(tmp_path)

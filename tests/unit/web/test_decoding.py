@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.web.contract import HAND_SCHEMA
 from hand_gesture.web.decoding import decode_hand_request, decode_hands_request
-from tests.hands import IMAGE_SIZE, LIKE, as_numbers, as_objects
+from tests.hands import FORMS, IMAGE_SIZE, LIKE, as_numbers, as_objects
 
 
 def body(**fields: Any) -> bytes:
@@ -23,11 +23,32 @@ def rejected(content: bytes) -> RejectedRequestError:
     return caught.value
 
 
-@pytest.mark.parametrize("form", [list, as_objects, as_numbers])
+@pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_decoded_and_fits_the_schema(form: Any) -> None:
     hand = form(LIKE)
     Draft202012Validator(HAND_SCHEMA).validate(hand)
-    assert decode_hand_request(body(landmarks=hand)).tolist() == [as_numbers(LIKE)]
+    decoded = decode_hand_request(body(landmarks=hand))[0]
+    assert decoded.reshape(21, 3)[:, :2].tolist() == [point[:2] for point in LIKE]
+
+
+@pytest.mark.parametrize(
+    ("fields", "advice"),
+    [
+        ({f"{axis}{i}": 0.5 for i in range(1, 22) for axis in "xyz"}, "as one list of 63 numbers, in the field landm"),
+        ({"data": as_numbers(LIKE)}, "Send what is in data in the field landmarks."),
+        ({"points": [LIKE]}, "Send what is in points in the field landmarks."),
+        ({"landmarks": [LIKE], "worldLandmarks": [LIKE], "handedness": []}, "result.landmarks[0], in the field landm"),
+        ({"multiHandLandmarks": [LIKE]}, "result.landmarks[0], in the field landm"),
+        ({"image": "data:image/png;base64,"}, "takes no images but the landmarks that MediaPipe finds"),
+        ({"landmarks": LIKE, "b": 1, "a": 1}, "Unknown fields a, b; the fields are landmarks and image_size."),
+        ({"landmarks": LIKE, **dict.fromkeys("abcdefg", 1)}, "Unknown fields a, b, c, d, e and 2 more; the fields"),
+        ({"landmarks": LIKE, "n" * 99: 1}, "Unknown field nnnnnnnnnnnnnnnnnnnnnnnnnnnnnn…; the fields"),
+    ],
+)
+def test_what_front_ends_send_is_told_what_to_do(fields: dict[str, Any], advice: str) -> None:
+    error = rejected(body(**fields))
+    assert error.reason is Reason.INVALID_REQUEST
+    assert advice in str(error)
 
 
 def test_image_size_restores_the_aspect_ratio() -> None:

@@ -1,0 +1,67 @@
+"""When a hand is told that it makes none of the gestures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hand_gesture.model.classifier import GestureClassifier, Prediction
+
+HANDS = np.zeros((1, 63))
+COMMANDS = {"like": "up", "none": "jump"}
+
+
+class Fixed:
+    """Gives the same probabilities for every hand."""
+
+    def __init__(self, *probabilities: float) -> None:
+        self.classes_ = np.arange(len(probabilities))
+        self._probabilities = np.array(probabilities, dtype=np.float32)
+
+    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[Any]:  # noqa: N803
+        return np.tile(self._probabilities, (len(X), 1))
+
+
+def answer(classes: list[str], probabilities: list[float], min_confidence: float) -> Prediction:
+    (prediction,) = GestureClassifier(Fixed(*probabilities), classes, COMMANDS, min_confidence).predict(HANDS)
+    return prediction
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "min_confidence", "expected"),
+    [
+        ([0.7, 0.3], 0.0, Prediction("like", 0.7, "up")),
+        ([0.7, 0.3], 0.7, Prediction("like", 0.7, "up")),
+        ([0.7, 0.3], 0.71, Prediction("none", 0.3, None)),
+        ([0.2, 0.8], 0.5, Prediction("rock", 0.8, None)),
+        ([0.5, 0.5], 1.0, Prediction("none", 0.5, None)),
+    ],
+)
+def test_a_classifier_without_the_class(
+    probabilities: list[float], min_confidence: float, expected: Prediction
+) -> None:
+    # float32 probabilities against a double: the operating point itself is reached
+    assert answer(["like", "rock"], probabilities, np.float32(min_confidence).item()) == expected
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "min_confidence", "expected"),
+    [
+        ([0.6, 0.3, 0.1], 0.5, Prediction("like", 0.6, "up")),
+        ([0.4, 0.5, 0.1], 0.0, Prediction("none", 0.5, None)),
+        ([0.4, 0.3, 0.3], 0.0, Prediction("like", 0.4, "up")),
+        ([0.4, 0.3, 0.3], 0.5, Prediction("none", 0.3, None)),
+        ([0.1, 0.1, 0.8], 0.5, Prediction("rock", 0.8, None)),
+    ],
+)
+def test_a_classifier_with_the_class(probabilities: list[float], min_confidence: float, expected: Prediction) -> None:
+    assert answer(["like", "none", "rock"], probabilities, min_confidence) == expected
+
+
+def test_gestures_are_the_classes_but_for_none() -> None:
+    classifier = GestureClassifier(Fixed(0.5, 0.25, 0.25), ["like", "none", "rock"], COMMANDS, 0)
+    assert classifier.gestures == ("like", "rock")
+    assert classifier.classes == ("like", "none", "rock")
