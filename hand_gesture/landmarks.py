@@ -111,7 +111,11 @@ def restore_shape(hands: NDArray[np.float64], image_size: tuple[float, float] | 
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     if image_size is not None:
         xy = points[..., :2]
-        normalized = np.abs(xy).max(axis=(1, 2), keepdims=True) <= MAX_NORMALIZED_COORDINATE
+        extents = np.abs(xy)
+        if extents.max() <= MAX_NORMALIZED_COORDINATE:
+            xy *= image_size
+            return  # nor is z in pixels
+        normalized = extents.max(axis=(1, 2), keepdims=True) <= MAX_NORMALIZED_COORDINATE
         np.multiply(xy, image_size, out=xy, where=normalized)
     z = points[..., 2]
     if np.abs(z).max() > MAX_NORMALIZED_DEPTH:

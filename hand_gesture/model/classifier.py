@@ -81,20 +81,18 @@ class GestureClassifier:
         without this class the probability of none is what is missing from the best gesture's to 1.
         """
         probabilities = self._probabilities(to_features(hands))
-        if self._none < probabilities.shape[1]:
+        none: NDArray[np.floating[Any]] | None = None
+        if NONE in self.classes:
             none = probabilities[:, self._none].copy()
             probabilities[:, self._none] = 0
-            confidence = probabilities.max(axis=1)
-            refused = (confidence < self.min_confidence) | (confidence < none)
-        else:
-            confidence = probabilities.max(axis=1)
-            none = 1 - confidence
-            refused = confidence < self.min_confidence
-        best = np.where(refused, self._none, probabilities.argmax(axis=1)).tolist()
-        confidences = np.where(refused, none, confidence).astype(np.float64).round(4).tolist()
+        best, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        refused = confidence < (self.min_confidence if none is None else np.maximum(none, self.min_confidence))
+        if refused.any():
+            best = np.where(refused, self._none, best)
+            confidence = np.where(refused, 1 - confidence if none is None else none, confidence)
         return [
             Prediction(self._names[index], confidence, self._commands[index])
-            for index, confidence in zip(best, confidences, strict=True)
+            for index, confidence in zip(best.tolist(), confidence.astype(np.float64).round(4).tolist(), strict=True)
         ]
 
 

@@ -55,7 +55,7 @@ def expected_gesture(body: bytes) -> str | None:
     points = np.array([_coordinates(point) for point in _points(_unwrapped(request["landmarks"]))])
     if request.get("image_size") and np.abs(points[:, :2]).max() <= 3:
         points[:, :2] *= request["image_size"]
-    if np.abs(points[:, 2]).max() > 2:  # in pixels
+    elif np.abs(points[:, 2]).max() > 2:  # in pixels
         points[:, 2] *= 1 / max(request["image_size"][0], 1) if request.get("image_size") else 0
     return _classify(points)
 
