@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
-from hand_gesture.bento.connections import use_patient_connections
+from hand_gesture.bento.connections import StreamLimits, use_patient_connections
 from hand_gesture.bento.supervision import use_reliable_supervisor
 from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
 from hand_gesture.model.artifacts import (
@@ -54,7 +54,15 @@ use_json_logs()
 use_reliable_supervisor(make_lost_workers_counter)
 leave_predictions_to_the_gateway()
 SETTINGS: Final = load_settings()
-use_patient_connections(SETTINGS.keep_alive_seconds)
+use_patient_connections(
+    SETTINGS.keep_alive_seconds,
+    StreamLimits(
+        max_message_bytes=SETTINGS.max_message_bytes,
+        max_waiting=SETTINGS.max_waiting_frames,
+        ping_seconds=SETTINGS.stream_ping_seconds,
+        patience_seconds=SETTINGS.stream_patience_seconds,
+    ),
+)
 
 
 def _stored_model() -> bentoml.Model:

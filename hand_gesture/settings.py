@@ -35,12 +35,30 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=2_000_000, ge=1000, description="Largest body of /predict_batch, in bytes.")
     max_in_flight: int = Field(default=512, ge=1, description="Most prediction requests at once in one worker.")
     request_timeout_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest that a request may take.")
-
     keep_alive_seconds: float = Field(
         default=75.0,
         ge=1,
         le=3600,
         description="How long an idle connection stays open; longer than clients keep theirs.",
+    )
+    max_streams: int = Field(default=1000, ge=1, le=100_000, description="Most streams at once in one worker.")
+    max_message_bytes: int = Field(
+        default=65_536, ge=1000, le=16_000_000, description="Largest message of a stream, in bytes."
+    )
+    max_waiting_frames: int = Field(
+        default=8, ge=1, le=1000, description="Most frames of one stream that are read ahead of their answers."
+    )
+    stream_idle_seconds: float = Field(
+        default=300.0, ge=1, le=86_400, description="How long a stream may go without a frame."
+    )
+    stream_ping_seconds: float = Field(
+        default=20.0, ge=0.1, le=3600, description="How often a stream's client is asked whether it is still there."
+    )
+    stream_patience_seconds: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=60,
+        description="How long a stream's client may leave that, or what it is sent, without an answer.",
     )
 
     @field_validator("allowed_origins", "api_key", mode="before")

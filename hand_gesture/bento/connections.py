@@ -1,16 +1,26 @@
 """How the workers' HTTP server treats a connection, where uvicorn's ways lose requests and BentoML has no setting.
 
-BentoML starts uvicorn with its defaults, so this takes the place of uvicorn's default protocol.
-tests/service/test_connections.py fails where a new BentoML or uvicorn changes what is used here.
+BentoML starts uvicorn with its defaults, so this takes the place of uvicorn's default protocols.
+tests/service/test_connections.py, tests/fuzz/test_streams.py and tests/faults/test_streams.py fail where a new BentoML
+or uvicorn changes what is used here.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import asyncio
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import httptools
 import uvicorn.config
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+SERVICE_RESTART: Final = 1012  # close code, https://www.iana.org/assignments/websocket/websocket.xhtml
+INVALID_DATA: Final = 1007
+READ_BYTES: Final = 4096  # parsed at once: 16 frames of a hand, or 700 of the smallest messages
+MAX_FRAGMENTS: Final = 64  # kept apart
 
 
 class ConnectionProtocol(HttpToolsProtocol):
@@ -62,11 +72,133 @@ class ConnectionProtocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
 
-def use_patient_connections(keep_alive_seconds: float) -> None:
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """What one WebSocket may take.
+
+    ``patience_seconds`` is how long one may keep this side waiting: for an answer to a ping, for what it was sent to be
+    taken, for the end of the connection when it is closed.
+    """
+
+    max_message_bytes: int
+    max_waiting: int  # messages read and not taken yet
+    ping_seconds: float
+    patience_seconds: float
+
+
+class StreamProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol of WebSockets, for clients that send more than they should, or read less.
+
+    It reads no further than its application has come, nor while the client does not take what it is sent, and lets go
+    of a client that stops taking it. Compression is off: on messages this small it costs more than it saves. A message
+    that is too large is refused so that the client hears why, and when the worker ends, the application is told with
+    the close code 1012 and has the last word, where uvicorn would drop the frames it has not answered yet.
+    """
+
+    limits: ClassVar[StreamLimits]
+
+    def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
+        config.ws_per_message_deflate = False
+        config.ws_max_size = self.limits.max_message_bytes
+        config.ws_ping_interval = self.limits.ping_seconds
+        config.ws_ping_timeout = self.limits.patience_seconds
+        super().__init__(config, *args, **kwargs)
+        self.close_timeout = self.limits.patience_seconds
+        self._unread = b""
+        self._is_stalled = False
+        self._stall_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Read what a client has sent, or keep it until there is room."""
+        self._unread += data
+        self._read_on()
+
+    async def receive(self) -> Any:
+        """The next event for the application."""
+        if self._unread or self.read_paused:
+            self._read_on()
+        return await self.queue.get()
+
+    def _read_on(self) -> None:
+        while self._unread and not self._is_stalled and self.queue.qsize() < self.limits.max_waiting:
+            piece, self._unread = self._unread[:READ_BYTES], self._unread[READ_BYTES:]
+            super().data_received(piece)
+        if bool(self._unread) is not self.read_paused and not self.transport.is_closing():
+            self.read_paused = not self.read_paused
+            self.transport.pause_reading() if self.read_paused else self.transport.resume_reading()
+
+    def handle_cont(self, event: Any) -> None:
+        """Take a fragment of a message; many small ones together take no more than a large one."""
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.frames = [b"".join(self.frames)]
+        super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message to the application."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type == "bytes":
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+            return
+        try:
+            self.queue.put_nowait({"type": "websocket.receive", "text": bytes(data).decode()})
+        except UnicodeDecodeError:
+            self.conn.fail(INVALID_DATA, "A text message must be UTF-8.")
+            self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """Refuse what breaks the protocol; the connection stays open until the client has read why."""
+        close = self.conn.close_sent
+        if close is None:  # not even a handshake
+            self.transport.close()
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.close_timer or self.loop.call_later(self.close_timeout, self.transport.close)
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+        super().pause_writing()
+        self._is_stalled = True
+        self._stall_timer = self.loop.call_later(self.limits.patience_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has taken it."""
+        super().resume_writing()
+        self._is_stalled = False
+        self._stop_stall_timer()
+        self._read_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Clean up."""
+        self._stop_stall_timer()
+        super().connection_lost(exc)
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def shutdown(self) -> None:
+        """Tell the application that the worker ends."""
+        if self.handshake_complete and not self.close_sent:
+            self.stop_keepalive()
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": SERVICE_RESTART})
+        else:
+            super().shutdown()
+
+
+def use_patient_connections(keep_alive_seconds: float, streams: StreamLimits) -> None:
     """Have the workers that start after this treat connections so.
 
     Args:
-        keep_alive_seconds: how long an idle connection stays open.
+        keep_alive_seconds: how long an idle HTTP connection stays open.
+        streams: what one WebSocket may take.
     """
     ConnectionProtocol.keep_alive_seconds = keep_alive_seconds
+    StreamProtocol.limits = streams
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{ConnectionProtocol.__name__}"
+    uvicorn.config.WS_PROTOCOLS["auto"] = f"{__name__}:{StreamProtocol.__name__}"

@@ -27,6 +27,8 @@ _INFERENCE_BUCKETS: Final = (
 _REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _CONFIDENCE_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+# Those of RFC 6455 and the IANA registry that can be seen at a stream's end
+_CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013})
 
 
 class Metrics:
@@ -59,16 +61,23 @@ class Metrics:
             buckets=_CONFIDENCE_BUCKETS,
         )
         self.requests = Counter(
-            "hand_gesture_requests", "Prediction requests, by route and status.", ["route", "status"]
+            "hand_gesture_requests",
+            "Prediction requests and frames of streams, by route and status.",
+            ["route", "status"],
         )
         self.request_duration = Histogram(
             "hand_gesture_request_duration_seconds",
-            "Time from the first byte of a prediction request to its answer, waiting for a batch included.",
+            "Time from the first byte of a prediction request, or a stream's frame, to its answer, waiting for a batch "
+            "included.",
             ["route"],
             buckets=_REQUEST_BUCKETS,
         )
         self.in_flight = Gauge(
             "hand_gesture_requests_in_flight", "Prediction requests being answered.", multiprocess_mode="livesum"
+        )
+        self.streams = Gauge("hand_gesture_streams", "Streams that are open.", multiprocess_mode="livesum")
+        self.closed_streams = Counter(
+            "hand_gesture_closed_streams", "Streams that have ended, by their close code.", ["code"]
         )
         self.cpu_usage = Gauge(
             "hand_gesture_cpu_usage_percent",
@@ -105,6 +114,10 @@ class Metrics:
         """Count a prediction request and its time."""
         self._requests_of(route, status).inc()
         self._request_duration_of(route).observe(seconds)
+
+    def count_closed_stream(self, code: int) -> None:
+        """Count a stream that has ended; codes that clients made up are counted together."""
+        self.closed_streams.labels(code if code in _CLOSE_CODES else "other").inc()
 
     def count_rejected(self, reason: Reason, missing_landmarks: int = 0) -> None:
         """Count a request that was rejected for what it holds."""

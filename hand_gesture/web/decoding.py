@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Set
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.landmarks import (
+    FEATURE_COUNT,
+    MAX_COORDINATE,
     MAX_IMAGE_SIDE,
     MalformedLandmarksError,
     MissingLandmarksError,
@@ -24,15 +27,33 @@ from hand_gesture.landmarks import (
 # A hand takes 1 to 4 kB, written generously; more for one hand would be spent on reading nonsense
 MAX_HAND_BYTES: Final = 65_536
 MEDIAPIPE_GUIDE: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker/web_js"
+HAND_DTYPE: Final = np.dtype("<f4")  # of the coordinates in a binary frame
+HAND_BYTES: Final = FEATURE_COUNT * HAND_DTYPE.itemsize
+MAX_HOLD_MS: Final = 10_000
 MAX_NAMES: Final = 5
 MAX_NAME: Final = 30
 # What front ends are known to send in place of landmarks
 _RESULT_FIELDS: Final = frozenset({"worldLandmarks", "handedness", "handednesses", "multiHandLandmarks"})
 _IMAGE_FIELDS: Final = frozenset({"image", "frame", "img", "file", "photo", "image_base64"})
 
+ImageSize = tuple[float, float] | None  # width and height in pixels, where they are known
 
-def decode_hand_request(body: bytes) -> NDArray[np.float64]:
-    """Read the body of ``/predict``.
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What a client says of its stream in its first message."""
+
+    image_size: ImageSize
+    hold_seconds: float
+    key: str
+
+
+def decode_hand_request(body: bytes | str, image_size: ImageSize = None) -> NDArray[np.float64]:
+    """Read the body of ``/predict``, or a frame of one hand in the same form.
+
+    Args:
+        body: JSON.
+        image_size: of the frame, where the body does not tell.
 
     Returns:
         The hand's coordinates, shape (1, 63), in pixels if the frame's size is known.
@@ -41,19 +62,18 @@ def decode_hand_request(body: bytes) -> NDArray[np.float64]:
         RejectedRequestError: status 400; the message says what is wrong.
     """
     fields = _load_object(body, required="landmarks")
-    try:
-        hands = parse_hand(fields["landmarks"])[np.newaxis]
-    except MissingLandmarksError as error:
-        message = f"{_capitalize(error)} Send all 21, or skip frames without a hand."
-        raise _reject(Reason.MISSING_LANDMARKS, message, missing_landmarks=error.count) from None
-    except MalformedLandmarksError as error:
-        raise _reject(Reason.MALFORMED_LANDMARKS, _capitalize(error)) from None
-    restore_shape(hands, _read_image_size(fields.get("image_size")))
+    hands = _read_hand(fields["landmarks"])
+    restore_shape(hands, _read_image_size(fields.get("image_size")) or image_size)
     return hands
 
 
-def decode_hands_request(body: bytes, max_hands: int) -> NDArray[np.float64]:
-    """Read the body of ``/predict_batch``.
+def decode_hands_request(body: bytes | str, max_hands: int, image_size: ImageSize = None) -> NDArray[np.float64]:
+    """Read the body of ``/predict_batch``, or a frame of several hands in the same form.
+
+    Args:
+        body: JSON.
+        max_hands: most hands in it.
+        image_size: of the frame, where the body does not tell.
 
     Returns:
         The hands' coordinates, shape (n, 63), in pixels if the frame's size is known.
@@ -71,8 +91,61 @@ def decode_hands_request(body: bytes, max_hands: int) -> NDArray[np.float64]:
     hands = read_hands(values)
     if hands is None:
         raise _reject_hands(values)
-    restore_shape(hands, _read_image_size(fields.get("image_size")))
+    restore_shape(hands, _read_image_size(fields.get("image_size")) or image_size)
     return hands
+
+
+def decode_binary_frame(message: bytes, image_size: ImageSize) -> NDArray[np.float64]:
+    """Read a frame: for each hand 63 numbers x1, y1, z1, … z21 as little-endian float32.
+
+    Returns:
+        The hands' coordinates, shape (n, 63), in pixels if the frame's size is known.
+
+    Raises:
+        RejectedRequestError: status 400; the message says what is wrong, and with which hand.
+    """
+    if not message or len(message) % HAND_BYTES:
+        text = f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), not {len(message)}."
+        raise _reject(Reason.MALFORMED_LANDMARKS, text)
+    hands = np.frombuffer(message, HAND_DTYPE).astype(np.float64).reshape(-1, FEATURE_COUNT)
+    if not (np.abs(hands) <= MAX_COORDINATE).all():  # NaN is not, either
+        values = hands.tolist()
+        if len(values) > 1:
+            raise _reject_hands(values)
+        _read_hand(values[0])
+    restore_shape(hands, image_size)
+    return hands
+
+
+def decode_stream_settings(message: str) -> StreamSettings:
+    """Read the first message of a stream.
+
+    Raises:
+        RejectedRequestError: the message says what is wrong.
+    """
+    try:
+        fields = orjson.loads(message)
+    except orjson.JSONDecodeError as error:
+        raise _reject(Reason.INVALID_JSON, f"The settings are not valid JSON: {error}.") from None
+    if type(fields) is not dict or fields.keys() - {"image_size", "hold_ms", "key"}:
+        text = "A stream begins with its settings: a JSON object of image_size, hold_ms and key, each optional."
+        raise _reject(Reason.INVALID_REQUEST, text)
+    hold_ms, key = fields.get("hold_ms"), fields.get("key")
+    if hold_ms is not None and not (type(hold_ms) in (int, float) and 0 <= hold_ms <= MAX_HOLD_MS):
+        raise _reject(Reason.INVALID_REQUEST, f"hold_ms must be a number of milliseconds from 0 to {MAX_HOLD_MS}.")
+    if key is not None and type(key) is not str:
+        raise _reject(Reason.INVALID_REQUEST, "key must be a string.")
+    return StreamSettings(_read_image_size(fields.get("image_size")), (hold_ms or 0) / 1000, key or "")
+
+
+def _read_hand(value: Any) -> NDArray[np.float64]:
+    try:
+        return parse_hand(value)[np.newaxis]
+    except MissingLandmarksError as error:
+        message = f"{_capitalize(error)} Send all 21, or skip frames without a hand."
+        raise _reject(Reason.MISSING_LANDMARKS, message, missing_landmarks=error.count) from None
+    except MalformedLandmarksError as error:
+        raise _reject(Reason.MALFORMED_LANDMARKS, _capitalize(error)) from None
 
 
 def _reject_hands(values: list[Any]) -> RejectedRequestError:
@@ -91,7 +164,7 @@ def _reject_hands(values: list[Any]) -> RejectedRequestError:
     return _reject(Reason.MISSING_LANDMARKS, _capitalize(missing[0]) + more, missing_landmarks=missing_count)
 
 
-def _load_object(body: bytes, *, required: str) -> dict[str, Any]:
+def _load_object(body: bytes | str, *, required: str) -> dict[str, Any]:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -132,17 +205,18 @@ def _quote(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
-def _load_with_nan(body: bytes, error: orjson.JSONDecodeError) -> Any:
+def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError) -> Any:
     """Read the NaN and Infinity that Python clients write though JSON has none, so that the points can be named."""
-    if b"NaN" in body or b"Infinity" in body:
+    text = body if isinstance(body, str) else body.decode(errors="replace")
+    if "NaN" in text or "Infinity" in text:
         try:
-            return json.loads(body)
+            return json.loads(text)
         except (ValueError, RecursionError):
             pass
     raise _reject(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
 
 
-def _read_image_size(image_size: Any) -> tuple[float, float] | None:
+def _read_image_size(image_size: Any) -> ImageSize:
     if image_size is None:
         return None
     if not (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,27 +15,24 @@ from time import perf_counter
 from typing import Final
 
 import numpy as np
-from bentoml.exceptions import ServiceUnavailable
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hand_gesture.bento.batching import ApiCall, find_api_calls
-from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError, ServerReason
+from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized
 from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_hand_request, decode_hands_request
+from hand_gesture.web.inference import Inference
 from hand_gesture.web.responses import finish, send_answer, send_error
+from hand_gesture.web.stream import STREAM, StreamEndpoint
 
 Decode = Callable[[bytes], NDArray[np.float64]]
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
 SECONDS_TO_COOL_DOWN: Final = 0.25
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
-
-# BentoML shows what its own loggers say
-logger = logging.getLogger("bentoml.service.hand_gesture.gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +44,14 @@ class _Route:
 
 
 class PredictionGateway:
-    """Answers the prediction routes; every other request passes untouched."""
+    """Answers the prediction routes and the stream; every other request passes untouched."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
         self._metrics = get_metrics()
-        self._waiting_for_model = 0
+        self._inference = Inference(settings)
+        self._stream = StreamEndpoint(self._inference, settings)
         one_hand = _Route(decode_hand_request, min(MAX_HAND_BYTES, settings.max_body_bytes))
         several = functools.partial(decode_hands_request, max_hands=settings.max_hands)
         self._routes = {
@@ -62,7 +59,6 @@ class PredictionGateway:
             "/predict/command": one_hand,
             "/predict_batch": _Route(several, settings.max_body_bytes),
         }
-        self._calls: dict[str, ApiCall] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,8 +66,7 @@ class PredictionGateway:
         if route is None:
             await self._pass_on(scope, receive, send)
             return
-        # Known when the service is up, which is before its first request
-        self._calls = self._calls or find_api_calls(scope["app"])
+        self._inference.find_calls(scope)
         started = perf_counter()
         status: int = HTTPStatus.OK
         self._metrics.in_flight.inc()
@@ -94,8 +89,10 @@ class PredictionGateway:
             await finish(send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan" and scope["path"] == STREAM:
+            await self._stream(scope, receive, send)
         # Starlette takes "/predict\n" for /predict, too: nothing posted may get past this gateway's keys and limits
-        if scope.get("method") == "POST":
+        elif scope.get("method") == "POST":
             message = f"Only {', '.join(self._routes)} take a POST."
             self._metrics.count_rejected(Reason.METHOD_NOT_ALLOWED)
             await send_error(send, _method_not_allowed(message, allowed=b"GET, HEAD"))
@@ -112,39 +109,17 @@ class PredictionGateway:
                 _check_key(scope, self._settings.api_key)
                 _check_media_type(scope)
                 body = await _read_body(receive, route.max_body_bytes)
-                return await self._call(scope["path"], route.decode, body)
-        except (ClientDisconnect, FailedRequestError):
+                # Not sooner, or clients that send their bodies slowly would leave no room for the others
+                self._inference.check_room()
+                return await self._inference.call(scope["path"], route.decode(body))
+        except ClientDisconnect:
             raise
         except Exception as error:
-            if body is None:
+            if body is None and not isinstance(error, FailedRequestError):
                 message = f"The body did not arrive within {seconds:g} seconds."
                 headers = [(b"connection", b"close")]  # what else of the body comes is not read
                 raise RejectedRequestError(HTTPStatus.REQUEST_TIMEOUT, Reason.BODY_TOO_SLOW, message, headers) from None
-            # The batch queue turns the deadline's cancellation into an exception of its own
-            if deadline.expired():
-                message = f"There was no answer within {seconds:g} seconds; try again later."
-                raise FailedRequestError(HTTPStatus.GATEWAY_TIMEOUT, ServerReason.TIMEOUT, message) from None
-            if isinstance(error, ServiceUnavailable):
-                raise _overloaded() from None
-            logger.error("the model failed on a request to %s", scope["path"], exc_info=error)
-            message = "The model could not answer; the server's log says why."
-            raise FailedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, ServerReason.MODEL_FAILED, message) from None
-
-    async def _call(self, path: str, decode: Decode, body: bytes) -> object:
-        # Not sooner, or clients that send their bodies slowly would leave no room for the others
-        if self._waiting_for_model >= self._settings.max_in_flight:
-            raise _overloaded()
-        self._waiting_for_model += 1
-        try:
-            return await self._calls[path](decode(body))
-        finally:
-            self._waiting_for_model -= 1
-
-
-def _overloaded() -> FailedRequestError:
-    message = "The server has as many requests as it can take; try again in a second."
-    headers = [(b"retry-after", b"1")]
-    return FailedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED, message, headers)
+            raise self._inference.explain(error, scope["path"], expired=deadline.expired()) from None
 
 
 def _check_method(scope: Scope) -> None:

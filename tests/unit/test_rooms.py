@@ -15,10 +15,11 @@ MAY_IMPORT = {
     "landmarks": set[str](),
     "errors": set[str](),
     "settings": set[str](),
+    "steadiness": set[str](),
     "model": {"landmarks"},
     "telemetry": {"errors", "model"},
     "bento": set[str](),
-    "web": {"landmarks", "errors", "settings", "model", "telemetry", "bento"},
+    "web": {"landmarks", "errors", "settings", "steadiness", "model", "telemetry", "bento"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 

@@ -1,0 +1,284 @@
+"""A camera's stream, by a client library that people use."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from hand_gesture.errors import Reason
+from tests.fuzz.account import account
+from tests.hands import FORMS, IMAGE_SIZE, LIKE, REFERENCE, as_numbers
+from tests.server import Server, serve
+
+SETTINGS = {"image_size": IMAGE_SIZE}
+PATIENCE = 60
+
+
+def binary(*hands: list[list[float]]) -> bytes:
+    """Hands of a frame as 63 little-endian float32 each."""
+    return b"".join(struct.pack("<63f", *as_numbers(hand)) for hand in hands)
+
+
+def opened(server: Server, settings: object = SETTINGS, **options: Any) -> ClientConnection:
+    stream = connect(server.url.replace("http", "ws") + "/stream", open_timeout=PATIENCE, **options)
+    stream.send(json.dumps(settings))
+    return stream
+
+
+def ask(stream: ClientConnection, message: bytes | str) -> Any:
+    stream.send(message)
+    return json.loads(stream.recv(PATIENCE))
+
+
+def end_of(stream: ClientConnection) -> tuple[int, str, Any]:
+    """The close code and sentence with which the server ends a stream, and the error it sent before."""
+    error = None
+    try:
+        while True:
+            error = json.loads(stream.recv(PATIENCE))
+    except ConnectionClosed as end:
+        assert end.rcvd is not None
+        return end.rcvd.code, end.rcvd.reason, error
+
+
+@pytest.fixture(scope="module")
+def guarded(home: Path) -> Iterator[Server]:
+    """A service that asks for a key, welcomes one origin, and has little room."""
+    limits = {"MAX_STREAMS": 2, "STREAM_IDLE_SECONDS": 1, "MAX_MESSAGE_BYTES": 1000, "REQUEST_TIMEOUT_SECONDS": 1.5}
+    with serve(home, API_KEY="secret", ALLOWED_ORIGINS="https://game.example", **limits) as running:
+        yield running
+
+
+@pytest.mark.parametrize("gesture", REFERENCE.hands)
+def test_each_gesture_is_answered_as_over_http(server: Server, gesture: str) -> None:
+    hand = REFERENCE.hands[gesture]
+    expected = server.client.post("/predict", json={"landmarks": hand, "image_size": IMAGE_SIZE}).json()
+    with opened(server) as stream:
+        for message in (binary(hand), *(json.dumps({"landmarks": form(hand)}) for form in FORMS[:3])):
+            answer = ask(stream, message)
+            assert answer["confidence"] == pytest.approx(expected["confidence"], abs=2e-4)
+            assert (answer["gesture"], answer["command"]) == (expected["gesture"], expected["command"])
+
+
+def test_settings_may_be_empty_and_a_frame_may_bring_its_size(server: Server) -> None:
+    with opened(server, {}) as stream:
+        assert ask(stream, binary(LIKE))["gesture"] == "like"
+        with_size = ask(stream, json.dumps({"landmarks": LIKE, "image_size": IMAGE_SIZE}))
+    with opened(server) as stream:
+        assert ask(stream, json.dumps({"landmarks": LIKE}))["confidence"] == with_size["confidence"]
+
+
+def test_hands_of_a_frame_are_answered_in_order_each_with_what_it_holds(server: Server) -> None:
+    stop = REFERENCE.hands["stop"]
+    with opened(server) as stream:
+        first = ask(stream, binary(LIKE, stop))
+        assert [(hand["gesture"], hand["held"], hand["changed"]) for hand in first] == [
+            ("like", "like", True),
+            ("stop", "stop", True),
+        ]
+        second = ask(stream, json.dumps({"hands": [LIKE, LIKE]}))
+        assert [(hand["held"], hand["changed"]) for hand in second] == [("like", False), ("like", True)]
+
+
+def test_frames_sent_ahead_are_answered_in_order(server: Server) -> None:
+    names = [*REFERENCE.hands] * 20
+    with opened(server) as stream:
+        for name in names:
+            stream.send(binary(REFERENCE.hands[name]))
+        assert [json.loads(stream.recv(PATIENCE))["gesture"] for _ in names] == names
+
+
+def test_a_gesture_holds_when_it_has_been_shown_long_enough(server: Server) -> None:
+    with opened(server, SETTINGS | {"hold_ms": 100}) as stream:
+        started = time.monotonic()
+        answer = ask(stream, binary(LIKE))
+        assert (answer["gesture"], answer["held"], answer["changed"]) == ("like", "none", False)
+        while not answer["changed"]:
+            assert answer["held"] == "none"
+            answer = ask(stream, binary(LIKE))
+        assert time.monotonic() - started >= 0.1
+        assert answer["held"] == "like"
+        assert not ask(stream, binary(LIKE))["changed"]
+
+
+def test_streams_share_nothing(server: Server) -> None:
+    with opened(server, SETTINGS | {"hold_ms": 10_000}) as slow, opened(server) as quick:
+        for _ in range(20):
+            assert ask(quick, binary(LIKE))["held"] == "like"
+            assert ask(slow, binary(REFERENCE.hands["stop"]))["held"] == "none"
+
+
+NAN = [*as_numbers(LIKE)]
+NAN[30] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (b"", Reason.MALFORMED_LANDMARKS),
+        (binary(LIKE)[:-1], Reason.MALFORMED_LANDMARKS),
+        (binary(LIKE, LIKE)[:300], Reason.MALFORMED_LANDMARKS),
+        (struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
+        (struct.pack("<63f", *[1e7] * 63), Reason.MALFORMED_LANDMARKS),
+        (binary(LIKE) + struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
+        ("", Reason.INVALID_JSON),
+        ("{}", Reason.INVALID_REQUEST),
+        ('{"landmarks": []}', Reason.MISSING_LANDMARKS),
+        ('{"hands": []}', Reason.INVALID_REQUEST),
+        (json.dumps({"landmarks": [LIKE, LIKE]}), Reason.MALFORMED_LANDMARKS),
+        (json.dumps({"landmarks": LIKE, "image_size": [0, 0]}), Reason.INVALID_IMAGE_SIZE),
+        (json.dumps({"hands": [LIKE], "hold_ms": 3}), Reason.INVALID_REQUEST),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_bad_frame_gets_its_reason_and_the_stream_goes_on(server: Server, message: bytes | str, reason: Reason) -> None:
+    with opened(server) as stream:
+        with account(server) as change:
+            answer = ask(stream, message)
+            assert answer.keys() == {"error", "reason"}
+            assert answer["error"].endswith(".")
+        assert answer["reason"] == reason
+        assert change.rejections == {reason: 1}
+        assert change.missing_points == {Reason.MISSING_LANDMARKS: 21 if "[]" in str(message) else 1}.get(reason, 0)
+        assert ask(stream, binary(LIKE))["gesture"] == "like"
+
+
+def test_frame_with_a_missing_point_is_told_as_over_http(server: Server) -> None:
+    hand = [*as_numbers(LIKE)]
+    hand[30] = None  # type: ignore[call-overload]
+    over_http = server.client.post("/predict", json={"landmarks": hand}).json()
+    with opened(server) as stream:
+        assert ask(stream, struct.pack("<63f", *NAN)) == over_http
+
+
+@pytest.mark.parametrize(
+    ("first", "code", "words"),
+    [
+        (b"\x00" * 252, 1003, "begins with its settings"),
+        ("no JSON", 1008, "not valid JSON"),
+        ("[]", 1008, "begins with its settings"),
+        (json.dumps({"landmarks": LIKE}), 1008, "begins with its settings"),
+        ('{"hold_ms": -1}', 1008, "hold_ms must be"),
+        ('{"hold_ms": true}', 1008, "hold_ms must be"),
+        ('{"image_size": [1]}', 1008, "image_size must be"),
+        ('{"key": 3}', 1008, "key must be"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_wrong_beginning_ends_the_stream_with_a_sentence(
+    server: Server, first: bytes | str, code: int, words: str
+) -> None:
+    with connect(server.url.replace("http", "ws") + "/stream") as stream:
+        stream.send(first)
+        given, sentence, error = end_of(stream)
+    assert given == code
+    assert words in error["error"]
+    assert error["error"].startswith(sentence)
+
+
+def test_message_that_is_too_large_ends_the_stream(guarded: Server) -> None:
+    with opened(guarded, {"key": "secret"}) as stream:
+        stream.send(b"\x00" * 1001)
+        code, sentence, _ = end_of(stream)
+    assert (code, "1000" in sentence) == (1009, True)
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "secret ", "sécret"])
+def test_wrong_key_ends_the_stream(guarded: Server, key: str) -> None:
+    with account(guarded) as change, opened(guarded, {"key": key}) as stream:
+        code, sentence, error = end_of(stream)
+    assert code == 1008
+    assert sentence.startswith("This server asks for a key")
+    assert error["reason"] == "unauthorized"
+    assert change.rejections == {"unauthorized": 1}
+
+
+def test_right_key_is_taken_from_either_place(guarded: Server) -> None:
+    with opened(guarded, SETTINGS | {"key": "secret"}) as stream:
+        assert ask(stream, binary(LIKE))["gesture"] == "like"
+    with opened(guarded, additional_headers={"Authorization": "Bearer secret"}) as stream:
+        assert ask(stream, binary(LIKE))["gesture"] == "like"
+
+
+@pytest.mark.parametrize("origin", ["https://game.example", "HTTPS://GAME.EXAMPLE", None, "own"])
+def test_pages_that_may_and_programs_are_let_in(guarded: Server, origin: Any) -> None:
+    origin = guarded.url if origin == "own" else origin
+    with opened(guarded, {"key": "secret"}, origin=origin) as stream:
+        assert "gesture" in ask(stream, binary(LIKE))
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://game.example.evil", "http://game.example"])
+def test_other_pages_are_not(guarded: Server, origin: Any) -> None:
+    with pytest.raises(InvalidStatus) as refusal:
+        opened(guarded, {"key": "secret"}, origin=origin)
+    assert refusal.value.response.status_code == 403
+
+
+def test_silence_ends_a_stream(guarded: Server) -> None:
+    with connect(guarded.url.replace("http", "ws") + "/stream") as stream:
+        assert end_of(stream)[:2] == (1008, "The settings did not arrive within 1.5 seconds.")
+    with opened(guarded, {"key": "secret"}) as stream:
+        assert "gesture" in ask(stream, binary(LIKE))
+        assert end_of(stream)[:2] == (1001, "There was no frame for 1 seconds.")
+
+
+def test_no_more_streams_than_there_is_room_for(guarded: Server) -> None:
+    key = {"Authorization": "Bearer secret"}
+    with opened(guarded, additional_headers=key), opened(guarded, additional_headers=key):
+        with connect(guarded.url.replace("http", "ws") + "/stream") as third:
+            code, sentence, error = end_of(third)
+    assert code == 1013
+    assert "try again" in sentence
+    assert error["reason"] == "overloaded"
+
+
+def test_plain_http_is_told_to_upgrade(server: Server) -> None:
+    answer = server.client.get("/stream")
+    assert answer.status_code == 426
+    assert answer.headers["upgrade"] == "websocket"
+    assert "WebSocket" in answer.json()["error"]
+    assert server.client.post("/stream", json={}).status_code == 426
+
+
+def test_compression_is_declined_and_other_paths_are_not_found(server: Server) -> None:
+    with opened(server) as stream:  # which offers it
+        assert "Sec-WebSocket-Extensions" not in stream.response.headers  # type: ignore[union-attr]
+    with pytest.raises(InvalidStatus):
+        connect(server.url.replace("http", "ws") + "/predict")
+
+
+def test_figures_tell_of_streams(server: Server) -> None:
+    def figure(name: str) -> float:
+        return server.metrics().get(name, 0)
+
+    answered = 'hand_gesture_requests_total{route="/stream",status="200"}'
+    refused = 'hand_gesture_requests_total{route="/stream",status="400"}'
+    closed = 'hand_gesture_closed_streams_total{code="1000"}'
+    before = figure(answered), figure(refused), figure(closed)
+    with opened(server) as stream:
+        for _ in range(5):
+            ask(stream, binary(LIKE))
+        ask(stream, b"bad")
+        assert figure("hand_gesture_streams") == 1
+    deadline = time.monotonic() + PATIENCE
+    while figure("hand_gesture_streams"):
+        assert time.monotonic() < deadline
+    assert (figure(answered), figure(refused), figure(closed)) == (before[0] + 5, before[1] + 1, before[2] + 1)
+    assert figure('hand_gesture_request_duration_seconds_count{route="/stream"}') >= 6
+
+
+def test_stream_and_requests_may_be_mixed(server: Server) -> None:
+    with opened(server) as stream:
+        for _ in range(20):
+            assert ask(stream, binary(LIKE))["gesture"] == "like"
+            body = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
+            assert httpx.post(f"{server.url}/predict", json=body, timeout=PATIENCE).json()["gesture"] == "like"
