@@ -232,25 +232,25 @@ async def stream(
         life: seconds after which a camera ends its stream and opens another; 0: never.
     """
     address = urlsplit(url)
-    host = str(address.hostname)
+    host, port = str(address.hostname), address.port or 80
     loop = asyncio.get_running_loop()
+    stopping = asyncio.ensure_future(stop.wait())
 
     async def keep_streaming(index: int) -> None:
+        phase = interval * ((index * 0.618) % 1)
         turned = [*frames[index % len(frames) :], *frames[: index % len(frames)]]
         while not stop.is_set():
-            phase = interval * ((index * 0.618) % 1)
             try:
                 _, camera = await loop.create_connection(
-                    lambda: Camera(host, settings, turned, interval, phase, result), host, address.port
+                    lambda: Camera(host, settings, turned, interval, phase, result), host, port
                 )
             except OSError:
                 result.refused += 1
                 await asyncio.sleep(SECONDS_BEFORE_RECONNECTING)
                 continue
-            stopping = asyncio.ensure_future(stop.wait())
             span = life * (0.5 + (index * 0.618) % 1) if life else None
-            await asyncio.wait([stopping, camera.ended], timeout=span, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
+            either: list[asyncio.Future[Any]] = [stopping, camera.ended]
+            await asyncio.wait(either, timeout=span, return_when=asyncio.FIRST_COMPLETED)
             if not camera.ended.done():
                 camera.end()
                 await asyncio.wait([camera.ended], timeout=SECONDS_TO_FINISH)

@@ -156,8 +156,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
+        self.close_sent = self.disconnected = True  # whatever the application sends now comes too late
         self.close_timer = self.close_timer or self.loop.call_later(self.close_timeout, self.transport.close)
+
+    def keepalive_timeout(self) -> None:
+        """Let go of a client that does not answer pings."""
+        super().keepalive_timeout()
+        self.disconnected = True
 
     def pause_writing(self) -> None:
         """The client does not take what it is sent."""

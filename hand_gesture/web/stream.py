@@ -37,6 +37,7 @@ from hand_gesture.web.responses import send_error
 
 STREAM: Final = "/stream"
 SECONDS_TO_COOL_DOWN: Final = 0.25
+NO_CLOSE: Final = 1006  # the connection broke
 MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
 
 
@@ -93,7 +94,7 @@ class StreamEndpoint:
         await send({"type": "websocket.accept"})
         self._open += 1
         self._metrics.streams.inc()
-        code: int = CloseCode.SERVICE_RESTART
+        code = NO_CLOSE
         try:
             await self._converse(scope, receive, send)
         except _Ended as end:
@@ -113,8 +114,8 @@ class StreamEndpoint:
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._open > self._settings.max_streams:
-            message = "The server has as many streams as it can take; try again in a second."
-            raise _Refused(CloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, message)
+            text = "The server has as many streams as it can take; try again in a second."
+            raise _Refused(CloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
         settings = await self._read_settings(scope, receive)
         camera = _Camera(settings)
         clock = asyncio.get_running_loop().time

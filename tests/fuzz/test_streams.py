@@ -255,7 +255,7 @@ def test_good_and_bad_clients_together(server: Server) -> None:
             self.expected[which].append(expected)
 
         @rule(index=st.integers(0, 4), body=st.sampled_from(BODIES), in_text=st.booleans())
-        def good(self, index: int, body: bytes, in_text: bool) -> None:  # noqa: FBT001 (drawn)
+        def good(self, index: int, body: bytes, in_text: bool) -> None:
             if in_text:
                 self._send(index, client_frame(TEXT, body), expected_gesture(body))
             else:
@@ -297,5 +297,5 @@ def test_good_and_bad_clients_together(server: Server) -> None:
             for raw in self.streams:
                 raw.socket.close()
 
-    run_state_machine_as_test(Clients, settings=settings(max_examples=40, stateful_step_count=40))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Clients, settings=settings(max_examples=40, stateful_step_count=40))
     assert '"level": "error"' not in server.log.read_text()

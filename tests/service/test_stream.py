@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import time
@@ -28,8 +29,12 @@ def binary(*hands: list[list[float]]) -> bytes:
     return b"".join(struct.pack("<63f", *as_numbers(hand)) for hand in hands)
 
 
+def address_of(server: Server) -> str:
+    return server.url.replace("http", "ws") + "/stream"
+
+
 def opened(server: Server, settings: object = SETTINGS, **options: Any) -> ClientConnection:
-    stream = connect(server.url.replace("http", "ws") + "/stream", open_timeout=PATIENCE, **options)
+    stream: ClientConnection = connect(address_of(server), open_timeout=PATIENCE, **options)
     stream.send(json.dumps(settings))
     return stream
 
@@ -41,13 +46,16 @@ def ask(stream: ClientConnection, message: bytes | str) -> Any:
 
 def end_of(stream: ClientConnection) -> tuple[int, str, Any]:
     """The close code and sentence with which the server ends a stream, and the error it sent before."""
-    error = None
-    try:
+    last = [None, *_messages(stream)][-1]
+    assert stream.close_code is not None
+    assert stream.close_reason is not None
+    return stream.close_code, stream.close_reason, last
+
+
+def _messages(stream: ClientConnection) -> Iterator[Any]:
+    with contextlib.suppress(ConnectionClosed):
         while True:
-            error = json.loads(stream.recv(PATIENCE))
-    except ConnectionClosed as end:
-        assert end.rcvd is not None
-        return end.rcvd.code, end.rcvd.reason, error
+            yield json.loads(stream.recv(PATIENCE))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +71,8 @@ def test_each_gesture_is_answered_as_over_http(server: Server, gesture: str) -> 
     hand = REFERENCE.hands[gesture]
     expected = server.client.post("/predict", json={"landmarks": hand, "image_size": IMAGE_SIZE}).json()
     with opened(server) as stream:
-        for message in (binary(hand), *(json.dumps({"landmarks": form(hand)}) for form in FORMS[:3])):
+        messages: list[bytes | str] = [binary(hand), *(json.dumps({"landmarks": form(hand)}) for form in FORMS[:3])]
+        for message in messages:
             answer = ask(stream, message)
             assert answer["confidence"] == pytest.approx(expected["confidence"], abs=2e-4)
             assert (answer["gesture"], answer["command"]) == (expected["gesture"], expected["command"])
@@ -177,7 +186,7 @@ def test_frame_with_a_missing_point_is_told_as_over_http(server: Server) -> None
 def test_wrong_beginning_ends_the_stream_with_a_sentence(
     server: Server, first: bytes | str, code: int, words: str
 ) -> None:
-    with connect(server.url.replace("http", "ws") + "/stream") as stream:
+    with connect(address_of(server)) as stream:
         stream.send(first)
         given, sentence, error = end_of(stream)
     assert given == code
@@ -224,7 +233,7 @@ def test_other_pages_are_not(guarded: Server, origin: Any) -> None:
 
 
 def test_silence_ends_a_stream(guarded: Server) -> None:
-    with connect(guarded.url.replace("http", "ws") + "/stream") as stream:
+    with connect(address_of(guarded)) as stream:
         assert end_of(stream)[:2] == (1008, "The settings did not arrive within 1.5 seconds.")
     with opened(guarded, {"key": "secret"}) as stream:
         assert "gesture" in ask(stream, binary(LIKE))
@@ -234,7 +243,7 @@ def test_silence_ends_a_stream(guarded: Server) -> None:
 def test_no_more_streams_than_there_is_room_for(guarded: Server) -> None:
     key = {"Authorization": "Bearer secret"}
     with opened(guarded, additional_headers=key), opened(guarded, additional_headers=key):
-        with connect(guarded.url.replace("http", "ws") + "/stream") as third:
+        with connect(address_of(guarded)) as third:
             code, sentence, error = end_of(third)
     assert code == 1013
     assert "try again" in sentence
