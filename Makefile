@@ -45,11 +45,13 @@ format: $(VENV)/.dev ## Put the code into the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev ## Compare with other servers, about a quarter of an hour; needs wrk
+bench: $(VENV)/.dev ## Compare with other servers, about twenty minutes; needs wrk
 	$(BIN)/python -m bench.compare
+	$(BIN)/python -m bench.streams
 
-bench-quick: $(VENV)/.dev ## The same once, a minute and a half
+bench-quick: $(VENV)/.dev ## The same once, two and a half minutes
 	$(BIN)/python -m bench.compare --quick
+	$(BIN)/python -m bench.streams --quick
 
 audit: $(VENV)/.dev ## Look the locked packages up among the known vulnerabilities, where the network allows
 	@$(BIN)/python -c 'import json, urllib.request as r; \

@@ -1,7 +1,7 @@
 """Puts a pickled classifier and its label encoder into the BentoML model store.
 
 python import_model.py                                       the model in artifacts/
-python import_model.py --model my.pkl --encoder my_enc.pkl   your own, trained on 63 features
+python import_model.py --model my.pkl --encoder my_enc.pkl   your own, trained on 63 or 42 features
 python import_model.py --commands my_commands.json           the same model, other commands
 """
 
@@ -17,7 +17,6 @@ from typing import Final
 
 import bentoml
 
-from hand_gesture.landmarks import FEATURE_CONTRACT
 from hand_gesture.model.artifacts import (
     COMMANDS_FILE,
     ENCODER_FILE,
@@ -78,7 +77,9 @@ def _assemble(arguments: argparse.Namespace, folder: Path) -> None:
         shutil.copy(path, folder / name)
     if arguments.model is not None:
         manifest = Manifest(
-            feature_contract=FEATURE_CONTRACT, gestures=list(classifier.classes), versions=installed_versions()
+            feature_contract=classifier.features.name,
+            gestures=list(classifier.classes),
+            versions=installed_versions(),
         )
     manifest.sha256 = {name: sha256((folder / name).read_bytes()) for name in sorted(files)}
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2))

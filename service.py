@@ -33,6 +33,7 @@ from hand_gesture.model.classifier import NONE, Prediction
 from hand_gesture.settings import load_settings
 from hand_gesture.telemetry.logs import use_json_logs
 from hand_gesture.telemetry.metrics import ProcessTreeSampler, get_metrics, make_lost_workers_counter
+from hand_gesture.web.asyncapi import asyncapi_document
 from hand_gesture.web.contract import (
     CommandResponse,
     HandRequest,
@@ -90,6 +91,10 @@ def _openapi_document() -> dict[str, Any]:
     return openapi_document(SETTINGS, version=str(MODEL.tag.version), example=example)
 
 
+def _asyncapi_document() -> dict[str, Any]:
+    return asyncapi_document(SETTINGS, version=str(MODEL.tag.version))
+
+
 @bentoml.service(
     name="hand_gesture",
     workers=SETTINGS.workers,
@@ -102,7 +107,7 @@ def _openapi_document() -> dict[str, Any]:
     # Tracing costs a third of the throughput, exporter or not.
     tracing={"excluded_urls": [".*"]},
 )
-@bentoml.asgi_app(operation_app(_openapi_document, SETTINGS.metrics_token), path="/")
+@bentoml.asgi_app(operation_app(_openapi_document, _asyncapi_document, SETTINGS.metrics_token), path="/")
 class HandGesture:
     """Hand gestures from the 21 landmarks that MediaPipe finds."""
 

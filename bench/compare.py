@@ -65,7 +65,7 @@ def main() -> None:
         servers = {}
         for contender in tqdm(CONTENDERS, "starting", leave=False):
             servers[contender] = stack.enter_context(_started(contender, home, plan.starts))
-            _warm_up(contender, servers[contender])
+            warm_up(contender, servers[contender])
             servers[contender].pause()
         with tqdm(
             total=plan.rounds * len(plan.connections) * len(CONTENDERS), desc="measuring", leave=False
@@ -91,7 +91,8 @@ def _started(contender: Contender, home: Path, starts: int) -> Iterator[Running]
         yield replace(server, seconds_to_ready=statistics.median(seconds))
 
 
-def _warm_up(contender: Contender, server: Running) -> None:
+def warm_up(contender: Contender, server: Running) -> None:
+    """Have a server answer rightly, and then for a while under load."""
     asyncio.run(wrk.check(server.url, contender.route, contender.exchanges))
     _load(server, contender.route, contender.exchanges, connections=64, seconds=WARM_UP_SECONDS)
 

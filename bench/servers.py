@@ -20,7 +20,7 @@ import orjson
 import psutil
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import parse_hand, restore_shape, to_features
+from hand_gesture.landmarks import parse_hand, restore_shape
 from tests.hands import ARTIFACTS, CLASSIFIER, PROJECT, shaken_hands
 from tests.server import environment, free_port
 
@@ -63,7 +63,7 @@ def feature_exchange(body: dict[str, Any]) -> Exchange:
     """The same hand for a server of the Open Inference Protocol, which is sent the features."""
     hands = _pixels(body)
     expected = CLASSIFIER.classes.index(CLASSIFIER.predict(hands)[0].gesture)
-    data = to_features(hands).round(6).ravel().tolist()
+    data = CLASSIFIER.features.make(hands).round(6).ravel().tolist()
     tensor = {"name": "hand", "shape": [1, len(data)], "datatype": "FP32", "data": data}
     return Exchange(
         orjson.dumps({"inputs": [tensor]}),

@@ -1,4 +1,4 @@
-"""The 21 points of a hand: their names, reading them from JSON, and the 63 features made of them.
+"""The 21 points of a hand: their names, reading them from JSON, and the features made of them.
 
 Numbering and names are those of MediaPipe Hands:
 https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker
@@ -7,6 +7,8 @@ https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
@@ -22,9 +24,8 @@ LANDMARK_NAMES: Final = (
 LANDMARK_COUNT: Final = len(LANDMARK_NAMES)
 WRIST: Final = LANDMARK_NAMES.index("WRIST")
 MIDDLE_FINGER_TIP: Final = LANDMARK_NAMES.index("MIDDLE_FINGER_TIP")
-FEATURE_COUNT: Final = 3 * LANDMARK_COUNT
+COORDINATE_COUNT: Final = 3 * LANDMARK_COUNT
 PLANAR_COUNT: Final = 2 * LANDMARK_COUNT  # of a hand without z
-FEATURE_CONTRACT: Final = "wrist_middle_tip_v1"
 
 # Beyond any camera's resolution, yet small enough that no product of two overflows.
 MAX_COORDINATE: Final = 1e6
@@ -72,7 +73,7 @@ def parse_hand(value: Any) -> NDArray[np.float64]:
     hands = read_hands([value])
     if hands is None:
         raise _diagnose(value)
-    return hands.reshape(FEATURE_COUNT)
+    return hands.reshape(COORDINATE_COUNT)
 
 
 def read_hands(values: list[Any]) -> NDArray[np.float64] | None:
@@ -84,14 +85,14 @@ def read_hands(values: list[Any]) -> NDArray[np.float64] | None:
     try:
         flattened = [_flatten(value) for value in values]
         numbers = [*chain.from_iterable(flattened)]
-        if {*map(len, flattened)} != {FEATURE_COUNT}:
+        if {*map(len, flattened)} != {COORDINATE_COUNT}:
             return None
         # bool is a subclass of int, and numpy reads "1.5" as a number: only the exact types will do
         if {*map(type, numbers)} <= {float, int}:
             hands = np.array(numbers, dtype=np.float64)
             # False for NaN and infinity too
             if bool((np.abs(hands) <= MAX_COORDINATE).all()):
-                return hands.reshape(-1, FEATURE_COUNT)
+                return hands.reshape(-1, COORDINATE_COUNT)
     except (TypeError, KeyError, IndexError, OverflowError):
         pass  # one is in none of the forms
     return None
@@ -123,17 +124,24 @@ def restore_shape(hands: NDArray[np.float64], image_size: tuple[float, float] | 
         np.multiply(z, 1 / max(image_size[0], 1) if image_size else 0, out=z, where=in_pixels)
 
 
-def to_features(hands: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Make the features of contract ``wrist_middle_tip_v1``.
+@dataclass(frozen=True, slots=True)
+class FeatureContract:
+    """How hands become what a classifier was trained on: ``make`` gives ``count`` features of hands, shape (n, 63).
+
+    The hands' values are finite and at most ``MAX_COORDINATE`` times a frame's size. The features, shape (n, count),
+    are finite, too; 32 bits are more than a camera resolves, and halve the arithmetic.
+    """
+
+    name: str
+    count: int
+    make: Callable[[NDArray[np.float64]], NDArray[np.float32]]
+
+
+def wrist_middle_tip(hands: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Make the features of the earlier backends, ``wrist_middle_tip_v1``, shape (n, 63).
 
     x and y relative to the wrist, divided by the distance from wrist to middle finger tip (a distance of 0 counts as
     1); z as MediaPipe gives it.
-
-    Args:
-        hands: shape (n, 63), every value finite and at most ``MAX_COORDINATE`` times a frame's size.
-
-    Returns:
-        Shape (n, 63), every value finite. 32 bits are more than a camera resolves, and halve the arithmetic.
     """
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     relative = points - points[:, WRIST : WRIST + 1]
@@ -144,14 +152,34 @@ def to_features(hands: NDArray[np.float64]) -> NDArray[np.float32]:
     scale = np.ones((len(points), 1, 3))
     scale[:, 0, :2] /= distance[:, np.newaxis]
     relative *= scale
-    features = relative.reshape(-1, FEATURE_COUNT)
+    features = relative.reshape(-1, COORDINATE_COUNT)
     return np.minimum(np.maximum(features, -MAX_FEATURE), MAX_FEATURE).astype(np.float32)
+
+
+def wrist_rms(hands: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Make the features of the bundled model, ``wrist_rms_v2``, shape (n, 42).
+
+    x and y relative to the wrist, divided by their root mean square (one of 0 counts as 1). z is left out: clients
+    scale it in many ways, or have none. All points give the scale, so that a bent finger does not change the others.
+    """
+    points = hands.reshape(-1, LANDMARK_COUNT, 3)[..., :2]
+    relative = (points - points[:, WRIST : WRIST + 1]).reshape(-1, PLANAR_COUNT)
+    scale = np.sqrt(np.einsum("ij,ij->i", relative, relative) / PLANAR_COUNT)
+    scale[scale < MIN_DISTANCE] = 1
+    relative /= scale[:, np.newaxis]
+    return relative.astype(np.float32)
+
+
+FEATURE_CONTRACTS: Final = (
+    FeatureContract("wrist_middle_tip_v1", COORDINATE_COUNT, wrist_middle_tip),
+    FeatureContract("wrist_rms_v2", PLANAR_COUNT, wrist_rms),
+)
 
 
 def _flatten(value: Any) -> list[Any]:  # noqa: PLR0911 (a form each)
     """The 63 values of a hand in one of the forms; for anything else it fails or returns another number."""
     count, first = len(value), value[0]
-    if count > FEATURE_COUNT:
+    if count > COORDINATE_COUNT:
         return []
     if type(first) is list:
         lengths = {*map(len, value)}
@@ -186,7 +214,7 @@ def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:  #
         if not _hands_within(hands[0]):
             return _diagnose(hands[0])
         return MalformedLandmarksError("landmarks must hold one hand, but it holds lists of hands.")
-    if len(value) > FEATURE_COUNT:
+    if len(value) > COORDINATE_COUNT:
         return MalformedLandmarksError(
             f"landmarks must hold 21 points or 63 numbers, but there are {len(value)}; send several hands to "
             "/predict_batch."
@@ -224,7 +252,7 @@ def _points(value: list[Any]) -> list[Any]:
     size = 3
     if len(value) == PLANAR_COUNT:
         size = 2
-    elif len(value) < FEATURE_COUNT:
+    elif len(value) < COORDINATE_COUNT:
         value = value + [None] * (-len(value) % size)
     return [value[start : start + size] for start in range(0, len(value), size)]
 

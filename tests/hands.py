@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ def as_objects(hand: list[list[float]]) -> list[dict[str, float]]:
 def as_numbers(hand: list[list[float]]) -> list[float]:
     """As 63 numbers."""
     return [coordinate for point in hand for coordinate in point]
+
+
+def as_frame(*hands: list[list[float]]) -> bytes:
+    """As a binary frame of a stream: 63 little-endian float32 for each hand."""
+    return b"".join(struct.pack("<63f", *as_numbers(hand)) for hand in hands)
 
 
 def as_pairs(hand: list[list[float]]) -> list[list[float]]:

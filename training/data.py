@@ -1,4 +1,4 @@
-"""The hands to train on and to judge by, and the transformations that a camera or a person may apply to them."""
+"""The hands to train on and to judge by, and the views of them that a camera or a person may give."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import FEATURE_COUNT, LANDMARK_COUNT, restore_shape, to_features
+from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, parse_hand, restore_shape, wrist_rms
+from hand_gesture.model.classifier import NONE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Hands:
-    """Hands as features (contract ``wrist_middle_tip_v1``, shape (n, 63)) or raw coordinates, with their classes."""
+    """Hands as coordinates, shape (n, 63), in any unit, with their classes."""
 
     values: Floats
     classes: Ints
 
-    def take(self, rows: NDArray[np.intp]) -> Hands:
+    def take(self, rows: NDArray[np.intp] | Bools) -> Hands:
         """Some of the hands."""
         return Hands(self.values[rows], self.classes[rows])
 
@@ -31,16 +33,50 @@ class Hands:
 
 
 def read_table(path: Path) -> tuple[Hands, list[str]]:
-    """Read a CSV of 63 features and a label in each row, under a line of column names.
+    """Read a CSV of 63 coordinates and a label in each row, under a line of column names.
 
     Returns:
-        The hands and the gestures, in alphabetical order, that their classes stand for.
+        The hands, and the classes' names: the gestures in alphabetical order, and ``none``, of which there is no row.
     """
     table = np.genfromtxt(path, delimiter=",", skip_header=1, dtype=str)
-    if table.ndim != 2 or table.shape[1] != FEATURE_COUNT + 1:
-        raise SystemExit(f"{path} must have {FEATURE_COUNT} feature columns and a label in every row.")
+    if table.ndim != 2 or table.shape[1] != COORDINATE_COUNT + 1:
+        raise SystemExit(f"{path} must have {COORDINATE_COUNT} coordinate columns and a label in every row.")
     gestures, classes = np.unique(table[:, -1], return_inverse=True)
-    return Hands(table[:, :-1].astype(np.float64), classes.astype(np.int64)), [str(name) for name in gestures]
+    return Hands(table[:, :-1].astype(np.float64), classes.astype(np.int64)), [*map(str, gestures), NONE]
+
+
+@dataclass(frozen=True)
+class OpenHands:
+    """Hands of many sources. ``near`` marks hands of no gesture that people may argue about."""
+
+    hands: Hands
+    near: Bools
+    sources: NDArray[np.str_]
+    groups: NDArray[np.str_]  # the person, clip or photograph
+    what: NDArray[np.str_]  # what the source calls the hand
+
+    def is_gesture(self, none: int) -> Bools:
+        """Which hands make a gesture."""
+        return np.asarray(self.hands.classes != none)
+
+    def is_strictly_none(self, none: int) -> Bools:
+        """Which hands make no gesture, and none that is near to one."""
+        return np.asarray((self.hands.classes == none) & ~self.near)
+
+
+def read_open_hands(path: Path, classes: list[str]) -> OpenHands:
+    """Read hands from JSON lines of ``label``, ``near``, ``source``, ``group``, ``what``, ``size``, ``landmarks``."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    values = np.array([parse_hand(row["landmarks"]) for row in rows])
+    for hand, row in zip(values, rows, strict=True):
+        restore_shape(hand[np.newaxis], row["size"])
+    return OpenHands(
+        Hands(values, np.array([classes.index(row["label"]) for row in rows])),
+        np.array([bool(row.get("near")) for row in rows]),
+        np.array([row["source"] for row in rows]),
+        np.array([f"{row['source']}: {row['group']}" for row in rows]),
+        np.array([row["what"] for row in rows]),
+    )
 
 
 @dataclass(frozen=True)
@@ -69,21 +105,19 @@ class WebcamFrames:
         if not with_size:
             sizes = self.sizes if aspect is None else np.tile([aspect, 1.0], (len(pixels), 1))
             turned.reshape(-1, LANDMARK_COUNT, 3)[..., :2] /= sizes[:, np.newaxis]
-        return to_features(turned).astype(np.float64)
+        return wrist_rms(turned).astype(np.float64)
 
 
-def read_webcam_frames(path: Path, gestures: list[str]) -> WebcamFrames:
+def read_webcam_frames(path: Path, classes: list[str]) -> WebcamFrames:
     """Read frames from a JSON list of ``{"id", "label", "size", "landmarks"}``."""
     frames = json.loads(path.read_text())
-    values = np.array([frame["landmarks"] for frame in frames], dtype=np.float64).reshape(len(frames), FEATURE_COUNT)
-    classes = np.array([gestures.index(frame["label"]) for frame in frames])
+    values = np.array([parse_hand(frame["landmarks"]) for frame in frames])
+    labels = np.array([classes.index(frame["label"]) for frame in frames])
     sizes = np.array([frame["size"] for frame in frames], dtype=np.float64)
-    return WebcamFrames(Hands(values, classes), sizes, [frame["id"].partition("/")[0] for frame in frames])
+    return WebcamFrames(Hands(values, labels), sizes, [frame["id"].partition("/")[0] for frame in frames])
 
 
-def transform(
-    hands: Floats, *, mirrored: bool | NDArray[np.bool_], tilt: float | Floats, squeeze: float | Floats
-) -> Floats:
+def transform(hands: Floats, *, mirrored: bool | Bools, tilt: float | Floats, squeeze: float | Floats) -> Floats:
     """Mirror hands, turn them in the picture by ``tilt`` radians, then scale x by ``squeeze``, in this order.
 
     Each argument is one value for all hands or one for each.
@@ -96,4 +130,4 @@ def transform(
     )
     x, y, z = sign * points[..., 0], points[..., 1], points[..., 2]
     turned = (np.cos(angle) * x - np.sin(angle) * y) * factor, np.sin(angle) * x + np.cos(angle) * y, z
-    return np.stack(turned, axis=-1).reshape(count, FEATURE_COUNT)
+    return np.stack(turned, axis=-1).reshape(count, COORDINATE_COUNT)

@@ -1,4 +1,4 @@
-"""How good a network is: on webcam frames, and on rows of the table that it has not seen."""
+"""How good a network is: on hands of sources and on rows of the table that it has not seen, and on webcam frames."""
 
 from __future__ import annotations
 
@@ -8,48 +8,27 @@ from typing import Final
 
 import numpy as np
 from joblib import Parallel, delayed
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from hand_gesture.landmarks import to_features
-from training.data import Floats, Hands, WebcamFrames, transform
-from training.fit import fit
+from hand_gesture.landmarks import wrist_rms
+from training.data import Bools, Floats, Hands, Ints, OpenHands, WebcamFrames, transform
+from training.depth import normalize
+from training.fit import Material, fit
 
 FOLDS: Final = 5
 WIDE: Final = 16 / 9
 # The table is the hard part of a public one of this many rows; see the model card.
 WHOLE_TABLE_ROWS: Final = 25_675
+MOST_NONE_ANSWERED: Final = 0.045
+# Least probability for a gesture to be named: one that is as likely as another, like stop and palm, still is
+MIN_CONFIDENCE: Final = 0.4
+NONE_PRIORS: Final = np.arange(0, 5, 0.5)
 
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Class probabilities of every row of the table, each by a network that has not seen it, plain and transformed."""
-
-    hands: Hands
-    probabilities: dict[str, Floats]
-
-    def accuracy(self, view: str = "plain") -> float:
-        """Share of right answers."""
-        return float((self.probabilities[view].argmax(axis=1) == self.hands.classes).mean())
-
-
-def cross_validate(hands: Hands, *, seed: int) -> HeldOut:
-    """Train on four fifths and answer the last, five times."""
-    splits = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(hands.values, hands.classes))
-    folds = Parallel(n_jobs=-1, verbose=5)(
-        delayed(_answer_fold)(hands.take(seen), hands.values[unseen], seed + fold)
-        for fold, (seen, unseen) in enumerate(splits, start=1)
-    )
-    probabilities = {view: np.empty((len(hands), hands.classes.max() + 1)) for view in _VIEWS}
-    for (_, unseen), answers in zip(splits, folds, strict=True):
-        for view, answer in answers.items():
-            probabilities[view][unseen] = answer
-    return HeldOut(hands, probabilities)
-
-
-_VIEWS: Final[dict[str, Callable[[Floats], Floats]]] = {
-    "plain": lambda hands: transform(hands, mirrored=False, tilt=0.0, squeeze=1.0),
+VIEWS: Final[dict[str, Callable[[Floats], Floats]]] = {
+    "plain": lambda hands: hands,
     "mirrored": lambda hands: transform(hands, mirrored=True, tilt=0.0, squeeze=1.0),
     "tilted +20°": lambda hands: transform(hands, mirrored=False, tilt=np.radians(20), squeeze=1.0),
     "tilted -20°": lambda hands: transform(hands, mirrored=False, tilt=np.radians(-20), squeeze=1.0),
@@ -57,40 +36,161 @@ _VIEWS: Final[dict[str, Callable[[Floats], Floats]]] = {
 }
 
 
-def _answer_fold(seen: Hands, unseen: Floats, seed: int) -> dict[str, Floats]:
-    with threadpool_limits(1):
-        network = fit(seen, seed=seed)
-        return {view: network.predict_proba(to_features(change(unseen))) for view, change in _VIEWS.items()}
+@dataclass(frozen=True)
+class HeldOut:
+    """Class probabilities of hands, each by a network that has not seen it, nor any other of its source, by view."""
+
+    classes: Ints
+    probabilities: dict[str, Floats]
+
+    def with_prior(self, prior: float) -> HeldOut:
+        """The same where hands of no gesture are more frequent; see the function of this name."""
+        return HeldOut(self.classes, {view: with_prior(p, prior) for view, p in self.probabilities.items()})
 
 
-def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames) -> dict[str, dict[str, float]]:
-    """Accuracy on the frames as their clients might send them: overall and for each gesture's class number."""
+def answers(probabilities: Floats, min_confidence: float = MIN_CONFIDENCE) -> tuple[Ints, Floats]:
+    """What the service answers, and the confidence that it gives; see ``GestureClassifier.predict``."""
+    none = probabilities.shape[1] - 1
+    best, confidence = probabilities[:, :none].argmax(axis=1), probabilities[:, :none].max(axis=1)
+    refused = confidence < np.maximum(probabilities[:, none], min_confidence)
+    return np.where(refused, none, best), np.where(refused, probabilities[:, none], confidence)
+
+
+def make_material(table: Hands, open_hands: OpenHands, rows: Bools, classes: list[str]) -> Material:
+    """What a network may learn from: the table, and some of the other hands, but for those that are near a gesture."""
+    none = len(classes) - 1
+    kept = rows & ~open_hands.near
+    labels = open_hands.hands.classes[kept]
+    # A source that has many hands of a class shows mostly the same person
+    _, source = np.unique(open_hands.sources[kept], return_inverse=True)
+    _, kind, count = np.unique(np.stack([labels, source]), axis=1, return_inverse=True, return_counts=True)
+    values, proportions = normalize(table.values)
+    return Material(
+        Hands(values, table.classes),
+        Hands(normalize(open_hands.hands.values[kept], proportions)[0], labels),
+        1 / np.sqrt(count[kind.ravel()]),
+        proportions,
+        none,
+    )
+
+
+def cross_validate(table: Hands, open_hands: OpenHands, classes: list[str], *, seed: int) -> tuple[HeldOut, HeldOut]:
+    """Leave out a fifth of the table and a fifth of the sources, train on the rest, answer what was left out; 5 times.
+
+    Returns:
+        The answers for the table's rows and for the open hands.
+    """
+    none = len(classes) - 1
+    fold_of_hand = _fold_of_sources(open_hands, none)
+    splits = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(table.values, table.classes))
+
+    def answer_fold(fold: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        seen, unseen = splits[fold]
+        material = make_material(table.take(seen), open_hands, fold_of_hand != fold, classes)
+        with threadpool_limits(1):
+            network = fit(material, seed=seed + fold + 1)
+            unseen_hands = table.values[unseen], open_hands.hands.values[fold_of_hand == fold]
+            rows, hands = (
+                {view: network.predict_proba(wrist_rms(change(values))) for view, change in VIEWS.items()}
+                for values in unseen_hands
+            )
+        return rows, hands
+
+    folds = Parallel(n_jobs=-1, verbose=5)(delayed(answer_fold)(fold) for fold in range(FOLDS))
+    of_table = {view: np.empty((len(table), len(classes))) for view in VIEWS}
+    of_open = {view: np.empty((len(open_hands.hands), len(classes))) for view in VIEWS}
+    for fold, (rows, hands) in enumerate(folds):
+        for view in VIEWS:
+            of_table[view][splits[fold][1]] = rows[view]
+            of_open[view][fold_of_hand == fold] = hands[view]
+    return HeldOut(table.classes, of_table), HeldOut(open_hands.hands.classes, of_open)
+
+
+def _fold_of_sources(open_hands: OpenHands, none: int) -> Ints:
+    """A fold for each hand, the same for all of a source, so that gestures and none are spread evenly."""
+    kinds = np.stack([open_hands.is_gesture(none), open_hands.is_strictly_none(none)])
+    shares = kinds / kinds.sum(axis=1, keepdims=True)
+    load = np.zeros((FOLDS, 2))
+    folds = np.empty(len(open_hands.hands), dtype=np.int64)
+    names, counts = np.unique(open_hands.sources, return_counts=True)
+    for name in names[np.argsort(-counts, kind="stable")]:
+        rows = open_hands.sources == name
+        after = load + shares[:, rows].sum(axis=1)
+        fold = int((after.max(axis=1) + 0.3 * after.sum(axis=1)).argmin())
+        load[fold] = after[fold]
+        folds[rows] = fold
+    return folds
+
+
+def with_prior(probabilities: Floats, prior: float) -> Floats:
+    """Probabilities where hands of no gesture are more frequent than in training, by ``prior`` in log odds.
+
+    The shares of an epoch are made up, and before a camera most hands make no gesture.
+    """
+    weighted = probabilities.copy()
+    weighted[:, -1] *= np.exp(prior)
+    weighted /= weighted.sum(axis=1, keepdims=True)
+    return weighted
+
+
+def choose_prior(held_out: HeldOut, open_hands: OpenHands) -> float:
+    """The least prior at which few enough of the hands that make no gesture get one."""
+    probabilities = held_out.probabilities["plain"]
+    none = probabilities.shape[1] - 1
+    strict = probabilities[open_hands.is_strictly_none(none)]
+    shares = {prior: (answers(with_prior(strict, prior))[0] != none).mean() for prior in NONE_PRIORS.tolist()}
+    return float(next(prior for prior, share in shares.items() if share <= MOST_NONE_ANSWERED))
+
+
+@dataclass(frozen=True)
+class Trade:
+    """For each prior: shares of strict no-gesture hands answered and of gesture hands answered rightly."""
+
+    none_answered: Floats
+    right: Floats
+    area: float
+
+
+def trade(held_out: HeldOut, open_hands: OpenHands) -> Trade:
+    """How answering fewer hands that make no gesture costs answers to those that do."""
+    probabilities = held_out.probabilities["plain"]
+    none = probabilities.shape[1] - 1
+    gesture, strict = open_hands.is_gesture(none), open_hands.is_strictly_none(none)
+    given = [answers(with_prior(probabilities, prior))[0] for prior in np.linspace(-4, 8, 121)]
+    judged = gesture | strict
+    return Trade(
+        np.array([(answer[strict] != none).mean() for answer in given]),
+        np.array([(answer == held_out.classes)[gesture].mean() for answer in given]),
+        float(roc_auc_score(gesture[judged], 1 - probabilities[judged, none])),
+    )
+
+
+def by_group(values: Bools, groups: np.ndarray) -> float:
+    """Mean of the shares in each group: a person with many rows counts as one."""
+    _, group = np.unique(groups, return_inverse=True)
+    return float((np.bincount(group, values) / np.bincount(group)).mean())
+
+
+def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[str]) -> dict[str, dict[str, float]]:
+    """Shares of right answers on the frames as their clients might send them: of all, and of each gesture."""
     views = {
         "with image_size": frames.features(with_size=True),
         "without image_size": frames.features(with_size=False),
-        "16:9, with image_size": frames.features(with_size=True, aspect=WIDE),
         "16:9, without image_size": frames.features(with_size=False, aspect=WIDE),
         "mirrored": frames.features(with_size=True, mirrored=True),
         "tilted +20°": frames.features(with_size=True, tilt=20),
         "tilted -20°": frames.features(with_size=True, tilt=-20),
     }
-    classes = frames.hands.classes
-    return {
-        view: {"all": float((network.predict(features) == classes).mean())}
-        | {
-            str(label): float((network.predict(features[classes == label]) == label).mean())
-            for label in np.unique(classes)
-        }
-        for view, features in views.items()
-    }
-
-
-def implied_accuracy(held_out: HeldOut) -> float:
-    """Accuracy on the whole public table, if the rows that are not here are answered right.
-
-    The machines that chose the rows that are here had all others right.
-    """
-    return 1 - (1 - held_out.accuracy()) * len(held_out.hands) / WHOLE_TABLE_ROWS
+    labels = frames.hands.classes
+    figures = {}
+    for view, features in views.items():
+        right = answers(network.predict_proba(features.astype(np.float32)))[0] == labels
+        each = {classes[label]: float(right[labels == label].mean()) for label in np.unique(labels)}
+        figures[view] = {"all": float(right.mean())} | each
+    closed = network.predict_proba(views["with image_size"].astype(np.float32))[:, :-1].argmax(axis=1) == labels
+    each = {classes[label]: float(closed[labels == label].mean()) for label in np.unique(labels)}
+    figures["the likeliest gesture, were none not possible"] = {"all": float(closed.mean())} | each
+    return figures
 
 
 def calibration(
@@ -101,8 +201,8 @@ def calibration(
     Returns:
         The error, and for each bin that is not empty its mean confidence, its accuracy and how many answers it holds.
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == classes
+    given, confidence = answers(probabilities)
+    right = given == classes
     bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
     rows = [
         (float(confidence[bin_of == b].mean()), float(right[bin_of == b].mean()), int((bin_of == b).sum()))

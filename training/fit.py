@@ -2,13 +2,15 @@
 
 The table holds only hands near the borders between gestures (they are support vectors), and a network that has seen
 only borders does worse on plain hands. So each epoch is made anew: points on the way between two hands of a gesture,
-mirrored, tilted, squeezed as a camera that is not square squeezes them, near or far from the camera.
+hands of other sources, hands that make no gesture, all of them seen by another camera: mirrored, tilted, turned in
+space, squeezed as a frame that is not square squeezes them.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,45 +18,70 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 
-from hand_gesture.landmarks import LANDMARK_COUNT, to_features
+from hand_gesture.landmarks import LANDMARK_COUNT, wrist_rms
 from training.data import Floats, Hands, Ints, transform
+from training.depth import rotate
+from training.nothing import make_nothing
 
-HIDDEN_LAYERS: Final = (128, 64)
-EPOCHS: Final = 40
-HANDS_PER_EPOCH: Final = 40_000
+HIDDEN_LAYERS: Final = (256, 96)
+EPOCHS: Final = 60
+HANDS_PER_EPOCH: Final = 50_000
+NONE_SHARE: Final = 0.25  # of them
+OPEN_SHARE: Final = 0.3  # of those that make a gesture: hands of other sources than the table
+MADE_SHARE: Final = 0.5  # of those that make none: put together from fingers
+MADE_HANDS: Final = 20_000
 FIRST_LEARNING_RATE: Final = 2e-3
 LAST_LEARNING_RATE: Final = 2e-5
 NEIGHBOURS: Final = 8
 FAR_PARTNERS: Final = 0.3  # share of interpolations towards any hand of the gesture, not a near one
 UNMIXED: Final = 0.25  # share of hands left as they are in the table
-JITTER: Final = 0.01  # of the distance wrist-middle finger tip, about what MediaPipe trembles
-MAX_TILT: Final = np.radians(25)
+JITTER: Final = 0.01  # of the hand's size, about what MediaPipe trembles
+MAX_TILT: Final = np.radians(30)
+TURN: Final = np.radians(20)  # standard deviation, about each of the two other axes
 SQUEEZED: Final = 0.6  # share of hands squeezed
 SQUEEZE: Final = (0.5, 1.35)  # portrait phones to wide cameras, and beyond
-DEPTH: Final = 0.3  # z depends on how near the hand is: scaled by e**-0.3 .. e**0.3
 
 
-def fit(hands: Hands, *, seed: int, on_epoch: Callable[[int], object] = lambda _: None) -> MLPClassifier:
+@dataclass(frozen=True)
+class Material:
+    """What a network learns from: normalised hands (training/depth.py).
+
+    ``open_hands`` are of many sources, ``open_weights`` says how often each is to be shown; ``none`` is the class of
+    hands that make no gesture.
+    """
+
+    table: Hands
+    open_hands: Hands
+    open_weights: Floats
+    proportions: Floats
+    none: int
+
+
+def fit(material: Material, *, seed: int, on_epoch: Callable[[int], object] = lambda _: None) -> MLPClassifier:
     """Train a network; the same hands and seed give the same network.
 
     Args:
-        hands: features and classes.
+        material: what to learn from.
         seed: of everything random.
         on_epoch: told the number of each finished epoch.
     """
     random = np.random.default_rng(seed)
-    neighbours = _neighbours(hands)
+    gestures = material.open_hands.classes != material.none
+    seen = np.concatenate([material.table.values, material.open_hands.values[gestures]])
+    made = make_nothing(seen, MADE_HANDS, material.proportions, random)
+    neighbours = _neighbours(material.table)
     # Fitting once an epoch on new data, starting from the weights so far
     network = MLPClassifier(
-        HIDDEN_LAYERS, alpha=1e-2, batch_size=256, warm_start=True, max_iter=1, tol=0, random_state=seed
+        HIDDEN_LAYERS, alpha=3e-3, batch_size=256, warm_start=True, max_iter=1, tol=0, random_state=seed
     )
     for epoch in range(EPOCHS):
-        sample = augment(_interpolate(hands, neighbours, random), random)
+        sample = _sample(material, neighbours, made, random)
+        features = wrist_rms(augment(sample.values, random))
         progress = 0.5 * (1 + np.cos(np.pi * epoch / EPOCHS))
         network.set_params(learning_rate_init=LAST_LEARNING_RATE + FIRST_LEARNING_RATE * progress)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted
-            network.fit(sample.values, sample.classes)
+            network.fit(features, sample.classes)
         on_epoch(epoch + 1)
     # The service's features have 32 bits; scikit-learn computes in that precision when the weights have it too
     network.coefs_ = [weights.astype(np.float32) for weights in network.coefs_]
@@ -62,17 +89,35 @@ def fit(hands: Hands, *, seed: int, on_epoch: Callable[[int], object] = lambda _
     return network
 
 
-def augment(hands: Hands, random: np.random.Generator) -> Hands:
-    """Show hands as another camera might have: same gesture, other side, tilt, squeeze and distance."""
+def augment(hands: Floats, random: np.random.Generator) -> Floats:
+    """Show normalised hands as another camera might have: same gesture, other side, other view."""
     count = len(hands)
-    values = hands.values + JITTER * random.standard_normal(hands.values.shape) * np.tile([1, 1, 0.2], LANDMARK_COUNT)
-    values.reshape(-1, LANDMARK_COUNT, 3)[..., 2] *= np.exp(random.uniform(-DEPTH, DEPTH, count))[:, np.newaxis]
-    mirrored = random.random(count) < 0.5
-    tilt = random.uniform(-MAX_TILT, MAX_TILT, count)
+    values = hands + JITTER * random.standard_normal(hands.shape) * np.tile([1, 1, 0.2], LANDMARK_COUNT)
+    values = rotate(values, *(TURN * random.standard_normal((2, count))))
     squeeze = np.exp(random.uniform(np.log(SQUEEZE[0]), np.log(SQUEEZE[1]), count))
     squeeze[random.random(count) >= SQUEEZED] = 1
-    seen = transform(values, mirrored=mirrored, tilt=tilt, squeeze=squeeze)
-    return Hands(to_features(seen).astype(np.float64), hands.classes)
+    tilt = random.uniform(-MAX_TILT, MAX_TILT, count)
+    return transform(values, mirrored=random.random(count) < 0.5, tilt=tilt, squeeze=squeeze)
+
+
+def _sample(material: Material, neighbours: Ints, made: Floats, random: np.random.Generator) -> Hands:
+    """The hands of one epoch."""
+    none_count = int(HANDS_PER_EPOCH * NONE_SHARE)
+    open_count = int((HANDS_PER_EPOCH - none_count) * OPEN_SHARE)
+    made_count = int(none_count * MADE_SHARE)
+    is_none = material.open_hands.classes == material.none
+    parts = [
+        _interpolate(material.table, neighbours, HANDS_PER_EPOCH - none_count - open_count, random),
+        _draw(material, ~is_none, open_count, random),
+        _draw(material, is_none, none_count - made_count, random),
+        Hands(made[random.integers(len(made), size=made_count)], np.full(made_count, material.none)),
+    ]
+    return Hands(np.concatenate([part.values for part in parts]), np.concatenate([part.classes for part in parts]))
+
+
+def _draw(material: Material, which: np.ndarray, count: int, random: np.random.Generator) -> Hands:
+    weights = material.open_weights * which
+    return material.open_hands.take(random.choice(len(weights), count, p=weights / weights.sum()))
 
 
 def _neighbours(hands: Hands) -> Ints:
@@ -85,14 +130,15 @@ def _neighbours(hands: Hands) -> Ints:
     return neighbours
 
 
-def _interpolate(hands: Hands, neighbours: Ints, random: np.random.Generator) -> Hands:
-    rows = random.integers(len(hands), size=HANDS_PER_EPOCH)
+def _interpolate(hands: Hands, neighbours: Ints, count: int, random: np.random.Generator) -> Hands:
+    """Points between two hands of a gesture, as many of each gesture."""
+    rows = _any_of_class(hands.classes, random.integers(hands.classes.max() + 1, size=count), random)
     classes = hands.classes[rows]
-    partners = neighbours[rows, random.integers(NEIGHBOURS, size=len(rows))]
-    far = random.random(len(rows)) < FAR_PARTNERS
+    partners = neighbours[rows, random.integers(NEIGHBOURS, size=count)]
+    far = random.random(count) < FAR_PARTNERS
     partners[far] = _any_of_class(hands.classes, classes[far], random)
-    weight: Floats = random.random(len(rows))[:, np.newaxis]
-    weight[random.random(len(rows)) < UNMIXED] = 0
+    weight: Floats = random.random(count)[:, np.newaxis]
+    weight[random.random(count) < UNMIXED] = 0
     return Hands((1 - weight) * hands.values[rows] + weight * hands.values[partners], classes)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from pydantic import BaseModel, Field, RootModel, ValidationError
 
-from hand_gesture.landmarks import FEATURE_CONTRACT, parse_hand, restore_shape
+from hand_gesture.landmarks import parse_hand, restore_shape
 from hand_gesture.model.classifier import GestureClassifier, join
 from hand_gesture.model.deferral import deferred
 
@@ -101,11 +101,6 @@ def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tu
             "that you trust."
         )
     manifest = _parse(Manifest, content, folder / MANIFEST_FILE)
-    if manifest.feature_contract != FEATURE_CONTRACT:
-        raise ArtifactsError(
-            f"The model was trained on features {manifest.feature_contract}, but this service makes "
-            f"{FEATURE_CONTRACT}; train the model on those."
-        )
     for name in (MODEL_FILE, ENCODER_FILE, COMMANDS_FILE, REFERENCE_HANDS_FILE):
         if sha256(_read(folder / name)) != manifest.sha256.get(name):
             raise ArtifactsError(
@@ -139,6 +134,11 @@ def load_artifacts(
     )
     if list(classifier.classes) != manifest.gestures:
         raise ArtifactsError(f"The gestures in {MANIFEST_FILE} are not those of {ENCODER_FILE}; train anew.")
+    if manifest.feature_contract != classifier.features.name:
+        raise ArtifactsError(
+            f"The model was trained on features {manifest.feature_contract}, but this service makes "
+            f"{classifier.features.name} for it; train the model on those."
+        )
     smoke_test(classifier, load_reference_hands(folder))
     if min_confidence is not None:  # after the test: an operator may want to name nothing
         classifier.min_confidence = min_confidence

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import FEATURE_COUNT, to_features
+from hand_gesture.landmarks import FEATURE_CONTRACTS, FeatureContract
 
 NONE: Final = "none"  # what a hand is told to make that makes none of the gestures
 
@@ -21,7 +21,7 @@ class ProbabilisticClassifier(Protocol):
     classes_: NDArray[Any]
 
     def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.floating[Any]]:  # noqa: N803 (scikit-learn's name)
-        """Class probabilities, shape (n, classes), of features of shape (n, 63)."""
+        """Class probabilities, shape (n, classes), of features of shape (n, number of features)."""
         ...
 
 
@@ -57,14 +57,16 @@ class GestureClassifier:
         classes: Sequence[str],
         commands: Mapping[str, str],
         min_confidence: float,
+        features: FeatureContract,
     ) -> None:
         """Join a classifier with the names of its classes.
 
         Args:
-            model: takes 63 features; column k of its probabilities belongs to ``classes[k]``.
+            model: column k of its probabilities belongs to ``classes[k]``.
             classes: the names; ``none``, where it is among them, stands for hands that make none of the others.
             commands: from gesture to command; gestures without one are left out.
             min_confidence: least probability at which a gesture is named.
+            features: what the classifier was trained on.
         """
         self.classes = tuple(classes)
         self.gestures = tuple(name for name in classes if name != NONE)
@@ -73,6 +75,7 @@ class GestureClassifier:
         self._commands = tuple(None if name == NONE else commands.get(name) for name in self._names)
         self._probabilities = _unchecked(model)
         self.min_confidence = min_confidence
+        self.features = features
 
     def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify hands, in order.
@@ -80,7 +83,7 @@ class GestureClassifier:
         A gesture is named when its probability reaches ``min_confidence`` and that of ``none``. For a classifier
         without this class the probability of none is what is missing from the best gesture's to 1.
         """
-        probabilities = self._probabilities(to_features(hands))
+        probabilities = self._probabilities(self.features.make(hands))
         none: NDArray[np.floating[Any]] | None = None
         if NONE in self.classes:
             none = probabilities[:, self._none].copy()
@@ -117,14 +120,18 @@ def join(
 ) -> GestureClassifier:
     """Check that a classifier and its label encoder fit each other, and join them.
 
+    The number of its features tells which they are.
+
     Raises:
         ValueError: they do not; the message says how.
     """
     if not callable(getattr(model, "predict_proba", None)):
         raise ValueError(f"the classifier, a {type(model).__name__}, gives no probabilities (it has no predict_proba)")
-    features = getattr(model, "n_features_in_", None)
-    if features != FEATURE_COUNT:
-        raise ValueError(f"the classifier takes {features} features, not the {FEATURE_COUNT} of 21 landmarks")
+    count = getattr(model, "n_features_in_", None)
+    features = next((contract for contract in FEATURE_CONTRACTS if contract.count == count), None)
+    if features is None:
+        known_counts = " or ".join(f"{contract.count} ({contract.name})" for contract in FEATURE_CONTRACTS)
+        raise ValueError(f"the classifier takes {count} features, not {known_counts} of 21 landmarks")
     classes = np.asarray(model.classes_)
     known = np.arange(len(encoder.classes_))
     if np.array_equal(classes, known):
@@ -137,7 +144,7 @@ def join(
             f"and the encoder {len(known)} ({_shorten(encoder.classes_)}), which do not match"
         )
     names = [str(gesture) for gesture in gestures]
-    return GestureClassifier(model, names, commands, min_confidence)
+    return GestureClassifier(model, names, commands, min_confidence, features)
 
 
 def _shorten(classes: NDArray[Any]) -> str:

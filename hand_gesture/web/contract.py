@@ -8,7 +8,9 @@ import bentoml
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from hand_gesture.errors import Reason, ServerReason
-from hand_gesture.landmarks import FEATURE_COUNT, LANDMARK_COUNT, MAX_COORDINATE, MAX_IMAGE_SIDE, PLANAR_COUNT
+from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, MAX_COORDINATE, MAX_IMAGE_SIDE, PLANAR_COUNT
+
+MAX_HOLD_MS: Final = 10_000
 
 _COORDINATE: Final = {"type": "number", "minimum": -MAX_COORDINATE, "maximum": MAX_COORDINATE}
 
@@ -29,7 +31,7 @@ _ONE_HAND: Final = [
         },
         LANDMARK_COUNT,
     ),
-    _array("63 numbers x1, y1, z1, … x21, y21, z21", _COORDINATE, FEATURE_COUNT),
+    _array("63 numbers x1, y1, z1, … x21, y21, z21", _COORDINATE, COORDINATE_COUNT),
     _array("42 numbers x1, y1, … x21, y21", _COORDINATE, PLANAR_COUNT),
 ]
 HAND_SCHEMA: Final[dict[str, Any]] = {
@@ -82,6 +84,25 @@ class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]
         ge=0, le=1, description="Probability of the gesture; of none, that the hand makes none of them."
     )
     command: str | None = Field(description="What the gesture means to the game, if anything.")
+
+
+class FrameResponse(PredictionResponse):
+    """The gesture of one hand of a stream's frame, and what holds."""
+
+    held: str = Field(description="The gesture that has been shown for hold_ms; none where there is none.")
+    changed: bool = Field(description="Whether something else held after the frame before.")
+
+
+class StreamSettingsMessage(BaseModel):
+    """The first message of a stream; every field may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image_size: ImageSize = None
+    hold_ms: float = Field(
+        default=0, ge=0, le=MAX_HOLD_MS, description="How long a gesture must be shown until it holds."
+    )
+    key: str = Field(default="", description="One of the keys that the server asks for, where no header can be sent.")
 
 
 class PredictionsResponse(bentoml.IODescriptor):  # type: ignore[misc]

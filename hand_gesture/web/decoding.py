@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.landmarks import (
-    FEATURE_COUNT,
+    COORDINATE_COUNT,
     MAX_COORDINATE,
     MAX_IMAGE_SIDE,
     MalformedLandmarksError,
@@ -23,13 +23,13 @@ from hand_gesture.landmarks import (
     read_hands,
     restore_shape,
 )
+from hand_gesture.web.contract import MAX_HOLD_MS
 
 # A hand takes 1 to 4 kB, written generously; more for one hand would be spent on reading nonsense
 MAX_HAND_BYTES: Final = 65_536
 MEDIAPIPE_GUIDE: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker/web_js"
 HAND_DTYPE: Final = np.dtype("<f4")  # of the coordinates in a binary frame
-HAND_BYTES: Final = FEATURE_COUNT * HAND_DTYPE.itemsize
-MAX_HOLD_MS: Final = 10_000
+HAND_BYTES: Final = COORDINATE_COUNT * HAND_DTYPE.itemsize
 MAX_NAMES: Final = 5
 MAX_NAME: Final = 30
 # What front ends are known to send in place of landmarks
@@ -107,7 +107,7 @@ def decode_binary_frame(message: bytes, image_size: ImageSize) -> NDArray[np.flo
     if not message or len(message) % HAND_BYTES:
         text = f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), not {len(message)}."
         raise _reject(Reason.MALFORMED_LANDMARKS, text)
-    hands = np.frombuffer(message, HAND_DTYPE).astype(np.float64).reshape(-1, FEATURE_COUNT)
+    hands = np.frombuffer(message, HAND_DTYPE).astype(np.float64).reshape(-1, COORDINATE_COUNT)
     if not (np.abs(hands) <= MAX_COORDINATE).all():  # NaN is not, either
         values = hands.tolist()
         if len(values) > 1:

@@ -110,16 +110,8 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
                 },
                 token,
             ),
-            "/docs.json": _operation(
-                "document",
-                "This document.",
-                {
-                    "200": {
-                        "description": "The document.",
-                        "content": {"application/json": {"schema": {"type": "object"}}},
-                    }
-                },
-            ),
+            "/docs.json": _document("openapi", "This document."),
+            "/asyncapi.json": _document("asyncapi", "The document of /stream, a WebSocket for the frames of a camera."),
         },
         "components": {
             "schemas": schemas,
@@ -171,6 +163,11 @@ def _probe(name: str, summary: str) -> dict[str, Any]:
             "503": {"description": "No.", "content": _TEXT},
         },
     )
+
+
+def _document(name: str, summary: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"type": "object"}}}
+    return _operation(name, summary, {"200": {"description": "The document.", "content": content}})
 
 
 def _operation(name: str, summary: str, responses: dict[str, Any], token: str | None = None) -> dict[str, Any]:

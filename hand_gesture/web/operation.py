@@ -1,8 +1,8 @@
-"""The routes for operators and tools, mounted beside the prediction routes: /metrics, /docs.json and the page at /."""
+"""The routes for operators and tools, mounted beside the prediction routes: /metrics, documents and the page at /."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -36,11 +36,15 @@ _ONLY_OWN_SCRIPTS: Final = {
 }
 
 
-def operation_app(document: Callable[[], dict[str, Any]], metrics_token: str) -> Starlette:
+Document = Callable[[], dict[str, Any]]
+
+
+def operation_app(openapi: Document, asyncapi: Document, metrics_token: str) -> Starlette:
     """Make the application.
 
     Args:
-        document: gives the OpenAPI document.
+        openapi: gives the OpenAPI document.
+        asyncapi: gives the AsyncAPI document.
         metrics_token: what /metrics asks for; empty: nothing.
     """
 
@@ -50,10 +54,20 @@ def operation_app(document: Callable[[], dict[str, Any]], metrics_token: str) ->
             return PlainTextResponse(text, 401, headers={"WWW-Authenticate": "Bearer"})
         return Response(await run_in_threadpool(render_metrics), media_type=CONTENT_TYPE_LATEST)
 
-    async def docs(_: Request) -> Response:
-        return JSONResponse(document())
+    def serve(document: Document) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(_: Request) -> Response:
+            return JSONResponse(document())
+
+        return answer
 
     async def page(_: Request) -> Response:
         return HTMLResponse(_PAGE, headers=_ONLY_OWN_SCRIPTS)
 
-    return Starlette(routes=[Route("/metrics", metrics), Route("/docs.json", docs), Route("/", page)])
+    return Starlette(
+        routes=[
+            Route("/metrics", metrics),
+            Route("/docs.json", serve(openapi)),
+            Route("/asyncapi.json", serve(asyncapi)),
+            Route("/", page),
+        ]
+    )

@@ -24,6 +24,7 @@ PROMETHEUS: Final = DataSourceRef(type_val="prometheus", uid="prometheus")
 ROW_WIDTH: Final = 24
 OF_INSTANCE: Final = 'instance=~"$instance"'
 NOT_OK: Final = 'status!="200"'
+OF_STREAMS: Final = 'route="/stream"'
 OF_JOB: Final = 'job="hand_gesture"'
 
 Panel = heatmap.Panel | stat.Panel | table.Panel | timeseries.Panel
@@ -154,7 +155,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Requests": [
         _graph(
             "Requests",
-            "Prediction requests in each second, by route.",
+            "Prediction requests, and frames of streams, in each second, by route.",
             units.RequestsPerSecond,
             _query(f"sum by (route) (rate({_select('hand_gesture_requests_total')}[$__rate_interval]))", "{{route}}"),
         ),
@@ -190,6 +191,32 @@ ROWS: Final[dict[str, list[Panel]]] = {
                 for quantile in (0.5, 0.99)
             ),
             thresholds=_thresholds(0.05, 0.1),
+        ),
+    ],
+    "Streams": [
+        _graph(
+            "Open streams",
+            "Cameras that stream at this moment. A worker takes MAX_STREAMS of them.",
+            units.Short,
+            _query(_select("hand_gesture_streams"), "{{instance}}"),
+        ),
+        _graph(
+            "Frames",
+            "Frames of streams in each second, by status: 200 was answered, 400 was no hand.",
+            units.CountsPerSecond,
+            _query(
+                f"sum by (status) (rate({_select('hand_gesture_requests_total', OF_STREAMS)}[$__rate_interval]))",
+                "{{status}}",
+            ),
+        ),
+        _graph(
+            "Streams that ended",
+            "In each second, by close code: 1000 and 1001 are clients that left, 1006 connections that broke, 1013 "
+            "streams for which there was no room; docs/stream.md has the others.",
+            units.CountsPerSecond,
+            _query(
+                f"sum by (code) (rate({_select('hand_gesture_closed_streams_total')}[$__rate_interval]))", "{{code}}"
+            ),
         ),
     ],
     "Batching": [

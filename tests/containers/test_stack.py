@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from websockets.sync.client import connect
 
 from tests.containers.conftest import Stack, docker, eventually
-from tests.hands import LIKE, REFERENCE, shaken_hands
+from tests.hands import LIKE, REFERENCE, as_frame, shaken_hands
 from tests.load import post_all
 from tests.server import PROJECT
 
@@ -30,10 +31,16 @@ def busy(stack: Stack) -> Stack:
     bodies: list[Any] = [*shaken_hands(900), *[{"landmarks": LIKE[:15]}] * 100]
     batch = {"hands": [*REFERENCE.hands.values()], "image_size": REFERENCE.image_size}
     post = partial(post_all, str(stack.client.base_url), headers=["Authorization: Bearer a-key"])
+    address = str(stack.client.base_url.copy_with(scheme="ws", path="/stream"))
     for _ in range(4):
         asyncio.run(post("/predict", bodies, connections=32))
         asyncio.run(post("/predict_batch", [batch] * 20, connections=4))
         asyncio.run(post("/predict/command", shaken_hands(50), connections=8))
+        with connect(address, additional_headers={"Authorization": "Bearer a-key"}) as stream:
+            stream.send("{}")
+            for hand in REFERENCE.hands.values():
+                stream.send(as_frame(hand))
+                assert b'"held"' in stream.recv(decode=False)
         time.sleep(4)
     return stack
 

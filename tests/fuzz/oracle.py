@@ -61,12 +61,12 @@ def expected_gesture(body: bytes) -> str | None:
 
 
 def _classify(points: NDArray[np.float64]) -> str:
-    """x and y from the wrist, divided by the distance to the middle finger's tip; z as it came; the network."""
-    points[:, :2] -= points[0, :2].copy()
-    length = math.hypot(*points[12, :2])
-    points[:, :2] /= length if length >= 1e-9 else 1
-    features = points.reshape(1, 63).clip(-1000, 1000).astype(np.float32)
-    return CLASSIFIER.gestures[int(MODEL.predict_proba(features).argmax())]
+    """x and y from the wrist, divided by their root mean square; the network; none below the operating point."""
+    flat = (points[:, :2] - points[0, :2]).ravel()
+    scale = math.sqrt(math.fsum(value * value for value in flat) / 42)
+    (probabilities,) = MODEL.predict_proba((flat / (scale if scale >= 1e-9 else 1)).reshape(1, 42).astype(np.float32))
+    best = CLASSIFIER.classes[int(probabilities.argmax())]
+    return best if probabilities.max() >= CLASSIFIER.min_confidence else "none"
 
 
 def missing_points(body: bytes) -> int:

@@ -18,13 +18,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.fuzz.oracle import expected_gesture
 from tests.fuzz.test_clients import wait_for
-from tests.hands import IMAGE_SIZE, LIKE, as_numbers, shaken_hands
+from tests.hands import IMAGE_SIZE, LIKE, as_frame, shaken_hands
 from tests.server import Server
 from tests.stream_load import BINARY, CLOSE, TEXT, client_frame, handshake
 
 CONTINUATION, PING, PONG = 0, 9, 10
 SECONDS = 60
-FRAME = struct.pack("<63f", *as_numbers(LIKE))
+FRAME = as_frame(LIKE)
 SETTINGS = client_frame(TEXT, json.dumps({"image_size": IMAGE_SIZE}).encode())
 GOOD = client_frame(BINARY, FRAME)
 

@@ -31,6 +31,12 @@ def test_python_client(server: Server) -> None:
     assert lines[2] == f"async: {[*REFERENCE.hands]}"
 
 
+def test_python_stream_client(server: Server) -> None:
+    lines = run(sys.executable, "examples/stream_client.py", server.url.replace("http", "ws") + "/stream").splitlines()
+    changes = [line.split()[0] for line in lines]
+    assert [gesture for gesture in changes if gesture != "none"] == [*REFERENCE.hands]
+
+
 def test_service_that_depends_on_this_one(server: Server, tmp_path: Path) -> None:
     port = free_port()
     service = "examples.depending_service:Game"

@@ -35,9 +35,13 @@ def test_twice_says_that_the_version_is_there(tmp_path: Path) -> None:
 def test_labels_and_metadata_are_stored(home: Path) -> None:
     (file,) = (home / "models" / "hand_gesture").glob("*/model.yaml")
     model = yaml.safe_load(file.read_text())
-    assert model["labels"]["feature_contract"] == "wrist_middle_tip_v1"
-    assert model["metadata"]["gestures"] == list(REFERENCE.hands)
-    assert model["metadata"]["figures"]["webcam"]["with image_size"]["all"] >= 0.98
+    assert model["labels"]["feature_contract"] == "wrist_rms_v2"
+    assert model["metadata"]["gestures"] == [*REFERENCE.hands, "none"]
+    unseen = model["metadata"]["figures"]["unseen_sources"]
+    assert unseen["strict_none_answered"] <= 0.05
+    assert unseen["gestures_right"]["plain"] >= 0.96
+    assert unseen["area_under_roc"] >= 0.985
+    assert min(unseen["each_gesture_right"].values()) >= 0.9
 
 
 def test_card_manifest_store_and_figures_name_the_same_model(home: Path, server: Server) -> None:
@@ -58,12 +62,12 @@ def test_card_manifest_store_and_figures_name_the_same_model(home: Path, server:
 @pytest.fixture
 def own_pickles(tmp_path: Path) -> Path:
     """A person's own classifier, trained on the same features."""
-    from hand_gesture.landmarks import parse_hand, to_features
+    from hand_gesture.landmarks import parse_hand, wrist_middle_tip
 
     random = np.random.default_rng(0)
     hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
     hands.reshape(-1, 21, 3)[..., :2] *= REFERENCE.image_size
-    samples = np.repeat(to_features(hands), 10, axis=0)
+    samples = np.repeat(wrist_middle_tip(hands), 10, axis=0)
     encoder = LabelEncoder().fit(list(REFERENCE.hands))
     model = LogisticRegression(C=100, max_iter=500)
     model.fit(samples + random.normal(0, 0.02, samples.shape), np.repeat(np.arange(len(hands)), 10))
@@ -123,11 +127,11 @@ def test_malformed_commands_are_refused(home: Path, tmp_path: Path, content: str
 
 def test_xgboost_model_is_imported(tmp_path: Path, own_pickles: Path) -> None:
     xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install '.[xgboost]'")
-    from hand_gesture.landmarks import parse_hand, to_features
+    from hand_gesture.landmarks import parse_hand, wrist_middle_tip
 
     hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
     hands.reshape(-1, 21, 3)[..., :2] *= REFERENCE.image_size
-    samples = np.repeat(to_features(hands), 20, axis=0)
+    samples = np.repeat(wrist_middle_tip(hands), 20, axis=0)
     samples += np.random.default_rng(0).normal(0, 0.02, samples.shape).astype(np.float32)
     model = xgboost.XGBClassifier(n_estimators=5).fit(samples, np.repeat(np.arange(18), 20))
     (tmp_path / "xgb.pkl").write_bytes(pickle.dumps(model))
@@ -171,7 +175,7 @@ def other_contract(folder: Path) -> None:
         (missing, "cannot be read (No such file or directory)"),
         (hostile, "asks for posix.system"),
         (other_classes, "do not match"),
-        (other_features, "takes 18 features, not the 63"),
+        (other_features, "takes 18 features, not 63"),
         (other_contract, "takes the reference hand of"),
     ],
 )

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -133,7 +134,7 @@ def test_openapi_describes_every_route_and_its_examples_work(server: Server) -> 
     document = server.client.get("/docs.json").json()
     assert document["paths"].keys() == {
         *("/predict", "/predict_batch", "/predict/command"),
-        *("/livez", "/readyz", "/healthz", "/metrics", "/docs.json"),
+        *("/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/asyncapi.json"),
     }
     schemas = document["components"]["schemas"]
     for path, item in document["paths"].items():
@@ -149,6 +150,15 @@ def test_openapi_describes_every_route_and_its_examples_work(server: Server) -> 
         assert answer.status_code == 200
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         Draft202012Validator(schemas[schema]).validate(answer.json())
+
+
+def test_half_closed_hand_makes_no_gesture(server: Server) -> None:
+    open_, closed = np.array(REFERENCE.hands["stop"]), np.array(REFERENCE.hands["fist"])
+    body = {"landmarks": (0.7 * open_ + 0.3 * closed).tolist(), "image_size": IMAGE_SIZE}
+    answer = server.client.post("/predict", json=body).json()
+    assert (answer["gesture"], answer["command"]) == ("none", None)
+    assert answer["confidence"] > 0.5
+    assert server.client.post("/predict/command", json=body).json() == {"gesture": None}
 
 
 def test_page_at_root_shows_the_document(server: Server) -> None:

@@ -12,21 +12,18 @@ from typing import Any
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from hand_gesture.errors import Reason
+from hand_gesture.web.stream import CloseCode
 from tests.fuzz.account import account
-from tests.hands import FORMS, IMAGE_SIZE, LIKE, REFERENCE, as_numbers
-from tests.server import Server, serve
+from tests.hands import FORMS, IMAGE_SIZE, LIKE, REFERENCE, as_frame, as_numbers
+from tests.server import PROJECT, Server, serve
 
 SETTINGS = {"image_size": IMAGE_SIZE}
 PATIENCE = 60
-
-
-def binary(*hands: list[list[float]]) -> bytes:
-    """Hands of a frame as 63 little-endian float32 each."""
-    return b"".join(struct.pack("<63f", *as_numbers(hand)) for hand in hands)
 
 
 def address_of(server: Server) -> str:
@@ -71,7 +68,7 @@ def test_each_gesture_is_answered_as_over_http(server: Server, gesture: str) -> 
     hand = REFERENCE.hands[gesture]
     expected = server.client.post("/predict", json={"landmarks": hand, "image_size": IMAGE_SIZE}).json()
     with opened(server) as stream:
-        messages: list[bytes | str] = [binary(hand), *(json.dumps({"landmarks": form(hand)}) for form in FORMS[:3])]
+        messages: list[bytes | str] = [as_frame(hand), *(json.dumps({"landmarks": form(hand)}) for form in FORMS[:3])]
         for message in messages:
             answer = ask(stream, message)
             assert answer["confidence"] == pytest.approx(expected["confidence"], abs=2e-4)
@@ -80,7 +77,7 @@ def test_each_gesture_is_answered_as_over_http(server: Server, gesture: str) -> 
 
 def test_settings_may_be_empty_and_a_frame_may_bring_its_size(server: Server) -> None:
     with opened(server, {}) as stream:
-        assert ask(stream, binary(LIKE))["gesture"] == "like"
+        assert ask(stream, as_frame(LIKE))["gesture"] == "like"
         with_size = ask(stream, json.dumps({"landmarks": LIKE, "image_size": IMAGE_SIZE}))
     with opened(server) as stream:
         assert ask(stream, json.dumps({"landmarks": LIKE}))["confidence"] == with_size["confidence"]
@@ -89,7 +86,7 @@ def test_settings_may_be_empty_and_a_frame_may_bring_its_size(server: Server) ->
 def test_hands_of_a_frame_are_answered_in_order_each_with_what_it_holds(server: Server) -> None:
     stop = REFERENCE.hands["stop"]
     with opened(server) as stream:
-        first = ask(stream, binary(LIKE, stop))
+        first = ask(stream, as_frame(LIKE, stop))
         assert [(hand["gesture"], hand["held"], hand["changed"]) for hand in first] == [
             ("like", "like", True),
             ("stop", "stop", True),
@@ -102,28 +99,28 @@ def test_frames_sent_ahead_are_answered_in_order(server: Server) -> None:
     names = [*REFERENCE.hands] * 20
     with opened(server) as stream:
         for name in names:
-            stream.send(binary(REFERENCE.hands[name]))
+            stream.send(as_frame(REFERENCE.hands[name]))
         assert [json.loads(stream.recv(PATIENCE))["gesture"] for _ in names] == names
 
 
 def test_a_gesture_holds_when_it_has_been_shown_long_enough(server: Server) -> None:
     with opened(server, SETTINGS | {"hold_ms": 100}) as stream:
         started = time.monotonic()
-        answer = ask(stream, binary(LIKE))
+        answer = ask(stream, as_frame(LIKE))
         assert (answer["gesture"], answer["held"], answer["changed"]) == ("like", "none", False)
         while not answer["changed"]:
             assert answer["held"] == "none"
-            answer = ask(stream, binary(LIKE))
+            answer = ask(stream, as_frame(LIKE))
         assert time.monotonic() - started >= 0.1
         assert answer["held"] == "like"
-        assert not ask(stream, binary(LIKE))["changed"]
+        assert not ask(stream, as_frame(LIKE))["changed"]
 
 
 def test_streams_share_nothing(server: Server) -> None:
     with opened(server, SETTINGS | {"hold_ms": 10_000}) as slow, opened(server) as quick:
         for _ in range(20):
-            assert ask(quick, binary(LIKE))["held"] == "like"
-            assert ask(slow, binary(REFERENCE.hands["stop"]))["held"] == "none"
+            assert ask(quick, as_frame(LIKE))["held"] == "like"
+            assert ask(slow, as_frame(REFERENCE.hands["stop"]))["held"] == "none"
 
 
 NAN = [*as_numbers(LIKE)]
@@ -134,11 +131,11 @@ NAN[30] = float("nan")
     ("message", "reason"),
     [
         (b"", Reason.MALFORMED_LANDMARKS),
-        (binary(LIKE)[:-1], Reason.MALFORMED_LANDMARKS),
-        (binary(LIKE, LIKE)[:300], Reason.MALFORMED_LANDMARKS),
+        (as_frame(LIKE)[:-1], Reason.MALFORMED_LANDMARKS),
+        (as_frame(LIKE, LIKE)[:300], Reason.MALFORMED_LANDMARKS),
         (struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
         (struct.pack("<63f", *[1e7] * 63), Reason.MALFORMED_LANDMARKS),
-        (binary(LIKE) + struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
+        (as_frame(LIKE) + struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
         ("", Reason.INVALID_JSON),
         ("{}", Reason.INVALID_REQUEST),
         ('{"landmarks": []}', Reason.MISSING_LANDMARKS),
@@ -158,7 +155,7 @@ def test_bad_frame_gets_its_reason_and_the_stream_goes_on(server: Server, messag
         assert answer["reason"] == reason
         assert change.rejections == {reason: 1}
         assert change.missing_points == {Reason.MISSING_LANDMARKS: 21 if "[]" in str(message) else 1}.get(reason, 0)
-        assert ask(stream, binary(LIKE))["gesture"] == "like"
+        assert ask(stream, as_frame(LIKE))["gesture"] == "like"
 
 
 def test_frame_with_a_missing_point_is_told_as_over_http(server: Server) -> None:
@@ -213,16 +210,16 @@ def test_wrong_key_ends_the_stream(guarded: Server, key: str) -> None:
 
 def test_right_key_is_taken_from_either_place(guarded: Server) -> None:
     with opened(guarded, SETTINGS | {"key": "secret"}) as stream:
-        assert ask(stream, binary(LIKE))["gesture"] == "like"
+        assert ask(stream, as_frame(LIKE))["gesture"] == "like"
     with opened(guarded, additional_headers={"Authorization": "Bearer secret"}) as stream:
-        assert ask(stream, binary(LIKE))["gesture"] == "like"
+        assert ask(stream, as_frame(LIKE))["gesture"] == "like"
 
 
 @pytest.mark.parametrize("origin", ["https://game.example", "HTTPS://GAME.EXAMPLE", None, "own"])
 def test_pages_that_may_and_programs_are_let_in(guarded: Server, origin: Any) -> None:
     origin = guarded.url if origin == "own" else origin
     with opened(guarded, {"key": "secret"}, origin=origin) as stream:
-        assert "gesture" in ask(stream, binary(LIKE))
+        assert "gesture" in ask(stream, as_frame(LIKE))
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://game.example.evil", "http://game.example"])
@@ -236,7 +233,7 @@ def test_silence_ends_a_stream(guarded: Server) -> None:
     with connect(address_of(guarded)) as stream:
         assert end_of(stream)[:2] == (1008, "The settings did not arrive within 1.5 seconds.")
     with opened(guarded, {"key": "secret"}) as stream:
-        assert "gesture" in ask(stream, binary(LIKE))
+        assert "gesture" in ask(stream, as_frame(LIKE))
         assert end_of(stream)[:2] == (1001, "There was no frame for 1 seconds.")
 
 
@@ -275,7 +272,7 @@ def test_figures_tell_of_streams(server: Server) -> None:
     before = figure(answered), figure(refused), figure(closed)
     with opened(server) as stream:
         for _ in range(5):
-            ask(stream, binary(LIKE))
+            ask(stream, as_frame(LIKE))
         ask(stream, b"bad")
         assert figure("hand_gesture_streams") == 1
     deadline = time.monotonic() + PATIENCE
@@ -288,6 +285,31 @@ def test_figures_tell_of_streams(server: Server) -> None:
 def test_stream_and_requests_may_be_mixed(server: Server) -> None:
     with opened(server) as stream:
         for _ in range(20):
-            assert ask(stream, binary(LIKE))["gesture"] == "like"
+            assert ask(stream, as_frame(LIKE))["gesture"] == "like"
             body = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
             assert httpx.post(f"{server.url}/predict", json=body, timeout=PATIENCE).json()["gesture"] == "like"
+
+
+def test_document_is_what_the_service_does(guarded: Server, server: Server) -> None:
+    document = server.client.get("/asyncapi.json").json()
+    assert document["asyncapi"] == "3.0.0"
+    assert document["components"]["securitySchemes"] == {}
+    assert "key" in guarded.client.get("/asyncapi.json").json()["components"]["securitySchemes"]
+    messages = document["components"]["messages"]
+    for operation in document["operations"].values():
+        for reference in operation["messages"]:
+            assert reference["$ref"].rpartition("/")[2] in messages
+    schemas = {name: Draft202012Validator(message["payload"]) for name, message in messages.items()}
+    with opened(server, SETTINGS | {"hold_ms": 1.5, "key": "any"}) as stream:
+        schemas["settings"].validate(SETTINGS | {"hold_ms": 1.5, "key": "any"})
+        schemas["answer"].validate(ask(stream, as_frame(LIKE)))
+        schemas["answers"].validate(ask(stream, as_frame(LIKE, LIKE)))
+        schemas["error"].validate(ask(stream, b""))
+        for wrong in ({"hold_ms": -1}, {"hold_ms": 10_001}, {"image_size": [1]}, {"key": 1}, {"other": 1}):
+            assert not schemas["settings"].is_valid(wrong)
+            with opened(server, wrong) as refused:
+                assert end_of(refused)[0] == 1008
+    text = (PROJECT / "docs" / "stream.md").read_text()
+    for code in CloseCode:
+        assert f"| {code.value} |" in text
+        assert str(code.value) in document["info"]["description"]

@@ -16,7 +16,8 @@ from hand_gesture.landmarks import (
     MissingLandmarksError,
     parse_hand,
     restore_shape,
-    to_features,
+    wrist_middle_tip,
+    wrist_rms,
 )
 from tests.hands import FORMS, LIKE, as_numbers, as_objects, with_z_in_pixels
 
@@ -33,7 +34,7 @@ anything = st.recursive(
 
 
 def features(hand: Any) -> NDArray[np.float32]:
-    (row,) = to_features(parse_hand(hand)[np.newaxis])
+    (row,) = wrist_middle_tip(parse_hand(hand)[np.newaxis])
     return np.asarray(row)
 
 
@@ -64,6 +65,32 @@ def test_distance_of_zero_counts_as_one() -> None:
     hand = [[5.0, 5.0, 0.0]] * 21
     hand[8] = [7.0, 4.0, 0.0]
     assert features(hand).reshape(21, 3)[8].tolist() == [2, -1, 0]
+
+
+def test_features_by_root_mean_square_equal_values_computed_by_hand() -> None:
+    hand = [[10.0, 20.0, 0.5]] * 21
+    hand[12] = [13.0, 24.0, -0.25]
+    scale = math.sqrt((3**2 + 4**2) / 42)
+    (row,) = wrist_rms(parse_hand(hand)[np.newaxis])
+    assert row.shape == (42,)
+    assert row.reshape(21, 2)[12] == pytest.approx([3 / scale, 4 / scale])
+    assert not row.reshape(21, 2)[:12].any()
+
+
+@given(normalized_hands, st.floats(0.25, 4), st.floats(-100, 100), st.floats(-2, 2))
+def test_features_by_root_mean_square_know_neither_place_nor_size_nor_depth(
+    hand: list[list[float]], size: float, shift: float, depth: float
+) -> None:
+    moved = [[x * size + shift, y * size - shift, z * depth] for x, y, z in hand]
+    both = np.array([parse_hand(hand), parse_hand(moved)])
+    if np.ptp(both[0].reshape(21, 3)[:, :2], axis=0).max() > 0.01:  # not all on one point
+        given_, same = wrist_rms(both)
+        assert same == pytest.approx(given_, abs=1e-3)
+
+
+@given(hands)
+def test_features_by_root_mean_square_are_finite(hand: list[list[float]]) -> None:
+    assert np.isfinite(wrist_rms(parse_hand(hand)[np.newaxis])).all()
 
 
 @pytest.mark.parametrize("tip", [1e-320, 1e-9, 5e-324])

@@ -44,9 +44,9 @@ class Plain:
         """Classify the hands of a batch."""
         points = np.array([hand.landmarks for hand in hands], dtype=np.float32)
         points[:, :, :2] *= np.array([hand.image_size for hand in hands])[:, np.newaxis]
-        points[:, :, :2] -= points[:, :1, :2]
-        points[:, :, :2] /= np.linalg.norm(points[:, 12, :2], axis=1)[:, np.newaxis, np.newaxis]
-        probabilities = self.model.predict_proba(points.reshape(-1, 63))
+        relative = (points[:, :, :2] - points[:, :1, :2]).reshape(-1, 42)
+        relative /= np.sqrt((relative**2).mean(axis=1, keepdims=True))
+        probabilities = self.model.predict_proba(relative)
         return [
             Prediction(
                 gesture=self.gestures[best],

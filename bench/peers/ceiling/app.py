@@ -42,9 +42,8 @@ def predict(request: dict[str, Any]) -> dict[str, Any]:
     """Features (pixels; x and y from the wrist in units of the hand), network, softmax."""
     hand = np.array(request["landmarks"], dtype=np.float32)
     hand[:, :2] *= request["image_size"]
-    hand[:, :2] -= hand[0, :2]
-    hand[:, :2] /= np.hypot(*hand[12, :2])
-    values = hand.reshape(1, 63)
+    values = (hand[:, :2] - hand[0, :2]).reshape(1, 42)
+    values /= np.sqrt(values @ values.T / 42)
     for weights, bias in LAYERS[:-1]:
         values = np.maximum(values @ weights + bias, 0)
     values = values @ LAYERS[-1][0] + LAYERS[-1][1]

@@ -42,9 +42,9 @@ def predict(hand: Hand) -> Prediction:
     """Classify one hand."""
     points = np.array(hand.landmarks, dtype=np.float32)
     points[:, :2] *= hand.image_size
-    points[:, :2] -= points[0, :2]
-    points[:, :2] /= np.linalg.norm(points[12, :2])
-    probabilities = model.predict_proba(points.reshape(1, 63))[0]
+    relative = (points[:, :2] - points[0, :2]).reshape(1, 42)
+    relative /= np.sqrt((relative**2).mean())
+    probabilities = model.predict_proba(relative)[0]
     best = int(probabilities.argmax())
     gesture = encoder.inverse_transform([best])[0]
     return Prediction(gesture=gesture, confidence=round(float(probabilities[best]), 4), command=commands.get(gesture))

@@ -26,9 +26,8 @@ class HandGesture(litserve.LitAPI):  # type: ignore[misc]
         """Features of one hand."""
         points = np.array(request["landmarks"], dtype=np.float32)
         points[:, :2] *= request["image_size"]
-        points[:, :2] -= points[0, :2]
-        points[:, :2] /= np.linalg.norm(points[12, :2])
-        return points.reshape(63)
+        relative = (points[:, :2] - points[0, :2]).reshape(42)
+        return np.asarray(relative / np.sqrt((relative**2).mean()))
 
     def predict(self, hands: NDArray[np.float32]) -> NDArray[np.float32]:
         """One model call for the batch."""

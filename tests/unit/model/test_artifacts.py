@@ -189,7 +189,7 @@ def test_own_pickles_load_whichever_way_they_were_written(tmp_path: Path, dump: 
 @pytest.mark.parametrize(
     ("features", "labels", "message"),
     [
-        (62, ["a", "b"], "takes 62 features, not the 63"),
+        (62, ["a", "b"], "takes 62 features, not 63"),
         (63, ["a", "b", "c"], "2 classes .* and the encoder 3"),
     ],
 )

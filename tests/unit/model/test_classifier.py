@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hand_gesture.landmarks import FEATURE_CONTRACTS
 from hand_gesture.model.classifier import GestureClassifier, Prediction
 
 HANDS = np.zeros((1, 63))
@@ -26,7 +27,9 @@ class Fixed:
 
 
 def answer(classes: list[str], probabilities: list[float], min_confidence: float) -> Prediction:
-    (prediction,) = GestureClassifier(Fixed(*probabilities), classes, COMMANDS, min_confidence).predict(HANDS)
+    (prediction,) = GestureClassifier(
+        Fixed(*probabilities), classes, COMMANDS, min_confidence, FEATURE_CONTRACTS[0]
+    ).predict(HANDS)
     return prediction
 
 
@@ -62,6 +65,6 @@ def test_a_classifier_with_the_class(probabilities: list[float], min_confidence:
 
 
 def test_gestures_are_the_classes_but_for_none() -> None:
-    classifier = GestureClassifier(Fixed(0.5, 0.25, 0.25), ["like", "none", "rock"], COMMANDS, 0)
+    classifier = GestureClassifier(Fixed(0.5, 0.25, 0.25), ["like", "none", "rock"], COMMANDS, 0, FEATURE_CONTRACTS[0])
     assert classifier.gestures == ("like", "rock")
     assert classifier.classes == ("like", "none", "rock")

@@ -1,0 +1,168 @@
+"""Compares /stream with /predict and the bare ASGI ceiling, in one run: python -m bench.streams [--quick].
+
+The cameras run in a process of their own (tests/stream_load.py): prepared frames, plain sockets under uvloop. What it
+used of its core is printed beside each line; well below 1, it is not what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from bench import wrk
+from bench.compare import warm_up
+from bench.servers import CEILING, HANDS, OURS, Contender, Running, install, running
+from tests.hands import IMAGE_SIZE, shaken_hands
+from tests.server import import_model
+from tests.stream_load import binary_frame, stream_for
+
+RESULTS: Final = Path(__file__).parent / "results" / "streams.json"
+SETTINGS: Final = orjson.dumps({"image_size": IMAGE_SIZE, "hold_ms": 150})
+FRAMES_PER_SECOND: Final = 30
+CAMERAS: Final = (400, 500, 600, 700)
+IDLE_STREAMS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What cameras saw. Times in milliseconds; ``cores`` is what they used of theirs, ``cpu`` of the server's in µs."""
+
+    rate: float
+    p50: float
+    p99: float
+    lost: int
+    cores: float
+    cpu: float
+
+
+def _stream(url: str, options: dict[str, Any]) -> dict[str, float]:
+    """In a process of its own: stream, and sum up."""
+    frames = [binary_frame(body) for body in shaken_hands(HANDS)]
+    used = time.process_time()
+    load = stream_for(url, frames, settings=SETTINGS, **options)
+    seconds = options["seconds"]
+    if load.wrong:
+        raise SystemExit(f"{url}/stream answered {load.wrong[0]!r}")
+    percentiles = statistics.quantiles(load.seconds, n=100)
+    return {
+        "answers": len(load.seconds),
+        "rate": len(load.seconds) / seconds,
+        "p50": 1000 * percentiles[49],
+        "p99": 1000 * percentiles[98],
+        "lost": load.unanswered + load.refused + options["cameras"] - load.opened,
+        "cores": (time.process_time() - used) / seconds,
+    }
+
+
+def _measure(pool: ProcessPoolExecutor, server: Running, **options: Any) -> Streams:
+    used = server.cpu_seconds()
+    result = pool.submit(_stream, server.url, options).result()
+    cpu = (server.cpu_seconds() - used) / result.pop("answers") * 1e6
+    return Streams(result["rate"], result["p50"], result["p99"], int(result["lost"]), result["cores"], cpu)
+
+
+@contextlib.contextmanager
+def _paused(contender: Contender, home: Path) -> Iterator[Running]:
+    with running(contender, home) as server:
+        warm_up(contender, server)
+        server.pause()
+        yield server
+
+
+def _with(server: Running, load: Callable[[], Any]) -> Any:
+    server.resume()
+    result = load()
+    server.pause()
+    return result
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Compare /stream with /predict and the ceiling.")
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    quick = parser.parse_args().quick
+    rounds, seconds, minute = (1, 3, 10) if quick else (5, 8, 60)
+    wrk.require_wrk()
+    install(CEILING)
+    with contextlib.ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")))
+        import_model(home)
+        ours, ceiling = (stack.enter_context(_paused(contender, home)) for contender in (OURS, CEILING))
+
+        def http(contender: Contender, server: Running, connections: int) -> wrk.Load:
+            load: wrk.Load = _with(
+                server,
+                lambda: asyncio.run(
+                    wrk.run(server.url, contender.route, contender.exchanges, connections=connections, seconds=seconds)
+                ),
+            )
+            return load
+
+        def stream(cameras: int, interval: float = 0, span: float = seconds) -> Streams:
+            found: Streams = _with(ours, lambda: _measure(pool, ours, cameras=cameras, interval=interval, seconds=span))
+            return found
+
+        stream(8)
+        lines: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            at_64, of_ceiling, alone = http(OURS, ours, 64), http(CEILING, ceiling, 64), http(OURS, ours, 1)
+            streams, many, lone = stream(64), stream(256), stream(1)
+            for name, value in {
+                "64 connections of /predict: requests/s": at_64.rate,
+                "64 connections of the ceiling: requests/s": of_ceiling.rate,
+                "64 streams: frames/s": streams.rate,
+                "64 streams: to /predict": streams.rate / at_64.rate,
+                "64 streams: to the ceiling": streams.rate / of_ceiling.rate,
+                "64 streams: p99 ms": streams.p99,
+                "64 streams: CPU of the server, µs a frame": streams.cpu,
+                "64 streams: core that the cameras took": streams.cores,
+                "256 streams: frames/s": many.rate,
+                "1 connection of /predict: p50 ms": alone.p50,
+                "1 stream: p50 ms": lone.p50,
+                "1 stream: p50 to that of /predict": lone.p50 / alone.p50,
+                "1 stream: p99 to its p50": lone.p99 / lone.p50,
+            }.items():
+                lines.setdefault(name, []).append(value)
+        medians = {name: statistics.median(values) for name, values in lines.items()}
+        for cameras in CAMERAS:
+            paced = stream(cameras, 1 / FRAMES_PER_SECOND, minute if cameras == CAMERAS[0] else minute / 4)
+            name = f"{cameras} cameras at {FRAMES_PER_SECOND} frames/s"
+            medians |= {
+                f"{name}: frames/s": paced.rate,
+                f"{name}: lost": paced.lost,
+                f"{name}: p50 ms": paced.p50,
+                f"{name}: p99 ms": paced.p99,
+                f"{name}: core that the cameras took": paced.cores,
+            }
+        ours.resume()
+        before = ours.largest_process_megabytes()
+        most: list[float] = []
+        idle = pool.submit(_stream, ours.url, {"cameras": IDLE_STREAMS, "interval": 8.0, "seconds": 10.0})
+        while not idle.done():
+            most.append(ours.largest_process_megabytes())
+            time.sleep(0.2)
+        medians[f"{IDLE_STREAMS} idle streams: lost"] = idle.result()["lost"]
+        medians[f"{IDLE_STREAMS} idle streams: kB each"] = (max(most) - before) * 1000 / IDLE_STREAMS
+        ours.pause()
+    for name, value in medians.items():
+        print(f"{name:58} {value:12,.2f}")
+    if not quick:
+        RESULTS.write_text(json.dumps({name: round(value, 3) for name, value in medians.items()}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

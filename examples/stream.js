@@ -1,0 +1,123 @@
+// A camera's stream: settings, frames, answers in order, and a new connection when the old one breaks.
+//
+//   const stream = openStream("ws://localhost:3000/stream", {
+//     settings: { image_size: [640, 480], hold_ms: 150 },
+//     onAnswer: (hands) => { if (hands[0].changed) act(hands[0].command); },
+//     onState: (state, sentence) => show(state, sentence),   // "open", "away" or "refused"
+//   });
+//   stream.send(result.landmarks);   // MediaPipe's, for each frame that shows a hand
+//   stream.close();
+//
+// Only the newest frame counts: while one is on its way, a newer one takes the place of the one that waits.
+
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 10_000;
+const HAND_BYTES = 252;
+// Codes after which the same would happen again: what was sent must change first
+const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
+
+/**
+ * @typedef {{x: number, y: number, z?: number}} Point
+ * @typedef {{gesture: string, confidence: number, command: string | null, held: string, changed: boolean}} Answer
+ * @typedef {{error: string, reason: string}} Failure
+ */
+
+/**
+ * @param {Point[][]} hands 21 points for each hand
+ * @returns {ArrayBuffer} 252 bytes for each
+ */
+export function encodeFrame(hands) {
+  const view = new DataView(new ArrayBuffer(HAND_BYTES * hands.length));
+  let offset = 0;
+  for (const { x, y, z } of hands.flat()) {
+    for (const value of [x, y, z ?? 0]) {
+      view.setFloat32(offset, value, true);
+      offset += 4;
+    }
+  }
+  return view.buffer;
+}
+
+/**
+ * @param {number} attempt how many have failed in a row
+ * @returns {number} milliseconds to wait: twice as long each time, half of it by chance
+ */
+export function waitBefore(attempt) {
+  const longest = Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
+  return longest * (0.5 + Math.random() / 2);
+}
+
+/**
+ * @param {string} address
+ * @param {object} options
+ * @param {{image_size?: [number, number], hold_ms?: number, key?: string}} [options.settings]
+ * @param {(hands: Answer[]) => void} options.onAnswer
+ * @param {(failure: Failure) => void} [options.onError] a frame was refused
+ * @param {(state: "open" | "away" | "refused", sentence: string) => void} [options.onState]
+ * @returns {{send: (hands: Point[][]) => void, close: () => void}}
+ */
+export function openStream(address, { settings = {}, onAnswer, onError = () => {}, onState = () => {} }) {
+  /** @type {WebSocket | null} */
+  let socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {ArrayBuffer | null} */
+  let newest = null;
+  let isWaiting = false;
+  let isClosed = false;
+  let attempt = 0;
+
+  function flush() {
+    if (newest && !isWaiting && socket?.readyState === WebSocket.OPEN) {
+      socket.send(newest);
+      newest = null;
+      isWaiting = true;
+    }
+  }
+
+  function connect() {
+    const opening = new WebSocket(address);
+    socket = opening;
+    opening.onopen = () => {
+      opening.send(JSON.stringify(settings));
+      onState("open", "");
+      flush();
+    };
+    opening.onmessage = ({ data }) => {
+      const answer = JSON.parse(data);
+      isWaiting = false;
+      if (answer.error) {
+        onError(answer);
+      } else {
+        attempt = 0;
+        onAnswer(Array.isArray(answer) ? answer : [answer]);
+      }
+      flush();
+    };
+    opening.onclose = ({ code, reason }) => {
+      isWaiting = false;
+      newest = null;
+      if (isClosed) return;
+      if (REFUSED.has(code)) {
+        onState("refused", reason);
+        return;
+      }
+      onState("away", reason || "The service cannot be reached; trying again.");
+      timer = setTimeout(connect, waitBefore(attempt));
+      attempt += 1;
+    };
+  }
+
+  connect();
+  return {
+    send(hands) {
+      newest = hands.length ? encodeFrame(hands) : null;
+      flush();
+    },
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+      socket?.close(1000);
+    },
+  };
+}

@@ -1,0 +1,87 @@
+"""The AsyncAPI document at /asyncapi.json: what OpenAPI has no words for, the stream.
+
+https://www.asyncapi.com/docs/reference/specification/v3.0.0
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hand_gesture.settings import Settings
+from hand_gesture.web.contract import ErrorResponse, FrameResponse, HandRequest, HandsRequest, StreamSettingsMessage
+from hand_gesture.web.decoding import HAND_BYTES
+from hand_gesture.web.stream import STREAM, CloseCode
+
+_CLOSE_CODES = {
+    CloseCode.GOING_AWAY: "no frame came for STREAM_IDLE_SECONDS",
+    CloseCode.UNSUPPORTED_DATA: "the first message is not text",
+    CloseCode.POLICY_VIOLATION: "the settings do not fit, came too late, or carry no key that is asked for",
+    CloseCode.SERVICE_RESTART: "the service is going down",
+    CloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams",
+}
+
+
+def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
+    """Describe the stream.
+
+    Args:
+        settings: what the operator has set: limits, and whether keys are asked for.
+        version: the model's version.
+    """
+    codes = "; ".join(f"{code.value}: {when}" for code, when in _CLOSE_CODES.items())
+    messages = {
+        "settings": _json_message("The first message.", StreamSettingsMessage.model_json_schema()),
+        "frame": {
+            "summary": f"A frame: for each hand {HAND_BYTES} bytes, x1 y1 z1 … z21 as little-endian float32.",
+            "contentType": "application/octet-stream",
+            "payload": {"type": "string", "format": "binary", "minLength": HAND_BYTES},
+        },
+        "frameOfOneHand": _json_message("A frame as POST /predict takes it.", HandRequest.model_json_schema()),
+        "frameOfHands": _json_message("A frame as POST /predict_batch takes it.", HandsRequest.model_json_schema()),
+        "answer": _json_message("For a frame of one hand.", FrameResponse.model_json_schema()),
+        "answers": _json_message(
+            "For a frame of several hands, in their order.",
+            {"type": "array", "items": FrameResponse.model_json_schema()},
+        ),
+        "error": _json_message(
+            "For a frame that is refused; before the close of a stream that is.", ErrorResponse.model_json_schema()
+        ),
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Hand gestures, streamed",
+            "version": version,
+            "description": "A message for each frame of a camera, an answer for each, in order. At most "
+            f"{settings.max_message_bytes} bytes a message. Close codes: {codes}.",
+        },
+        "channels": {
+            "stream": {
+                "address": STREAM,
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+                "bindings": {"ws": {"method": "GET"}},
+            }
+        },
+        "operations": {
+            "begin": _operation("receive", ["settings"]),
+            "show": _operation("receive", ["frame", "frameOfOneHand", "frameOfHands"]),
+            "answer": _operation("send", ["answer", "answers", "error"]),
+        },
+        "components": {
+            "messages": messages,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}} if settings.api_key else {},
+        },
+    }
+
+
+def _json_message(summary: str, payload: dict[str, Any]) -> dict[str, Any]:
+    return {"summary": summary, "contentType": "application/json", "payload": payload}
+
+
+def _operation(action: str, messages: list[str]) -> dict[str, Any]:
+    channel = "#/channels/stream"
+    return {
+        "action": action,
+        "channel": {"$ref": channel},
+        "messages": [{"$ref": f"{channel}/messages/{name}"} for name in messages],
+    }

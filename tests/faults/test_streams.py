@@ -1,0 +1,181 @@
+"""Streams while the service ends or loses a worker, and clients that send too fast, do not read, or come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+import uvloop
+
+from tests.faults.test_endurance import holdings
+from tests.faults.test_workers import held_connections, wait_for_workers
+from tests.fuzz.test_streams import GOOD, RawStream
+from tests.hands import IMAGE_SIZE, shaken_hands
+from tests.server import Server, serve
+from tests.stream_load import StreamTraffic, binary_frame, stream, stream_for
+
+SETTINGS = orjson.dumps({"image_size": IMAGE_SIZE})
+FRAMES = [binary_frame(body) for body in shaken_hands(40)]
+SERVICE_RESTART = 1012
+CAMERAS = 64
+MINUTES = 10
+WARM_UP_SECONDS = 60
+
+
+@contextlib.contextmanager
+def streaming(server: Server, cameras: int = CAMERAS, interval: float = 0.1) -> Iterator[StreamTraffic]:
+    """Keep cameras streaming within the context."""
+    result = StreamTraffic()
+    stop = asyncio.Event()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop = runner.get_loop()
+        work = stream(
+            server.url, FRAMES, cameras=cameras, interval=interval, settings=SETTINGS, stop=stop, result=result
+        )
+        thread = threading.Thread(target=runner.run, args=(work,))
+        thread.start()
+        try:
+            yield result
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: int) -> None:
+    with serve(home, WORKERS=workers) as server, streaming(server) as load:
+        time.sleep(2)
+        started = time.monotonic()
+        assert server.stop() == 0
+        seconds = time.monotonic() - started
+    print(
+        f"\n{len(load.seconds)} frames answered, {load.unanswered} sent while it closed, "
+        f"closed with {set(load.closed)}, ended after {seconds:.1f} s"
+    )
+    assert load.wrong == []
+    assert len(load.closed) == CAMERAS
+    assert set(load.closed) == {SERVICE_RESTART}
+    assert load.unanswered <= CAMERAS  # at most the one of each that came after
+
+
+def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> None:
+    with serve(home, MAX_WAITING_FRAMES=1000) as server:
+        raw = RawStream(server)
+        raw.socket.sendall(GOOD * 200)
+        raw.answer()  # the others have come, too
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        answers = 1
+        while True:
+            opcode, payload = raw.read()
+            if opcode == 8:
+                break
+            assert json.loads(payload)["gesture"] == "like"
+            answers += 1
+        raw.socket.close()
+        stopping.join()
+    assert int.from_bytes(payload[:2]) == SERVICE_RESTART
+    assert server.process.returncode == 0
+    print(f"\n{answers} of 200 answered")
+    assert answers == 200
+
+
+def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
+    with serve(home, WORKERS=2) as server:
+        with streaming(server) as load:
+            time.sleep(3)
+            victim = max(server.workers(), key=held_connections)
+            held = held_connections(victim)
+            before = len(load.seconds)
+            victim.kill()
+            wait_for_workers(server, victim)
+            time.sleep(3)
+        answered = server.metrics()['hand_gesture_requests_total{route="/stream",status="200"}']
+    print(
+        f"\n{held} of {CAMERAS} streams broke, {load.opened - CAMERAS} opened again; {len(load.seconds)} frames "
+        f"answered, {len(load.seconds) - before} of them after, {load.unanswered} lost"
+    )
+    assert load.wrong == []
+    assert load.closed == []
+    assert load.opened == CAMERAS + held
+    assert load.unanswered <= 3 * held  # those in flight: a paced camera sends on while it waits
+    assert len(load.seconds) - 1 <= answered <= len(load.seconds) + load.unanswered
+
+
+def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobody(home: Path) -> None:
+    with serve(home, STREAM_PATIENCE_SECONDS=2) as server, contextlib.ExitStack() as stack:
+        (worker,) = server.workers()
+        good = RawStream(server)
+        stack.enter_context(good.socket)
+        for _ in range(100):
+            good.socket.sendall(GOOD)
+            good.answer()
+        before = worker.memory_info().rss
+        flooding = [RawStream(server) for _ in range(20)]
+        pinging = [RawStream(server) for _ in range(20)]
+        ping = b"\x89\xfd" + bytes(4) + bytes(125)
+        sent = 0
+        for raw, data in [*((raw, GOOD * 250) for raw in flooding), *((raw, ping * 500) for raw in pinging)]:
+            stack.enter_context(raw.socket)
+            raw.socket.setblocking(False)
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                for _ in range(200):  # until the network is full: nothing is ever read
+                    sent += raw.socket.send(data)
+        most = 0
+        answered = 0
+        deadline = time.monotonic() + 120
+        while server.metrics()["hand_gesture_streams"] > 1:
+            assert time.monotonic() < deadline, "those who do not read are not let go"
+            good.socket.sendall(GOOD)
+            assert good.answer()["gesture"] == "like"
+            answered += 1
+            most = max(most, worker.memory_info().rss)
+            for raw in [*flooding, *pinging]:
+                with contextlib.suppress(BlockingIOError, ConnectionError, BrokenPipeError):
+                    raw.socket.send(GOOD * 100)
+    print(
+        f"\n{sent / 1e6:.0f} MB sent, memory up by {(most - before) / 1e6:.0f} MB, {answered} good frames beside them"
+    )
+    assert most - before < 64e6
+    assert '"level": "error"' not in server.log.read_text()
+
+
+def test_many_streams_may_open_at_once(home: Path) -> None:
+    with serve(home) as server:
+        load = stream_for(server.url, FRAMES, seconds=10, cameras=1000, interval=60, settings=SETTINGS)
+    assert load.refused == 0
+    assert load.opened == 1000
+    assert load.closed == []
+
+
+def test_nothing_grows(home: Path) -> None:
+    """Ten minutes of 200 cameras that come and go."""
+    frames = opened = 0
+    with serve(home) as server:
+        before: dict[str, int] = {}
+        started = time.monotonic()
+        while time.monotonic() < started + 60 * MINUTES:
+            load = stream_for(server.url, FRAMES, seconds=10, cameras=200, interval=1 / 10, life=2, settings=SETTINGS)
+            frames += len(load.seconds)
+            opened += load.opened
+            assert load.refused == 0
+            assert load.wrong == []
+            assert load.unanswered == 0
+            server.metrics()
+            if not before and time.monotonic() > started + WARM_UP_SECONDS:
+                before = holdings(server)
+        assert server.metrics()["hand_gesture_streams"] == 0
+        after = holdings(server)
+        errors = [line for line in server.log.read_text().splitlines() if '"level": "error"' in line]
+    print(f"\n{frames} frames on {opened} streams; after a minute {before}, after {MINUTES} {after}")
+    assert errors == []
+    assert after["bytes"] <= 1.05 * before["bytes"]
+    assert after["descriptors"] <= before["descriptors"]
+    assert after["threads"] <= before["threads"] + 1
