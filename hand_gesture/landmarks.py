@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
@@ -109,19 +110,25 @@ def restore_shape(hands: NDArray[np.float64], image_size: tuple[float, float] | 
         hands: shape (n, 63).
         image_size: width and height of the frame in pixels, where they are known.
     """
+    if np.maximum.reduce(np.abs(hands), axis=None) <= MAX_NORMALIZED_DEPTH:  # nearly always: all in 0..1
+        if image_size is not None:
+            hands *= _factors(image_size[0], image_size[1])
+        return
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     if image_size is not None:
         xy = points[..., :2]
-        extents = np.abs(xy)
-        if extents.max() <= MAX_NORMALIZED_COORDINATE:
-            xy *= image_size
-            return  # nor is z in pixels
-        normalized = extents.max(axis=(1, 2), keepdims=True) <= MAX_NORMALIZED_COORDINATE
+        normalized = np.abs(xy).max(axis=(1, 2), keepdims=True) <= MAX_NORMALIZED_COORDINATE
         np.multiply(xy, image_size, out=xy, where=normalized)
     z = points[..., 2]
     if np.abs(z).max() > MAX_NORMALIZED_DEPTH:
         in_pixels = np.abs(z).max(axis=1, keepdims=True) > MAX_NORMALIZED_DEPTH
         np.multiply(z, 1 / max(image_size[0], 1) if image_size else 0, out=z, where=in_pixels)
+
+
+@lru_cache(maxsize=256)
+def _factors(width: float, height: float) -> NDArray[np.float64]:
+    """From 0..1 to pixels, for the 63 coordinates of a hand."""
+    return np.tile([width, height, 1.0], LANDMARK_COUNT)
 
 
 @dataclass(frozen=True, slots=True)

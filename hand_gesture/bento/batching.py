@@ -47,6 +47,7 @@ def _queued(queue: CorkDispatcher[Any, Any], method: ApiCall) -> ApiCall:
         return answers
 
     queue.optimizer = PromptOptimizer()
+    queue.get_batch_size = lambda _: 1  # each call is one hand; BentoML would look for the kind of data each time
     return queue(run)
 
 

@@ -108,7 +108,7 @@ def decode_binary_frame(message: bytes, image_size: ImageSize) -> NDArray[np.flo
         text = f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), not {len(message)}."
         raise _reject(Reason.MALFORMED_LANDMARKS, text)
     hands = np.frombuffer(message, HAND_DTYPE).astype(np.float64).reshape(-1, COORDINATE_COUNT)
-    if not (np.abs(hands) <= MAX_COORDINATE).all():  # NaN is not, either
+    if not np.maximum.reduce(np.abs(hands), axis=None) <= MAX_COORDINATE:  # NaN is not, either
         values = hands.tolist()
         if len(values) > 1:
             raise _reject_hands(values)

@@ -53,7 +53,7 @@ class Inference:
         finally:
             self._waiting -= 1
 
-    def explain(self, error: Exception, route: str, *, expired: bool) -> FailedRequestError:
+    def explain(self, error: BaseException, route: str, *, expired: bool) -> FailedRequestError:
         """What a client is told when a call has failed.
 
         Args:

@@ -10,7 +10,7 @@ import asyncio
 from enum import IntEnum
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import orjson
@@ -24,6 +24,7 @@ from hand_gesture.settings import Settings
 from hand_gesture.steadiness import Steadiness
 from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized, is_welcome
+from hand_gesture.web.deadlines import Deadline, Deadlines
 from hand_gesture.web.decoding import (
     ImageSize,
     StreamSettings,
@@ -74,6 +75,7 @@ class StreamEndpoint:
         self._inference = inference
         self._settings = settings
         self._metrics = get_metrics()
+        self._deadlines = Deadlines(settings.request_timeout_seconds)
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +120,8 @@ class StreamEndpoint:
             raise _Refused(CloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
         settings = await self._read_settings(scope, receive)
         camera = _Camera(settings)
-        clock = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
+        task = cast("asyncio.Task[object]", asyncio.current_task())
         idle_seconds = self._settings.stream_idle_seconds
         idle = asyncio.timeout(idle_seconds)
         try:
@@ -126,9 +129,11 @@ class StreamEndpoint:
                 while True:
                     message = await _receive(receive)
                     # A timer for each frame would cost more than the frame's decoding
-                    if idle.when() - clock() < idle_seconds / 2:  # type: ignore[operator]  # it has a deadline
-                        idle.reschedule(clock() + idle_seconds)
-                    await self._answer(message, camera, send)
+                    now = loop.time()
+                    if cast("float", idle.when()) - now < idle_seconds / 2:
+                        idle.reschedule(now + idle_seconds)
+                    deadline = self._deadlines.start(task, loop)
+                    await self._answer(message, camera, deadline, send)
         except TimeoutError:
             text = f"There was no frame for {idle_seconds:g} seconds."
             raise _Refused(CloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text) from None
@@ -153,21 +158,23 @@ class StreamEndpoint:
             raise _Refused(CloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
         return settings
 
-    async def _answer(self, message: bytes | str, camera: _Camera, send: Send) -> None:
+    async def _answer(self, message: bytes | str, camera: _Camera, deadline: Deadline, send: Send) -> None:
         """Answer one frame."""
         started = perf_counter()
         status: int = HTTPStatus.OK
-        deadline = asyncio.timeout(self._settings.request_timeout_seconds)
         answer: object
         try:
-            async with deadline:
-                answer = await self._classify(message, camera, started)
-        except Exception as caught:
-            error = self._inference.explain(caught, STREAM, expired=deadline.expired())
+            answer = await self._classify(message, camera, started)
+        except (Exception, asyncio.CancelledError) as caught:
+            if not deadline.expired and isinstance(caught, asyncio.CancelledError):
+                self._deadlines.stop(deadline)
+                raise
+            error = self._inference.explain(caught, STREAM, expired=deadline.expired)
             status = error.status
             if isinstance(error, RejectedRequestError):
                 self._metrics.count_rejected(error.reason, error.missing_landmarks)
             answer = {"error": str(error), "reason": error.reason}
+        self._deadlines.stop(deadline)
         try:
             await _send(send, answer)
         finally:
