@@ -104,7 +104,7 @@ def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
     )
     assert load.wrong == []
     assert load.closed == []
-    assert load.opened == CAMERAS + held
+    assert held - 1 <= load.opened - CAMERAS <= held  # one may be that which asks for the figures
     assert load.unanswered <= 3 * held  # those in flight: a paced camera sends on while it waits
     assert len(load.seconds) - 1 <= answered <= len(load.seconds) + load.unanswered
 

@@ -53,7 +53,7 @@ class RawStream:
         self._buffer += data
 
     def read(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame."""
+        """Opcode and payload of the next frame; pings are answered."""
         while True:
             if len(self._buffer) >= 2:
                 length, start = self._buffer[1], 2
@@ -62,7 +62,10 @@ class RawStream:
                 if len(self._buffer) >= start + length:
                     opcode = self._buffer[0] & 0x0F
                     payload, self._buffer = self._buffer[start : start + length], self._buffer[start + length :]
-                    return opcode, payload
+                    if opcode != PING:
+                        return opcode, payload
+                    self.socket.sendall(client_frame(PONG, payload))
+                    continue
             self._receive()
 
     def answer(self) -> Any:
