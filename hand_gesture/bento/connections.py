@@ -61,6 +61,14 @@ class ConnectionProtocol(HttpToolsProtocol):
         if not self._is_unknown_upgrade():
             super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """Give the connection to the protocol of WebSockets, and what this one holds back at once.
+
+        The service collects garbage as rarely as it can (see service.py), and parsers refer to what refers to them.
+        """
+        super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]
+
     def _is_unknown_upgrade(self) -> bool:
         return bool(self.parser.should_upgrade()) and self._get_upgrade() not in (None, b"websocket")
 
@@ -209,9 +217,10 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up."""
+        """Clean up, without leaving it to the garbage collector; see ConnectionProtocol."""
         self._stop_stall_timer()
         super().connection_lost(exc)
+        self.conn.parser.close()
 
     def _stop_stall_timer(self) -> None:
         if self._stall_timer is not None:

@@ -66,3 +66,46 @@ def test_browser_function(server: Server) -> None:
     lines = run("node", "--input-type=module", "-", stdin=script).splitlines()
     assert lines[0] == "like"
     assert lines[1].startswith("Landmark 20 PINKY_TIP has no finite")
+
+
+STREAM = """
+    import {{ openStream }} from "{module}";
+    const hand = {hand};
+    const stream = openStream("{address}", {{
+      settings: {{ image_size: {size}, key: "{key}" }},
+      onAnswer: ([{{ gesture, changed }}]) => {{
+        console.log(gesture, changed);
+        process.exit();
+      }},
+      onState: (state, sentence) => {{
+        console.log(state, sentence);
+        if (state === "refused") process.exit();
+      }},
+    }});
+    stream.send([hand]);
+"""
+
+
+def has_websocket() -> bool:
+    check = ["node", "--experimental-websocket", "--eval", "process.exit(typeof WebSocket === 'function' ? 0 : 1)"]
+    return shutil.which("node") is not None and subprocess.run(check, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not has_websocket(), reason="node with a WebSocket is not installed")
+def test_browser_stream(home: Path) -> None:
+    """The module that a page uses, in a JavaScript engine with the same WebSocket."""
+    with start(home, API_KEY="secret") as server:
+        wait_until_ready(server)
+        lines = []
+        for key in ("secret", "wrong"):
+            script = STREAM.format(
+                module=(PROJECT / "examples" / "stream.js").as_uri(),
+                hand=json.dumps(as_objects(LIKE)),
+                address=server.url.replace("http", "ws") + "/stream",
+                size=json.dumps(IMAGE_SIZE),
+                key=key,
+            )
+            options = ("--experimental-websocket", "--no-warnings", "--input-type=module", "-")
+            lines += run("node", *options, stdin=script).splitlines()
+    assert [line.strip() for line in lines[:3]] == ["open", "like true", "open"]
+    assert lines[3].startswith("refused This server asks for a key")
