@@ -130,7 +130,7 @@ class StreamEndpoint:
                     message = await _receive(receive)
                     # A timer for each frame would cost more than the frame's decoding
                     now = loop.time()
-                    if cast("float", idle.when()) - now < idle_seconds / 2:
+                    if cast("float", idle.when()) - now < 0.95 * idle_seconds:
                         idle.reschedule(now + idle_seconds)
                     deadline = self._deadlines.start(task, loop)
                     await self._answer(message, camera, deadline, send)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from hand_gesture.errors import ServerReason
 from tests.faults.bodies import good_hands, marked
@@ -51,6 +52,19 @@ def test_a_batch_that_the_model_raises_on_gets_a_clear_error_and_the_next_its_an
         assert any("faulty.py" in place for place in event["trace"])
     # the exception's words hold the hands, and the log must not
     assert not re.search(r"\d\.\d{4}", json.dumps(errors))
+
+
+def test_a_stream_outlives_a_model_that_fails_or_is_too_slow(faulty: Server) -> None:
+    faulty.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
+    time.sleep(SLOW_SECONDS)  # the model cannot be interrupted
+    with connect(faulty.url.replace("http", "ws") + "/stream") as stream:
+        stream.send("{}")
+        for mark, reason in ((RAISES, ServerReason.MODEL_FAILED), (SLOW, ServerReason.TIMEOUT)) * 2:
+            stream.send(marked(mark).decode())
+            check_error(json.loads(stream.recv(60)), reason)
+            time.sleep(SLOW_SECONDS)
+            stream.send(GOOD[0].decode())
+            assert "held" in json.loads(stream.recv(60))
 
 
 def test_a_model_that_is_too_slow_gets_a_clear_error_in_time_and_the_next_batch_its_answers(faulty: Server) -> None:
