@@ -100,6 +100,8 @@ class Metrics:
         # A series that is there from the start lets rate() see its first increment.
         for reason in Reason:
             self.invalid_requests.labels(reason.value)
+        for code in _CLOSE_CODES:
+            self.closed_streams.labels(code)
         # Finding the series of some labels takes as long as counting; these are needed for every request
         self._requests_of = cache(self.requests.labels)
         self._request_duration_of = cache(self.request_duration.labels)
