@@ -67,7 +67,6 @@ class Steadiness:
         run.last_frame = self._frame
         if gesture != self._held and time - run.started >= self._hold_seconds:
             self._held = gesture
-            self._runs = {gesture: run}
         return self._held, self._held != before
 
     def _survives(self, run: _Run, gesture: str) -> bool:
