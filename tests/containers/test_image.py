@@ -11,7 +11,7 @@ from tests.hands import IMAGE_SIZE, LIKE
 from tests.load import encode_request, read_response
 from tests.server import PROJECT
 
-MAX_BYTES = 480_000_000
+MAX_BYTES = 500_000_000
 BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 
 
