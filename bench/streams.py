@@ -33,6 +33,7 @@ RESULTS: Final = Path(__file__).parent / "results" / "streams.json"
 SETTINGS: Final = orjson.dumps({"image_size": IMAGE_SIZE, "hold_ms": 150})
 FRAMES_PER_SECOND: Final = 30
 CAMERAS: Final = (400, 500, 600, 700)
+RAMP: Final = 3.0  # seconds: to open a stream takes as long as 20 frames, and cameras do not all come at once
 IDLE_STREAMS: Final = 1000
 
 
@@ -114,7 +115,12 @@ def main() -> None:
             return load
 
         def stream(cameras: int, interval: float = 0, span: float = seconds) -> Streams:
-            found: Streams = _with(ours, lambda: _measure(pool, ours, cameras=cameras, interval=interval, seconds=span))
+            found: Streams = _with(
+                ours,
+                lambda: _measure(
+                    pool, ours, cameras=cameras, interval=interval, seconds=span, ramp=RAMP if interval else 0
+                ),
+            )
             return found
 
         stream(8)

@@ -24,7 +24,7 @@ import uvloop
 from hand_gesture.landmarks import parse_hand, restore_shape
 from tests.hands import CLASSIFIER
 
-TEXT, BINARY, CLOSE = 1, 2, 8
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 SECONDS_TO_FINISH = 30
 SECONDS_BEFORE_RECONNECTING = 0.05
 
@@ -180,6 +180,8 @@ class Camera(asyncio.Protocol):
             self._transport.write(client_frame(CLOSE, payload[:2]))
             self._transport.close()
             return
+        if opcode == PING:
+            self._transport.write(client_frame(PONG, payload))
         if opcode != TEXT:
             return
         due, sent, answer = self._waiting.popleft()
@@ -218,6 +220,7 @@ async def stream(
     settings: bytes = b"{}",
     interval: float = 0,
     life: float = 0,
+    ramp: float = 0,
 ) -> None:
     """Keep cameras streaming until told to stop; a stream that ends is opened anew.
 
@@ -230,6 +233,7 @@ async def stream(
         settings: the first message.
         interval: seconds between two frames of a camera; 0: one as soon as the last is answered.
         life: seconds after which a camera ends its stream and opens another; 0: never.
+        ramp: seconds within which the cameras come, one after the other.
     """
     address = urlsplit(url)
     host, port = str(address.hostname), address.port or 80
@@ -239,6 +243,7 @@ async def stream(
     async def keep_streaming(index: int) -> None:
         phase = interval * ((index * 0.618) % 1)
         turned = [*frames[index % len(frames) :], *frames[: index % len(frames)]]
+        await asyncio.sleep(ramp * index / cameras)
         while not stop.is_set():
             try:
                 _, camera = await loop.create_connection(
