@@ -24,13 +24,12 @@ from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized
 from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_hand_request, decode_hands_request
-from hand_gesture.web.inference import Inference
+from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
 from hand_gesture.web.responses import finish, send_answer, send_error
 from hand_gesture.web.stream import STREAM, StreamEndpoint
 
 Decode = Callable[[bytes], NDArray[np.float64]]
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
-SECONDS_TO_COOL_DOWN: Final = 0.25
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
 

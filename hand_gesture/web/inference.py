@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from bentoml.exceptions import ServiceUnavailable
@@ -14,6 +14,8 @@ from starlette.types import Scope
 from hand_gesture.bento.batching import ApiCall, find_api_calls
 from hand_gesture.errors import FailedRequestError, ServerReason
 from hand_gesture.settings import Settings
+
+SECONDS_TO_COOL_DOWN: Final = 0.25  # before a client that was refused for want of room is heard again
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture.inference")

@@ -33,11 +33,10 @@ from hand_gesture.web.decoding import (
     decode_hands_request,
     decode_stream_settings,
 )
-from hand_gesture.web.inference import Inference
+from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
 from hand_gesture.web.responses import send_error
 
 STREAM: Final = "/stream"
-SECONDS_TO_COOL_DOWN: Final = 0.25
 NO_CLOSE: Final = 1006  # the connection broke
 MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
 

@@ -10,7 +10,7 @@ from time import perf_counter
 
 import pytest
 
-from hand_gesture.web.gateway import SECONDS_TO_COOL_DOWN
+from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN
 from tests.faults.bodies import good_hands
 from tests.load import percentile, traffic
 from tests.server import serve
