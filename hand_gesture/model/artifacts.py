@@ -152,11 +152,10 @@ def load_classifier(model: Path, encoder: Path, commands: Path, min_confidence: 
         ArtifactsError: a file is missing or unsafe, or the three do not fit each other.
     """
     try:
-        table = _parse(Commands, _read(commands), commands)
         return join(
             _unpickle(model),
             _unpickle(encoder),
-            table.root,
+            load_commands(commands),
             min_confidence=min_confidence,
         )
     except (ValueError, AttributeError) as error:
@@ -187,6 +186,15 @@ def smoke_test(classifier: GestureClassifier, reference: ReferenceHands) -> None
                 f"The classifier takes the reference hand of {gesture} for {prediction.gesture}; it was probably "
                 "trained on other features."
             )
+
+
+def load_commands(path: Path) -> dict[str, str]:
+    """Read what gestures mean to the game.
+
+    Raises:
+        ArtifactsError: the file is missing or malformed.
+    """
+    return _parse(Commands, _read(path), path).root
 
 
 def load_reference_hands(folder: Path) -> ReferenceHands:

@@ -112,6 +112,9 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
             ),
             "/docs.json": _document("openapi", "This document."),
             "/asyncapi.json": _document("asyncapi", "The document of /stream, a WebSocket for the frames of a camera."),
+            "/reference_hands.json": _document(
+                "reference_hands", "A typical hand for each gesture, with the commands; the page at / plays them."
+            ),
         },
         "components": {
             "schemas": schemas,

@@ -1,50 +1,29 @@
-"""The routes for operators and tools, mounted beside the prediction routes: /metrics, documents and the page at /."""
+"""The routes beside those of predictions: /metrics and documents for operators and tools, pages for people."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from hand_gesture.telemetry.exposition import render_metrics
 from hand_gesture.web.access import is_authorized
 
-# BentoML's own page loads an analytics script from elsewhere; this one is content with Swagger UI, which BentoML serves
-_PAGE: Final = """<!DOCTYPE html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <title>Hand gestures</title>
-    <link rel="stylesheet" href="static_content/swagger-ui.css">
-  </head>
-  <body>
-    <div id="swagger-ui"></div>
-    <script src="static_content/swagger-ui-bundle.js"></script>
-    <script src="static_content/swagger-ui-standalone-preset.js"></script>
-    <script src="static_content/swagger-initializer.js"></script>
-  </body>
-</html>
-"""
-_ONLY_OWN_SCRIPTS: Final = {
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
-}
-
-
 Document = Callable[[], dict[str, Any]]
 
 
-def operation_app(openapi: Document, asyncapi: Document, metrics_token: str) -> Starlette:
+def operation_app(documents: Mapping[str, Document], pages: Sequence[BaseRoute], metrics_token: str) -> Starlette:
     """Make the application.
 
     Args:
-        openapi: gives the OpenAPI document.
-        asyncapi: gives the AsyncAPI document.
+        documents: what gives the JSON document of each path.
+        pages: routes for people's browsers.
         metrics_token: what /metrics asks for; empty: nothing.
     """
 
@@ -60,14 +39,10 @@ def operation_app(openapi: Document, asyncapi: Document, metrics_token: str) -> 
 
         return answer
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse(_PAGE, headers=_ONLY_OWN_SCRIPTS)
-
     return Starlette(
         routes=[
             Route("/metrics", metrics),
-            Route("/docs.json", serve(openapi)),
-            Route("/asyncapi.json", serve(asyncapi)),
-            Route("/", page),
+            *(Route(path, serve(document)) for path, document in documents.items()),
+            *pages,
         ]
     )

@@ -7,6 +7,7 @@ so that a client that sends faster than the model answers is slowed down and not
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
 from time import perf_counter
@@ -200,23 +201,34 @@ class StreamEndpoint:
         return decode_hand_request(message, image_size), False
 
 
+@dataclass(slots=True)
+class _Hand:
+    """What holds for a hand, and the command that it means."""
+
+    steadiness: Steadiness
+    command: str | None = None
+
+
 class _Camera:
     """What is known of a stream's camera: its frames' size, and what each of its hands holds."""
 
     def __init__(self, settings: StreamSettings) -> None:
         self.image_size = settings.image_size
         self._hold_seconds = settings.hold_seconds
-        self._hands: list[Steadiness] = []
+        self._hands: list[_Hand] = []
 
     def answer(self, index: int, shown: Prediction, time: float) -> dict[str, Any]:
         """What the client is told of a frame's hand."""
         while len(self._hands) <= index:
-            self._hands.append(Steadiness(self._hold_seconds, NONE))
-        held, changed = self._hands[index].show(shown.gesture, time)
+            self._hands.append(_Hand(Steadiness(self._hold_seconds, NONE)))
+        hand = self._hands[index]
+        held, changed = hand.steadiness.show(shown.gesture, time)
+        if changed:  # to what this frame shows, or to nothing after a pause
+            hand.command = shown.command if held == shown.gesture else None
         return {
             "gesture": shown.gesture,
             "confidence": shown.confidence,
-            "command": shown.command,
+            "command": hand.command,
             "held": held,
             "changed": changed,
         }

@@ -99,7 +99,7 @@ def test_browser_stream(home: Path) -> None:
         lines = []
         for key in ("secret", "wrong"):
             script = STREAM.format(
-                module=(PROJECT / "examples" / "stream.js").as_uri(),
+                module=(PROJECT / "hand_gesture" / "web" / "page" / "stream.js").as_uri(),
                 hand=json.dumps(as_objects(LIKE)),
                 address=server.url.replace("http", "ws") + "/stream",
                 size=json.dumps(IMAGE_SIZE),

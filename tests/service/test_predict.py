@@ -134,7 +134,7 @@ def test_openapi_describes_every_route_and_its_examples_work(server: Server) -> 
     document = server.client.get("/docs.json").json()
     assert document["paths"].keys() == {
         *("/predict", "/predict_batch", "/predict/command"),
-        *("/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/asyncapi.json"),
+        *("/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/asyncapi.json", "/reference_hands.json"),
     }
     schemas = document["components"]["schemas"]
     for path, item in document["paths"].items():

@@ -5,13 +5,14 @@
 //     onAnswer: (hands) => { if (hands[0].changed) act(hands[0].command); },
 //     onState: (state, sentence) => show(state, sentence),   // "open", "away" or "refused"
 //   });
-//   stream.send(result.landmarks);   // MediaPipe's, for each frame that shows a hand
+//   stream.send(result.landmarks);   // MediaPipe's, for each frame
 //   stream.close();
 //
 // Only the newest frame counts: while one is on its way, a newer one takes the place of the one that waits.
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
+const PATIENCE_MS = 5_000; // for an answer; the server gives up after two seconds
 const HAND_BYTES = 252;
 // Codes after which the same would happen again: what was sent must change first
 const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
@@ -20,6 +21,8 @@ const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
  * @typedef {{x: number, y: number, z?: number}} Point
  * @typedef {{gesture: string, confidence: number, command: string | null, held: string, changed: boolean}} Answer
  * @typedef {{error: string, reason: string}} Failure
+ * @typedef {{image_size?: [number, number], hold_ms?: number, key?: string}} Settings
+ * @typedef {"open" | "away" | "refused"} State
  */
 
 /**
@@ -50,61 +53,79 @@ export function waitBefore(attempt) {
 /**
  * @param {string} address
  * @param {object} options
- * @param {{image_size?: [number, number], hold_ms?: number, key?: string}} [options.settings]
- * @param {(hands: Answer[]) => void} options.onAnswer
- * @param {(failure: Failure) => void} [options.onError] a frame was refused
- * @param {(state: "open" | "away" | "refused", sentence: string) => void} [options.onState]
- * @returns {{send: (hands: Point[][]) => void, close: () => void}}
+ * @param {Settings} [options.settings]
+ * @param {(hands: Answer[], milliseconds: number) => void} options.onAnswer with the time that the answer took
+ * @param {(failure: Failure) => void} [options.onError] a frame was refused, or the stream is about to be
+ * @param {(state: State, sentence: string) => void} [options.onState]
+ * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
+ *   `send` takes the hands of a frame, none if it shows none; `configure` goes on with other settings
  */
 export function openStream(address, { settings = {}, onAnswer, onError = () => {}, onState = () => {} }) {
-  /** @type {WebSocket | null} */
-  let socket = null;
+  /** @type {WebSocket} */
+  let socket;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
+  let retry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let patience;
   /** @type {ArrayBuffer | null} */
   let newest = null;
+  let sentAt = 0;
   let isWaiting = false;
-  let isClosed = false;
   let attempt = 0;
 
   function flush() {
-    if (newest && !isWaiting && socket?.readyState === WebSocket.OPEN) {
+    if (newest && !isWaiting && socket.readyState === WebSocket.OPEN) {
       socket.send(newest);
       newest = null;
       isWaiting = true;
+      sentAt = performance.now();
+      patience = setTimeout(() => lose("The service does not answer; trying again."), PATIENCE_MS);
     }
   }
 
+  function leave() {
+    clearTimeout(retry);
+    clearTimeout(patience);
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(1000);
+    newest = null;
+    isWaiting = false;
+  }
+
+  /** @param {string} sentence */
+  function lose(sentence) {
+    leave();
+    onState("away", sentence);
+    retry = setTimeout(connect, waitBefore(attempt));
+    attempt += 1;
+  }
+
   function connect() {
-    const opening = new WebSocket(address);
-    socket = opening;
-    opening.onopen = () => {
-      opening.send(JSON.stringify(settings));
+    socket = new WebSocket(address);
+    socket.onopen = () => {
+      socket.send(JSON.stringify(settings));
       onState("open", "");
       flush();
     };
-    opening.onmessage = ({ data }) => {
+    socket.onmessage = ({ data }) => {
       const answer = JSON.parse(data);
+      clearTimeout(patience);
       isWaiting = false;
       if (answer.error) {
         onError(answer);
       } else {
         attempt = 0;
-        onAnswer(Array.isArray(answer) ? answer : [answer]);
+        onAnswer(Array.isArray(answer) ? answer : [answer], performance.now() - sentAt);
       }
       flush();
     };
-    opening.onclose = ({ code, reason }) => {
-      isWaiting = false;
-      newest = null;
-      if (isClosed) return;
+    socket.onclose = ({ code, reason }) => {
       if (REFUSED.has(code)) {
+        leave();
         onState("refused", reason);
-        return;
+      } else {
+        lose(reason || "The service cannot be reached; trying again.");
       }
-      onState("away", reason || "The service cannot be reached; trying again.");
-      timer = setTimeout(connect, waitBefore(attempt));
-      attempt += 1;
     };
   }
 
@@ -114,10 +135,11 @@ export function openStream(address, { settings = {}, onAnswer, onError = () => {
       newest = hands.length ? encodeFrame(hands) : null;
       flush();
     },
-    close() {
-      isClosed = true;
-      clearTimeout(timer);
-      socket?.close(1000);
+    configure(changed) {
+      settings = changed;
+      leave();
+      connect();
     },
+    close: leave,
   };
 }
