@@ -47,6 +47,7 @@ _API_PAGE: Final = """<!DOCTYPE html>
   <head>
     <meta charset="utf-8">
     <title>Hand gestures: API</title>
+    <link rel="icon" href="page/{digest}/icon.svg">
     <link rel="stylesheet" href="static_content/swagger-ui.css">
   </head>
   <body>
@@ -71,7 +72,9 @@ def page_routes(mediapipe: Path) -> list[BaseRoute]:
     page, finder = _Sources(_SOURCES), _Fetched(mediapipe)
 
     async def api(_: Request) -> Response:
-        return HTMLResponse(_API_PAGE, headers=_COMMON | {"Content-Security-Policy": _API_PAGE_POLICY})
+        return HTMLResponse(
+            _API_PAGE.format(digest=page.digest), headers=_COMMON | {"Content-Security-Policy": _API_PAGE_POLICY}
+        )
 
     return [
         Route("/", _index(page, finder)),

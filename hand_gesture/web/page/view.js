@@ -35,7 +35,7 @@ const strip = element("gestures", HTMLElement);
 
 /** @type {HTMLElement[]} */
 const cards = [];
-let lastWordAt = 0;
+let lastWordAt = Number.NEGATIVE_INFINITY;
 
 /** @param {string} sentence what is wrong, empty when nothing is */
 export function showProblem(sentence) {

@@ -1,0 +1,159 @@
+"""A real browser before the real page, which in each test asks no other host and leaves the console clean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
+
+from tests.server import PROJECT
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MEDIAPIPE = PROJECT / "build" / "mediapipe"
+SCREENSHOTS = PROJECT / "build" / "screenshots"
+CAMERA_VIDEO = os.environ.get("CAMERA_VIDEO", "") and str(Path(os.environ["CAMERA_VIDEO"]).resolve())
+OPTIONS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"),
+    *("--disable-background-networking", "--disable-sync"),
+    "--host-resolver-rules=MAP insecure.test 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
+]
+ALLOWED = "--use-fake-ui-for-media-stream"
+FAKE_CAMERA = "--use-fake-device-for-media-stream"
+SECONDS = 120  # on a machine that does much else
+needs_finder = pytest.mark.skipif(not MEDIAPIPE.exists(), reason="MediaPipe was not fetched: run make page")
+needs_hands = pytest.mark.skipif(
+    not CAMERA_VIDEO or not MEDIAPIPE.exists(), reason="no film of hands was given: CAMERA_VIDEO=FILE.mjpeg"
+)
+# What the page shows, as it changes: each gesture that holds, "" where there is no hand, and each command
+RECORDER = """
+  window.held = [];
+  window.fired = [];
+  addEventListener("DOMContentLoaded", () => {
+    const answers = document.getElementById("answers");
+    if (!answers) return;
+    new MutationObserver(() => {
+      const now = answers.querySelector(".held")?.textContent.replace("holds ", "") ?? "";
+      if (now !== window.held.at(-1)) window.held.push(now);
+    }).observe(answers, { childList: true, subtree: true, characterData: true });
+    new MutationObserver((changes) => {
+      for (const { addedNodes } of changes)
+        for (const { dataset } of addedNodes) if (dataset?.command) window.fired.push(dataset.command);
+    }).observe(document.getElementById("picture"), { childList: true });
+  });
+  addEventListener("securitypolicyviolation", ({ blockedURI }) => console.error(`policy: ${blockedURI}`));
+"""
+
+Launch = Callable[..., Browser]
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here: install Debian's package chromium")
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def launch(playwright: Playwright) -> Iterator[Launch]:
+    """Starts a browser with options of its own; the same one for the same options."""
+    browsers: dict[tuple[str, ...], Browser] = {}
+
+    def start(*options: str) -> Browser:
+        if options not in browsers:
+            browsers[options] = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, *options])
+        return browsers[options]
+
+    yield start
+    for browser in browsers.values():
+        browser.close()
+
+
+@pytest.fixture
+def open_page(launch: Launch) -> Iterator[Open]:
+    """Opens a page in a browser that has a camera and allows it; in the end its requests and its console are judged."""
+    with contextlib.ExitStack() as contexts:
+        asked: list[str] = []
+        said: list[str] = []
+        allowed: list[str] = []
+
+        def opened(
+            url: str = "about:blank",
+            *,
+            browser: tuple[str, ...] = (ALLOWED, FAKE_CAMERA),
+            errors: str = "",
+            hosts: tuple[str, ...] = (),
+            **options: Any,
+        ) -> Page:
+            """Open it.
+
+            Args:
+                url: of the page.
+                browser: options that it starts with.
+                errors: the start of those in the console that are meant.
+                hosts: whose answers the test gives itself.
+                options: of the browser's context.
+            """
+            context = contexts.enter_context(launch(*browser).new_context(**options))
+            context.set_default_timeout(1000 * SECONDS)
+            expect.set_options(timeout=1000 * SECONDS)
+            page = context.new_page()
+            page.add_init_script(RECORDER)
+
+            def listen(message: ConsoleMessage) -> None:
+                if message.type == "error" and not (errors and message.text.startswith(errors)):
+                    said.append(message.text)
+
+            page.on("console", listen)
+            page.on("pageerror", lambda error: said.append(f"{error}"))
+            page.on("request", lambda request: asked.append(request.url))
+            allowed.extend(("127.0.0.1", "insecure.test", *hosts))
+            page.goto(url)
+            return page
+
+        yield opened
+    foreign = [url for url in asked if urlsplit(url).hostname not in (None, *allowed)]
+    assert (foreign, said) == ([], [])
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait until an expression holds in the page, whose policy forbids Playwright's own way of that."""
+    deadline = time.monotonic() + SECONDS
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Keep what the page looks like now, as an output of the build."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def axe_problems(page: Page) -> list[str]:
+    """What axe-core finds that is serious or worse."""
+    script = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.skip("axe-core is not installed: run make node_modules/.package-lock.json")
+    page.evaluate(script.read_text())
+    violations = page.evaluate("axe.run().then(({ violations }) => violations)")
+    return [
+        f"{violation['id']}: {node['html']}"
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def film(path: str = CAMERA_VIDEO) -> list[bytes]:
+    """The pictures of a film in Motion JPEG, each a JPEG file."""
+    return [b"\xff\xd8\xff" + part for part in Path(path).read_bytes().split(b"\xff\xd8\xff")[1:]]

@@ -1,0 +1,112 @@
+"""The page with a camera before which hands are held up: like, dislike, stop, fist, palm, and a wall between them."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import CAMERA_VIDEO, Open, axe_problems, film, needs_hands, screenshot, until
+from tests.server import Server
+
+SHOWN = ["like", "dislike", "stop", "fist", "palm"]
+COMMANDS = {"like": "up", "dislike": "down", "stop": "right", "fist": "left"}
+CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+FRAMES_OF_LIKE, FRAMES_OF_PALM = 30, 30 * int(4 * 2.6 + 1)
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}
+
+
+def before_hands(open_page: Open, url: str, **options: object) -> Page:
+    page = open_page(url, browser=(*CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}"), **options)
+    page.get_by_role("button", name="Start camera").click()
+    return page
+
+
+def in_turn(held: list[str]) -> bool:
+    """Whether these follow each other as the film shows them, from wherever it was joined."""
+    start = SHOWN.index(held[0])
+    return held == list(itertools.islice(itertools.cycle(SHOWN), start, start + len(held)))
+
+
+@needs_hands
+def test_gestures_hold_in_turn_and_commands_fire_once_each(server: Server, open_page: Open) -> None:
+    page = before_hands(open_page, server.url)
+    until(page, "window.held.filter((name) => name && name !== 'nothing').length > 10")
+    record, fired = page.evaluate("[window.held, window.fired]")
+    held = [name for name in record if name not in ("", "nothing")]
+    assert in_turn(held)
+    assert record.count("") >= len(held) - 2, "the label stays when the hand has left"
+    expected = [COMMANDS[name] for name in held if name in COMMANDS]
+    assert fired in (expected, expected[:-1])
+    expect(page.locator("#service")).to_have_text("Connected")
+    expect(page.locator("#problem")).to_be_hidden()
+    page.wait_for_selector(".answer")
+    screenshot(page, "camera-desktop")
+    assert axe_problems(page) == []
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator(".answer")).to_have_count(0)
+    expect(page.get_by_role("button", name="Start camera")).to_be_visible()
+    assert page.evaluate("document.getElementById('video').srcObject") is None
+
+
+@needs_hands
+def test_phone(server: Server, open_page: Open) -> None:
+    page = before_hands(open_page, server.url, **PHONE)
+    page.wait_for_selector(".answer")
+    screenshot(page, "camera-phone")
+    assert axe_problems(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 844, "height": 390})
+    page.wait_for_selector(".answer")
+    screenshot(page, "camera-phone-on-its-side")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 844
+
+
+@needs_hands
+def test_a_second_visit_loads_nothing(server: Server, open_page: Open) -> None:
+    page = before_hands(open_page, server.url)
+    page.wait_for_selector(".answer")
+    entries = "performance.getEntriesByType('resource').map(({ name, transferSize }) => [name, transferSize])"
+    assert sum(size for _, size in page.evaluate(entries)) > 20_000
+    page.goto(server.url)
+    page.get_by_role("button", name="Start camera").click()
+    page.wait_for_selector(".answer")
+    again = {name.rpartition("/")[2]: size for name, size in page.evaluate(entries) if "/page/" in name}
+    assert set(again.values()) == {0}
+    responses = [
+        server.client.head(f"/{page.get_attribute('meta[name=finder]', 'content')}/{name}")
+        for name in ("vision_wasm_internal.wasm", "hand_landmarker.task")
+    ]
+    assert all("immutable" in response.headers["cache-control"] for response in responses)
+
+
+@needs_hands
+def test_photos(server: Server, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(server.url)
+    like, palm = (Image.open(io.BytesIO(film()[index])) for index in (FRAMES_OF_LIKE, FRAMES_OF_PALM))
+    like.save(tmp_path / "like.jpg")
+    page.set_input_files("#file", tmp_path / "like.jpg")
+    page.wait_for_selector(".answer[data-gesture=like]")
+    both = Image.new("RGB", (800, 400))
+    for left, hand in ((0, like), (400, palm.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
+        both.paste(hand.crop((120, 40, 520, 440)), (left, 0))
+    both.save(tmp_path / "both.png")
+    page.set_input_files("#file", tmp_path / "both.png")
+    until(page, "document.querySelectorAll('.answer').length === 2")
+    shown = page.eval_on_selector_all(".answer", "(answers) => answers.map(({ dataset }) => dataset.gesture)")
+    assert sorted(shown) == ["like", "palm"]
+    screenshot(page, "photo-of-two-hands")
+
+
+@needs_hands
+def test_camera_after_a_photo(server: Server, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(server.url, browser=(*CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}"))
+    (tmp_path / "like.jpg").write_bytes(film()[FRAMES_OF_LIKE])
+    page.set_input_files("#file", tmp_path / "like.jpg")
+    page.wait_for_selector(".answer[data-gesture=like]")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Start camera").click()
+    page.wait_for_selector(".answer[data-gesture=stop]")

