@@ -41,7 +41,7 @@ def visit(browser: Browser, server: Server) -> Visit:
     """Visit with a browser that has seen nothing yet."""
     page = browser.new_context().new_page()
     responses: list[Response] = []
-    page.on("response", lambda response: responses.append(response))
+    page.on("response", lambda response: responses.append(response))  # noqa: PLW0108 (Playwright marks what it is given)
     started = perf_counter()
     page.goto(server.url)
     page.get_by_role("button", name="Start camera").click()

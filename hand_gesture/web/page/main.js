@@ -105,7 +105,7 @@ function showAnswers(answers, milliseconds) {
 function showFrame(found) {
   hands = found;
   const now = performance.now();
-  figures.rate.add(now - frameAt);
+  if (frameAt) figures.rate.add(now - frameAt);
   frameAt = now;
   drawHands(handsCanvas, hands, size);
   if (hands.length) {
@@ -135,6 +135,7 @@ function stop() {
   stopSource = () => {};
   disconnect();
   hands = [];
+  frameAt = 0;
   drawHands(handsCanvas, hands, size);
   setStage(EMPTY_STAGE, "welcome", false);
 }

@@ -1,0 +1,81 @@
+"""The pages as HTTP: what is sent, compressed, kept and forbidden. tests/browser/ looks at them."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+import httpx
+import pytest
+
+from tests.hands import REFERENCE
+from tests.server import PROJECT, Server
+
+MEDIAPIPE = PROJECT / "build" / "mediapipe"
+
+
+def linked(page: httpx.Response) -> list[str]:
+    return re.findall(r'(?:src|href)="(.*?)"', page.text)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_link_only_what_is_here(server: Server, path: str) -> None:
+    page = server.client.get(path)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert re.search(r"default-src '(none|self)'", page.headers["content-security-policy"])
+    assert "unsafe-eval" not in page.headers["content-security-policy"].replace("wasm-unsafe-eval", "")
+    assert linked(page)
+    for link in linked(page):
+        assert server.client.get(f"/{link}").is_success
+
+
+def test_parts_of_the_page_are_compressed_and_kept_for_good(server: Server) -> None:
+    for link in linked(server.client.get("/")):
+        if "/" not in link:
+            continue
+        answers = [
+            server.client.get(f"/{link}", headers={"Accept-Encoding": coding}) for coding in ("gzip", "identity")
+        ]
+        assert [answer.headers.get("content-encoding") for answer in answers] == ["gzip", None]
+        assert answers[0].content == answers[1].content
+        for answer in answers:
+            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_itself_is_asked_for_each_time(server: Server) -> None:
+    page = server.client.get("/")
+    assert page.headers["cache-control"] == "no-cache"
+    again = server.client.get("/", headers={"If-None-Match": page.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert server.client.get("/", headers={"If-None-Match": '"another"'}).status_code == 200
+
+
+@pytest.mark.skipif(not MEDIAPIPE.exists(), reason="MediaPipe was not fetched: run make page")
+def test_mediapipe_is_sent_as_it_lies_here(server: Server) -> None:
+    folder = re.search(r'name="finder" content="(.*?)"', server.client.get("/").text)
+    assert folder is not None
+    for path in MEDIAPIPE.glob("*.gz"):
+        url = f"/{folder[1]}/{path.name.removesuffix('.gz')}"
+        with server.client.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
+            assert b"".join(answer.iter_raw()) == path.read_bytes()
+        assert server.client.get(url, headers={"Accept-Encoding": "identity"}).content == gzip.decompress(
+            path.read_bytes()
+        )
+        if path.name.endswith(".wasm.gz"):  # or it would not be compiled while it comes
+            assert answer.headers["content-type"] == "application/wasm"
+
+
+@pytest.mark.parametrize(
+    "path", ["{page}/index.html", "{page}/..%2f..%2fpages.py", "page/0/main.js", "mediapipe/0/LICENSE"]
+)
+def test_nothing_else_of_the_disk_is_sent(server: Server, path: str) -> None:
+    page = next(link for link in linked(server.client.get("/")) if link.endswith("main.js")).rpartition("/")[0]
+    assert server.client.get("/" + path.format(page=page)).status_code == 404
+
+
+def test_reference_hands(server: Server) -> None:
+    document = server.client.get("/reference_hands.json").json()
+    assert document["hands"] == REFERENCE.hands
+    assert document["image_size"] == list(REFERENCE.image_size)
+    assert document["commands"]["like"] == "up"
