@@ -22,4 +22,4 @@ def test_command_is_that_of_what_holds() -> None:
     assert show(like, 0.2) == ("like", False, "up")
     late = 0.3 + PAUSE_SECONDS
     assert show(dislike, late) == ("none", True, None)
-    assert show(dislike, late + 0.1) == ("dislike", True, "down")
+    assert show(dislike, late + 0.125) == ("dislike", True, "down")
