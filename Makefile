@@ -48,7 +48,10 @@ test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, abou
 	$(BIN)/python -m pytest -s tests/faults
 
 test-containers: $(VENV)/.dev model page ## Build the image and test it and the compose stack, where there is a Docker engine
-	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers
+	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers --ignore tests/containers/swarm
+
+test-swarm: $(VENV)/.dev model page ## Run replicas on Docker Swarm and change, kill and freeze them under load
+	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers/swarm
 
 lint: $(VENV)/.dev node_modules/.package-lock.json ## Check style and types
 	$(BIN)/ruff check .
@@ -113,10 +116,17 @@ up: .env ## Run the image with Prometheus, Alertmanager and Grafana
 down: .env ## Stop them; their data stays in named volumes
 	$(COMPOSE) down
 
+up-swarm: .env ## Run replicas of the image behind a proxy, with the same, on the Swarm of this engine (REPLICAS, 3)
+	@docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
+	@$(PYTHON) deploy/swarm/up.py
+
+down-swarm: ## Stop them; their data stays in named volumes
+	docker stack rm $${STACK:-hand-gesture}
+
 logs: .env ## Follow what they say
 	$(COMPOSE) logs --follow
 
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help model page serve test test-faults test-containers lint format bench bench-quick audit train lock image up down logs clean
+.PHONY: help model page serve test test-faults test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean

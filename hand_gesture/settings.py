@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+_SECRETS: Final = Path("/run/secrets")
+
 
 class Settings(BaseSettings):
-    """The service's settings; each field's variable is its name in capitals. The README has the same table."""
+    """The service's settings; each field's variable is its name in capitals. The README has the same table.
 
-    model_config = SettingsConfigDict(env_ignore_empty=True)
+    Docker mounts secrets as files: one of a field's name, such as ``api_key``, counts where there is no variable.
+    """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, secrets_dir=_SECRETS if _SECRETS.is_dir() else None)
 
     port: int = Field(default=3000, ge=1, le=65535, description="Port that the service listens on.")
     workers: int = Field(default=1, ge=1, le=64, description="Worker processes; one uses about one core.")

@@ -79,7 +79,8 @@ class StreamTraffic:
     """What came of the frames of all cameras.
 
     ``seconds`` is from when a frame was due until its answer; ``sent`` when it was sent, for the same frames, in the
-    order of the answers. ``unanswered`` frames were in flight when their stream ended; ``closed`` has the close codes.
+    order of the answers. ``unanswered`` frames were in flight when their stream ended; ``closed`` has the close codes,
+    ``outages`` the seconds from the end of a stream, that the camera did not want, until it was open again.
     """
 
     seconds: array[float] = field(default_factory=lambda: array("d"))
@@ -90,6 +91,7 @@ class StreamTraffic:
     refused: int = 0
     opened: int = 0
     closed: list[int] = field(default_factory=list)
+    outages: array[float] = field(default_factory=lambda: array("d"))
 
 
 class Camera(asyncio.Protocol):
@@ -106,7 +108,7 @@ class Camera(asyncio.Protocol):
         self._result = result
         self._waiting: deque[tuple[float, float, bytes]] = deque()
         self._buffer = b""
-        self._is_open = False
+        self.is_open = False
         self._is_ending = False
         self._timer: asyncio.TimerHandle | None = None
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -130,7 +132,7 @@ class Camera(asyncio.Protocol):
         """Read answers."""
         if self._buffer:
             data = self._buffer + data
-        if not self._is_open:
+        if not self.is_open:
             head, end, data = data.partition(b"\r\n\r\n")
             if not end:
                 self._buffer = head
@@ -153,7 +155,7 @@ class Camera(asyncio.Protocol):
         self._buffer = data
 
     def _start(self) -> None:
-        self._is_open = True
+        self.is_open = True
         self._result.opened += 1
         self.opened.set_result(None)
         self._transport.write(self._settings)
@@ -244,6 +246,7 @@ async def stream(
         phase = interval * ((index * 0.618) % 1)
         turned = [*frames[index % len(frames) :], *frames[: index % len(frames)]]
         await asyncio.sleep(ramp * index / cameras)
+        lost_at: float | None = None
         while not stop.is_set():
             try:
                 _, camera = await loop.create_connection(
@@ -253,6 +256,10 @@ async def stream(
                 result.refused += 1
                 await asyncio.sleep(SECONDS_BEFORE_RECONNECTING)
                 continue
+            await asyncio.wait([stopping, camera.opened], return_when=asyncio.FIRST_COMPLETED)
+            if lost_at is not None and camera.is_open:
+                result.outages.append(perf_counter() - lost_at)
+                lost_at = None
             span = life * (0.5 + (index * 0.618) % 1) if life else None
             either: list[asyncio.Future[Any]] = [stopping, camera.ended]
             await asyncio.wait(either, timeout=span, return_when=asyncio.FIRST_COMPLETED)
@@ -260,6 +267,7 @@ async def stream(
                 camera.end()
                 await asyncio.wait([camera.ended], timeout=SECONDS_TO_FINISH)
             elif not stop.is_set():
+                lost_at = perf_counter() if lost_at is None else lost_at
                 await asyncio.sleep(SECONDS_BEFORE_RECONNECTING)
 
     await asyncio.gather(*(keep_streaming(index) for index in range(cameras)))

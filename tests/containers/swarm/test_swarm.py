@@ -1,0 +1,158 @@
+"""What an operator does to replicas, and what happens to them, with cameras before them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.containers.conftest import docker, eventually
+from tests.containers.swarm.conftest import CAMERAS, REPLICAS, Swarm, cameras
+from tests.containers.test_stack import MAY_BE_EMPTY, panels
+from tests.hands import IMAGE_SIZE, LIKE, as_frame
+
+SECONDS_TO_HOLD = 0.2
+
+
+def build(tag: str, dockerfile: str) -> str:
+    command = ["docker", "build", "--quiet", "--tag", tag, "-"]
+    subprocess.run(command, input=dockerfile, text=True, check=True, capture_output=True)
+    return tag
+
+
+@pytest.fixture(scope="module")
+def other_image(image: str) -> Iterator[str]:
+    """Another image of the same service."""
+    yield build("hand-gesture:other", f"FROM {image}\nLABEL other=yes\n")
+    docker("rmi", "hand-gesture:other", check=False)
+
+
+@pytest.fixture(scope="module")
+def image_that_never_gets_ready(image: str) -> Iterator[str]:
+    """It starts and does not answer."""
+    yield build("hand-gesture:stuck", f'FROM {image}\nENTRYPOINT ["sleep", "3600"]\n')
+    docker("rmi", "hand-gesture:stuck", check=False)
+
+
+def test_prometheus_has_every_replica(swarm: Swarm) -> None:
+    for job, count in (("hand_gesture", REPLICAS), ("haproxy", 1)):
+        series = eventually(lambda job=job, count=count: has(swarm, f'up{{job="{job}"}} == 1', count), seconds=120)
+        assert len({one["metric"]["instance"] for one in series}) == count
+
+
+def has(swarm: Swarm, expression: str, count: int) -> list[dict[str, Any]]:
+    series = swarm.query(expression)
+    return series if len(series) == count else []
+
+
+def test_scaling(swarm: Swarm) -> None:
+    swarm.scale(2)
+    with cameras(swarm.url) as load:
+        swarm.scale(4)
+        swarm.scale(2)
+    load.assert_nothing_lost()
+    swarm.scale(REPLICAS)
+
+
+def test_rolling_update(swarm: Swarm, image: str, other_image: str) -> None:
+    before = set(swarm.containers("api"))
+    with cameras(swarm.url) as load, hold_like(swarm) as stream:
+        assert swarm.update("--image", other_image) == "completed"
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                ask(stream)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        with opened(swarm) as again:  # knows nothing of what held before
+            assert ask(again) == ("none", False)
+    load.assert_nothing_lost()
+    assert len(load.streams.outages) >= CAMERAS
+    assert before.isdisjoint(swarm.containers("api"))
+    docker("service", "update", "--image", image, f"{swarm.name}_api")
+    swarm.settle()
+
+
+def opened(swarm: Swarm) -> ClientConnection:
+    stream = connect(swarm.url.replace("http", "ws") + "/stream")
+    stream.send(json.dumps({"image_size": IMAGE_SIZE, "hold_ms": 1000 * SECONDS_TO_HOLD}))
+    return stream
+
+
+def hold_like(swarm: Swarm) -> ClientConnection:
+    stream = opened(swarm)
+    while ask(stream)[0] != "like":
+        pass
+    return stream
+
+
+def ask(stream: ClientConnection) -> tuple[str, bool]:
+    stream.send(as_frame(LIKE))
+    answer = json.loads(stream.recv(60))
+    return answer["held"], answer["changed"]
+
+
+def test_update_that_never_gets_ready_is_rolled_back(swarm: Swarm, image_that_never_gets_ready: str) -> None:
+    before = set(swarm.containers("api"))
+    with cameras(swarm.url) as load:
+        assert swarm.update("--image", image_that_never_gets_ready) == "rollback_completed"
+    load.assert_nothing_lost()
+    assert load.streams.closed == []
+    swarm.settle()
+    assert before == set(swarm.containers("api"))
+
+
+def test_replica_that_is_killed(swarm: Swarm) -> None:
+    victim = swarm.containers("api")[0]
+    with cameras(swarm.url) as load:
+        docker("kill", "--signal", "KILL", victim)
+        swarm.settle()
+    assert load.http.wrong() == []
+    assert load.streams.wrong == []
+    # At most what was in flight on it; each of its cameras had one request or frame
+    assert load.http.lost + load.http.refused <= CAMERAS
+    assert load.streams.unanswered <= CAMERAS
+    assert 0 < len(load.streams.outages) <= CAMERAS
+
+
+def test_replica_that_freezes(swarm: Swarm) -> None:
+    victim = swarm.containers("api")[0]
+    with cameras(swarm.url) as load:
+        docker("pause", victim)
+        try:
+            eventually(lambda: swarm.servers() == REPLICAS - 1, seconds=120)
+            eventually(lambda: len(load.streams.outages) > 0, seconds=120)
+        finally:
+            docker("unpause", victim, check=False)  # Swarm may have replaced it
+        swarm.settle()
+    assert load.http.wrong() == []
+    assert load.streams.wrong == []
+    assert load.http.lost + load.http.refused <= CAMERAS
+
+
+def test_proxy_that_is_reloaded(swarm: Swarm) -> None:
+    (proxy,) = swarm.containers("haproxy")
+    with cameras(swarm.url) as load:
+        for _ in range(3):
+            before = len(load.http.outcomes)
+            docker("kill", "--signal", "USR2", proxy)
+            eventually(lambda before=before: len(load.http.outcomes) > before + 10 * CAMERAS, seconds=60)
+    load.assert_nothing_lost()
+    assert load.streams.closed == []
+
+
+@pytest.mark.parametrize("panel", panels(), ids=lambda panel: str(panel["title"]))
+def test_every_panel_has_data_of_replicas(swarm: Swarm, panel: dict[str, Any]) -> None:
+    for target in panel["targets"]:
+        expression = target["expr"]
+        for variable, value in (("$__rate_interval", "1m"), ("$__range", "30m"), ("$instance", ".*")):
+            expression = expression.replace(variable, value)
+        if panel["title"] in MAY_BE_EMPTY:
+            swarm.query(expression)
+            continue
+        eventually(partial(swarm.query, expression), seconds=120)
