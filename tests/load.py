@@ -171,6 +171,8 @@ async def _keep_busy(
                 continue
             try:
                 while not stop.is_set():
+                    if reader.at_eof():  # a server may close a connection that is idle
+                        break
                     request, wanted = next(calls)
                     started = perf_counter()
                     writer.write(request)

@@ -256,7 +256,8 @@ async def stream(
                 result.refused += 1
                 await asyncio.sleep(SECONDS_BEFORE_RECONNECTING)
                 continue
-            await asyncio.wait([stopping, camera.opened], return_when=asyncio.FIRST_COMPLETED)
+            opening: list[asyncio.Future[Any]] = [stopping, camera.opened]
+            await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
             if lost_at is not None and camera.is_open:
                 result.outages.append(perf_counter() - lost_at)
                 lost_at = None

@@ -1,7 +1,7 @@
 """Deploy the stack to the Swarm that this machine's Docker engine manages: `make up-swarm`.
 
-Settings come from the environment and, where it has none, from .env, as with compose. Secrets go to Swarm as files, which
-are written to build/swarm/ for this.
+Settings come from the environment and, where it has none, from .env, as with compose. Secrets go to Swarm as files,
+which are written to build/swarm/ for this.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ ROW_WIDTH: Final = 24
 OF_INSTANCE: Final = 'instance=~"$instance"'
 NOT_OK: Final = 'status!="200"'
 OF_STREAMS: Final = 'route="/stream"'
+OF_PUBLIC: Final = 'proxy="public"'
+OF_BACKENDS: Final = 'proxy=~"requests|streams"'
 OF_JOB: Final = 'job="hand_gesture"'
 
 Panel = heatmap.Panel | stat.Panel | table.Panel | timeseries.Panel
@@ -217,6 +219,42 @@ ROWS: Final[dict[str, list[Panel]]] = {
             _query(
                 f"sum by (code) (rate({_select('hand_gesture_closed_streams_total')}[$__rate_interval]))", "{{code}}"
             ),
+        ),
+    ],
+    "Replicas and proxy": [
+        _graph(
+            "Requests and frames of each replica",
+            "Answered in each second. One that has far less than the others was started later, or is slow.",
+            units.CountsPerSecond,
+            _query(
+                f"sum by (instance) (rate({_select('hand_gesture_requests_total')}[$__rate_interval]))", "{{instance}}"
+            ),
+        ),
+        _graph(
+            "Replicas that the proxy uses",
+            "Those whose /readyz answers it; 0: everybody gets an error.",
+            units.Short,
+            _query(f"min by (proxy) (haproxy_backend_active_servers{{{OF_BACKENDS}}})", "{{proxy}}"),
+            thresholds=ThresholdsConfig()
+            .mode(ThresholdsMode.ABSOLUTE)
+            .steps([Threshold(None, "red"), Threshold(1, "green")]),
+        ),
+        _graph(
+            "Answers through the proxy",
+            "In each second, by class of status.",
+            units.CountsPerSecond,
+            _query(
+                f"sum by (code) (rate(haproxy_frontend_http_responses_total{{{OF_PUBLIC}}}[$__rate_interval]))",
+                "{{code}}",
+            ),
+        ),
+        _graph(
+            "Refused by the proxy, and sent again",
+            "In each second: requests of addresses that send too many, that are too large or ask for figures; and "
+            "requests that went to another replica because the first had gone.",
+            units.CountsPerSecond,
+            _query(f"sum(rate(haproxy_frontend_requests_denied_total{{{OF_PUBLIC}}}[$__rate_interval]))", "refused"),
+            _query(f"sum(rate(haproxy_backend_retry_warnings_total{{{OF_BACKENDS}}}[$__rate_interval]))", "sent again"),
         ),
     ],
     "Batching": [

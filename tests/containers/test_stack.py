@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from websockets.sync.client import connect
@@ -19,6 +20,7 @@ MONITORING = PROJECT / "monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana" / "dashboards" / "hand-gesture.json").read_text())
 # These have data only while something is wrong
 MAY_BE_EMPTY = {"Alerts"}
+OF_PROXY = "haproxy_"  # which is not in this stack
 
 
 def panels() -> list[dict[str, Any]]:
@@ -28,21 +30,26 @@ def panels() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def busy(stack: Stack) -> Stack:
     """The stack after traffic of every kind."""
-    bodies: list[Any] = [*shaken_hands(900), *[{"landmarks": LIKE[:15]}] * 100]
-    batch = {"hands": [*REFERENCE.hands.values()], "image_size": REFERENCE.image_size}
-    post = partial(post_all, str(stack.client.base_url), headers=["Authorization: Bearer a-key"])
-    address = str(stack.client.base_url.copy_with(scheme="ws", path="/stream"))
     for _ in range(4):
-        asyncio.run(post("/predict", bodies, connections=32))
-        asyncio.run(post("/predict_batch", [batch] * 20, connections=4))
-        asyncio.run(post("/predict/command", shaken_hands(50), connections=8))
-        with connect(address, additional_headers={"Authorization": "Bearer a-key"}) as stream:
-            stream.send("{}")
-            for hand in REFERENCE.hands.values():
-                stream.send(as_frame(hand))
-                assert b'"held"' in stream.recv(decode=False)
+        be_busy(str(stack.client.base_url), "Authorization: Bearer a-key")
         time.sleep(4)
     return stack
+
+
+def be_busy(url: str, *headers: str) -> None:
+    """Send something of every kind."""
+    bodies: list[Any] = [*shaken_hands(900), *[{"landmarks": LIKE[:15]}] * 100]
+    batch = {"hands": [*REFERENCE.hands.values()], "image_size": REFERENCE.image_size}
+    post = partial(post_all, url, headers=headers)
+    asyncio.run(post("/predict", bodies, connections=32))
+    asyncio.run(post("/predict_batch", [batch] * 20, connections=4))
+    asyncio.run(post("/predict/command", shaken_hands(50), connections=8))
+    address = httpx.URL(url).copy_with(scheme="ws", path="/stream")
+    with connect(str(address), additional_headers=dict(header.split(": ") for header in headers)) as stream:
+        stream.send("{}")
+        for hand in REFERENCE.hands.values():
+            stream.send(as_frame(hand))
+            assert b'"held"' in stream.recv(decode=False)
 
 
 def test_figures_of_a_request_are_in_prometheus(stack: Stack) -> None:
@@ -81,7 +88,7 @@ def test_every_panel_has_data(busy: Stack, panel: dict[str, Any]) -> None:
         expression = (
             target["expr"].replace("$__rate_interval", "1m").replace("$__range", "30m").replace("$instance", ".*")
         )
-        if panel["title"] in MAY_BE_EMPTY:
+        if panel["title"] in MAY_BE_EMPTY or OF_PROXY in expression:
             busy.query(expression)
             continue
         series = eventually(partial(busy.query, expression), seconds=180)
@@ -91,7 +98,8 @@ def test_every_panel_has_data(busy: Stack, panel: dict[str, Any]) -> None:
 def test_instance_variable_has_values(busy: Stack) -> None:
     (variable,) = DASHBOARD["templating"]["list"]
     metric = variable["query"].removeprefix("label_values(").partition(",")[0]
-    assert {series["metric"]["instance"] for series in busy.query(metric)} == {"api:3000"}
+    (series,) = busy.query(metric)
+    assert series["metric"]["instance"].endswith(":3000")
 
 
 def test_every_rule_is_healthy_and_evaluated(busy: Stack) -> None:

@@ -73,9 +73,11 @@ class Swarm:
         """Update the service and return how that ended."""
         docker("service", "update", "--detach", *options, f"{self.name}_api")
         ended = ("completed", "rollback_completed", "paused", "rollback_paused")
-        state = lambda: self.service("api").get("UpdateStatus", {}).get("State")  # noqa: E731
-        eventually(lambda: state() in ended, seconds=300)
-        return str(state())
+        eventually(lambda: self._update_state() in ended, seconds=300)
+        return self._update_state()
+
+    def _update_state(self) -> str:
+        return str(self.service("api").get("UpdateStatus", {}).get("State"))
 
     def get(self, service: str, address: str) -> Any:
         """Ask a service that is not published, from inside its container."""
@@ -146,6 +148,10 @@ class Load:
             f"lost, {self.streams.refused} refused, closed with {sorted(set(self.streams.closed))}, "
             f"{len(self.streams.outages)} came back, the last after {max(self.streams.outages, default=0):.2f} s"
         )
+
+    def has_answered(self, requests: int) -> bool:
+        """Whether as many requests have their answers."""
+        return len(self.http.outcomes) >= requests
 
     def assert_nothing_lost(self) -> None:
         """Every request and every frame was answered, and rightly."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.containers.conftest import docker, eventually
 from tests.containers.swarm.conftest import CAMERAS, REPLICAS, Swarm, cameras
-from tests.containers.test_stack import MAY_BE_EMPTY, panels
+from tests.containers.test_stack import MAY_BE_EMPTY, be_busy, panels
 from tests.hands import IMAGE_SIZE, LIKE, as_frame
 
 SECONDS_TO_HOLD = 0.2
@@ -42,7 +43,7 @@ def image_that_never_gets_ready(image: str) -> Iterator[str]:
 
 def test_prometheus_has_every_replica(swarm: Swarm) -> None:
     for job, count in (("hand_gesture", REPLICAS), ("haproxy", 1)):
-        series = eventually(lambda job=job, count=count: has(swarm, f'up{{job="{job}"}} == 1', count), seconds=120)
+        series = eventually(partial(has, swarm, f'up{{job="{job}"}} == 1', count), seconds=120)
         assert len({one["metric"]["instance"] for one in series}) == count
 
 
@@ -64,11 +65,7 @@ def test_rolling_update(swarm: Swarm, image: str, other_image: str) -> None:
     before = set(swarm.containers("api"))
     with cameras(swarm.url) as load, hold_like(swarm) as stream:
         assert swarm.update("--image", other_image) == "completed"
-        with pytest.raises(ConnectionClosed) as closed:
-            while True:
-                ask(stream)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1012
+        assert code_of_end(stream) == 1012
         with opened(swarm) as again:  # knows nothing of what held before
             assert ask(again) == ("none", False)
     load.assert_nothing_lost()
@@ -89,6 +86,14 @@ def hold_like(swarm: Swarm) -> ClientConnection:
     while ask(stream)[0] != "like":
         pass
     return stream
+
+
+def code_of_end(stream: ClientConnection) -> int:
+    try:
+        while True:
+            ask(stream)
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else 1006
 
 
 def ask(stream: ClientConnection) -> tuple[str, bool]:
@@ -139,20 +144,41 @@ def test_proxy_that_is_reloaded(swarm: Swarm) -> None:
     (proxy,) = swarm.containers("haproxy")
     with cameras(swarm.url) as load:
         for _ in range(3):
-            before = len(load.http.outcomes)
+            wanted = len(load.http.outcomes) + 10 * CAMERAS
             docker("kill", "--signal", "USR2", proxy)
-            eventually(lambda before=before: len(load.http.outcomes) > before + 10 * CAMERAS, seconds=60)
+            eventually(partial(load.has_answered, wanted), seconds=60)
     load.assert_nothing_lost()
     assert load.streams.closed == []
 
 
+@pytest.fixture(scope="module")
+def busy(swarm: Swarm) -> Swarm:
+    """The stack after traffic of every kind, of which each replica had its part."""
+    for _ in range(4):
+        be_busy(swarm.url)
+        time.sleep(4)
+    return swarm
+
+
 @pytest.mark.parametrize("panel", panels(), ids=lambda panel: str(panel["title"]))
-def test_every_panel_has_data_of_replicas(swarm: Swarm, panel: dict[str, Any]) -> None:
+def test_every_panel_has_data_of_replicas(busy: Swarm, panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
         expression = target["expr"]
         for variable, value in (("$__rate_interval", "1m"), ("$__range", "30m"), ("$instance", ".*")):
             expression = expression.replace(variable, value)
         if panel["title"] in MAY_BE_EMPTY:
-            swarm.query(expression)
+            busy.query(expression)
             continue
-        eventually(partial(swarm.query, expression), seconds=120)
+        series = eventually(partial(busy.query, expression), seconds=120)
+        if "{{instance}}" in target.get("legendFormat", ""):
+            assert len({one["metric"]["instance"] for one in series}) >= REPLICAS
+
+
+def test_every_rule_is_healthy_with_replicas(busy: Swarm) -> None:
+    groups = busy.get("prometheus", "http://localhost:9090/api/v1/rules")["data"]["groups"]
+    assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"}  # unknown: not due yet
+    recorded = [rule["name"] for group in groups for rule in group["rules"] if rule["name"].startswith("instance:")]
+    assert recorded
+    for name in recorded:
+        series = eventually(partial(busy.query, name), seconds=120)
+        assert len({one["metric"]["instance"] for one in series}) >= REPLICAS

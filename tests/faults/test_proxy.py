@@ -1,0 +1,261 @@
+"""The proxy of deploy/haproxy/ before the service, and clients that mean it harm."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from tests.hands import IMAGE_SIZE, LIKE, as_frame
+from tests.load import Expected, encode_request, read_response, traffic
+from tests.server import PROJECT, Server, free_port
+
+CONFIG = PROJECT / "deploy" / "haproxy" / "haproxy.cfg"
+HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
+GOOD = [Expected(json.dumps(BODY).encode(), 200, b'"gesture":"like"')]
+GOOD_CLIENTS = 4
+pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
+
+
+@dataclass
+class Proxy:
+    """HAProxy, running."""
+
+    url: str
+    figures: str
+    port: int
+    tls_port: int
+
+
+@pytest.fixture
+def start_proxy(server: Server, tmp_path: Path) -> Iterator[Callable[..., Proxy]]:
+    """Starts the proxy as it is configured, but for its ports and for where the replicas are."""
+    with contextlib.ExitStack() as processes:
+
+        def start(certificate: Path | None = None, **settings: object) -> Proxy:
+            ports = {"8080": free_port(), "8443": free_port(), "8404": free_port()}
+            config = CONFIG.read_text()
+            for inside, outside in ports.items():
+                config = config.replace(f"bind :{inside}", f"bind 127.0.0.1:{outside}")
+            address = f"{urlsplit(server.url).hostname}:{urlsplit(server.url).port}"
+            config = config.replace('server-template api 50 "${SERVICE}"', f"server api1 {address}")
+            config = config.replace("/usr/local/etc/haproxy/certificate.pem", str(certificate))
+            path = tmp_path / "haproxy.cfg"
+            path.write_text(config)
+            environment = os.environ | {name: str(value) for name, value in settings.items()}
+            process = subprocess.Popen([str(HAPROXY), "-db", "-f", path], env=environment)
+            processes.callback(process.wait)
+            processes.callback(process.terminate)
+            proxy = Proxy(
+                f"http://127.0.0.1:{ports['8080']}", f"http://127.0.0.1:{ports['8404']}", *[*ports.values()][:2]
+            )
+            deadline = time.monotonic() + 60
+            ready = f"https://localhost:{proxy.tls_port}" if certificate else proxy.url
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if httpx.get(f"{ready}/readyz", verify=False, timeout=60).is_success:  # noqa: S501 (its own)
+                        return proxy
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+        yield start
+
+
+def figure(proxy: Proxy, name: str) -> float:
+    lines = httpx.get(f"{proxy.figures}/metrics", timeout=60).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def from_address(address: str, proxy: Proxy) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=120, source_address=(address, 0))
+
+
+def test_figures_are_not_passed_on(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    for path in ("/metrics", "/metrics/", "/%6detrics", "/metrics?x=1", "/metrics%0a"):
+        with from_address("127.0.0.1", proxy) as client:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            assert client.recv(100).startswith(b"HTTP/1.1 404"), path
+    assert figure(proxy, 'haproxy_frontend_requests_denied_total{proxy="public"}') == 5
+
+
+def test_what_is_too_large_or_no_http_gets_the_same_errors(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    answer = httpx.post(f"{proxy.url}/predict_batch", content=b" " * 2_000_001, timeout=60)
+    assert (answer.status_code, answer.json()["reason"]) == (413, "body_too_large")
+    answer = httpx.get(f"{proxy.url}/readyz", headers={"X-Large": "x" * 40_000}, timeout=60)
+    assert answer.status_code == 400
+    with from_address("127.0.0.1", proxy) as client:
+        client.sendall(b"GARBAGE\r\n\r\n")
+        assert client.recv(4000).startswith(b"HTTP/1.1 400")
+
+
+def test_without_replicas_it_says_when_to_come_back(start_proxy: Callable[..., Proxy], server: Server) -> None:
+    proxy = start_proxy()
+    (worker,) = server.workers()
+    worker.suspend()
+    try:
+        deadline = time.monotonic() + 60
+        while figure(proxy, 'haproxy_backend_active_servers{proxy="requests"}') > 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        answer = httpx.post(f"{proxy.url}/predict", json=BODY, timeout=60)
+    finally:
+        worker.resume()
+    assert (answer.status_code, answer.json()["reason"]) == (503, "overloaded")
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_slow_headers(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    with traffic(proxy.url, GOOD, connections=GOOD_CLIENTS, interval=1 / 30) as good:
+        ended = asyncio.run(_trickle(proxy, clients=200))
+    assert ended == [b"HTTP/1.1 408"] * 200
+    assert (good.lost, good.refused, good.wrong()) == (0, 0, [])
+
+
+async def _trickle(proxy: Proxy, clients: int) -> list[bytes]:
+    """Send headers a byte at a time until the proxy has had enough; what it said to each client."""
+
+    async def client(index: int) -> bytes:
+        address = (f"127.0.1.{1 + index % 4}", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, local_addr=address)
+        writer.write(b"POST /predict HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        answer = asyncio.ensure_future(reader.read(12))
+        while not answer.done():
+            writer.write(b"x")
+            await asyncio.wait([answer], timeout=0.5)
+        writer.close()
+        return answer.result()
+
+    return await asyncio.gather(*(client(index) for index in range(clients)))
+
+
+def test_flood_of_one_client(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(REQUESTS_PER_SECOND=300)
+    with traffic(proxy.url, GOOD, connections=GOOD_CLIENTS, interval=1 / 30) as good:
+        answers = asyncio.run(_flood(proxy, clients=16, each=500))
+    statuses = {status for status, _ in answers}
+    assert statuses == {200, 429}
+    refused = next(body for status, body in answers if status == 429)
+    assert json.loads(refused)["reason"] == "too_many_requests"
+    assert (good.lost, good.refused, good.wrong()) == (0, 0, [])
+    print(f"of {len(answers)} requests of the flood {sum(status == 429 for status, _ in answers)} were refused")
+
+
+async def _flood(proxy: Proxy, clients: int, each: int) -> list[tuple[int, bytes]]:
+    request = encode_request("x", "/predict", GOOD[0].body)
+
+    async def client() -> list[tuple[int, bytes]]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, local_addr=("127.0.0.2", 0))
+        answers = []
+        for _ in range(each):
+            writer.write(request)
+            answers.append(await read_response(reader))
+        writer.close()
+        return answers
+
+    return [answer for answers in await asyncio.gather(*(client() for _ in range(clients))) for answer in answers]
+
+
+def test_page_can_read_that_it_asks_too_often(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(REQUESTS_PER_SECOND=1)
+    with httpx.Client(base_url=proxy.url, timeout=60) as client:
+        answers = [client.post("/predict", json=BODY, headers={"Origin": "https://game.example"}) for _ in range(20)]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.headers["retry-after"] == "1"
+    assert refused.headers["access-control-allow-origin"] == "*"
+
+
+def test_connections_of_one_client(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(CONNECTIONS=50)
+    with contextlib.ExitStack() as held:
+        clients = [held.enter_context(from_address("127.0.0.2", proxy)) for _ in range(60)]
+        for client in clients:
+            with contextlib.suppress(OSError):  # the last ten are closed before they have said anything
+                client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sum(_is_answered(client) for client in clients) == 50
+        assert httpx.get(f"{proxy.url}/livez", timeout=60).is_success  # from another address
+
+
+def _is_answered(client: socket.socket) -> bool:
+    try:
+        return client.recv(12) == b"HTTP/1.1 200"
+    except OSError:
+        return False
+
+
+def test_ten_thousand_idle_connections(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    with traffic(proxy.url, GOOD, connections=GOOD_CLIENTS, interval=1 / 30) as good:
+        closed = asyncio.run(_be_idle(proxy, connections=10_000))
+        before = len(good.outcomes)
+        deadline = time.monotonic() + 60
+        while len(good.outcomes) < before + 10:  # and goes on afterwards
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert closed == 10_000
+    assert (good.lost, good.refused, good.wrong()) == (0, 0, [])
+
+
+async def _be_idle(proxy: Proxy, connections: int) -> int:
+    """Open connections and say nothing; how many of them the proxy has closed in the end, which is waited for."""
+
+    async def client(index: int) -> bool:
+        address = (f"127.0.2.{1 + index % 40}", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, local_addr=address)
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        return True
+
+    return sum(await asyncio.gather(*(client(index) for index in range(connections))))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_tls(start_proxy: Callable[..., Proxy], tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    both = tmp_path / "both.pem"
+    both.write_text(certificate.read_text() + key.read_text())
+    proxy = start_proxy(both, CERTIFICATE_FILE=both)
+    context = ssl.create_default_context(cafile=certificate)
+    address = f"localhost:{proxy.tls_port}"
+    answer = httpx.post(f"https://{address}/predict", json=BODY, verify=context, timeout=60)
+    assert answer.json()["gesture"] == "like"
+    with connect(f"wss://{address}/stream", ssl=context) as stream:
+        stream.send(json.dumps({"image_size": IMAGE_SIZE}))
+        stream.send(as_frame(LIKE))
+        assert json.loads(stream.recv(60))["held"] == "like"
+    answer = httpx.post(f"{proxy.url}/predict", json=BODY, timeout=60)
+    assert (answer.status_code, answer.headers["location"].startswith("https://")) == (308, True)
+
+
+def test_client_is_named_to_the_service_and_streams_pass(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    with connect(proxy.url.replace("http", "ws") + "/stream") as stream:
+        stream.send(json.dumps({"image_size": IMAGE_SIZE}))
+        answers: list[Any] = []
+        for _ in range(100):
+            stream.send(as_frame(LIKE))
+            answers.append(json.loads(stream.recv(60))["held"])
+    assert answers == ["like"] * 100
+    assert figure(proxy, 'haproxy_backend_sessions_total{proxy="streams"}') >= 1
