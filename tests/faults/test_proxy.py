@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import shutil
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -23,58 +20,22 @@ from websockets.sync.client import connect
 
 from tests.hands import IMAGE_SIZE, LIKE, as_frame
 from tests.load import Expected, encode_request, read_response, traffic
-from tests.server import PROJECT, Server, free_port
+from tests.proxy import HAPROXY, Proxy, proxy_before
+from tests.server import Server
 
-CONFIG = PROJECT / "deploy" / "haproxy" / "haproxy.cfg"
-HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 GOOD = [Expected(json.dumps(BODY).encode(), 200, b'"gesture":"like"')]
 GOOD_CLIENTS = 4
 pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 
 
-@dataclass
-class Proxy:
-    """HAProxy, running."""
-
-    url: str
-    figures: str
-    port: int
-    tls_port: int
-
-
 @pytest.fixture
 def start_proxy(server: Server, tmp_path: Path) -> Iterator[Callable[..., Proxy]]:
-    """Starts the proxy as it is configured, but for its ports and for where the replicas are."""
-    with contextlib.ExitStack() as processes:
-
-        def start(certificate: Path | None = None, **settings: object) -> Proxy:
-            ports = {"8080": free_port(), "8443": free_port(), "8404": free_port()}
-            config = CONFIG.read_text()
-            for inside, outside in ports.items():
-                config = config.replace(f"bind :{inside}", f"bind 127.0.0.1:{outside}")
-            address = f"{urlsplit(server.url).hostname}:{urlsplit(server.url).port}"
-            config = config.replace('server-template api 50 "${SERVICE}"', f"server api1 {address}")
-            config = config.replace("/usr/local/etc/haproxy/certificate.pem", str(certificate))
-            path = tmp_path / "haproxy.cfg"
-            path.write_text(config)
-            environment = os.environ | {name: str(value) for name, value in settings.items()}
-            process = subprocess.Popen([str(HAPROXY), "-db", "-f", path], env=environment)
-            processes.callback(process.wait)
-            processes.callback(process.terminate)
-            proxy = Proxy(
-                f"http://127.0.0.1:{ports['8080']}", f"http://127.0.0.1:{ports['8404']}", *[*ports.values()][:2]
-            )
-            deadline = time.monotonic() + 60
-            ready = f"https://localhost:{proxy.tls_port}" if certificate else proxy.url
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    if httpx.get(f"{ready}/readyz", verify=False, timeout=60).is_success:  # noqa: S501 (its own)
-                        return proxy
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-
-        yield start
+    """Starts the proxy before the service."""
+    with contextlib.ExitStack() as proxies:
+        yield lambda *arguments, **settings: proxies.enter_context(
+            proxy_before(server.url, tmp_path, *arguments, **settings)
+        )
 
 
 def figure(proxy: Proxy, name: str) -> float:

@@ -3,7 +3,10 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -12,23 +15,74 @@ import yaml
 from tests.server import PROJECT
 
 KUBERNETES = PROJECT / "deploy" / "kubernetes"
-# Resources of the Prometheus operator are not part of the Kubernetes API
-OPERATOR = {"servicemonitor.yaml", "prometheusrule.yaml"}
+METRICS = PROJECT / "hand_gesture" / "telemetry" / "metrics.py"
+# Of the Prometheus operator and of Kustomize: not part of the Kubernetes API
+OTHERS = {
+    "autoscaler-patch.yaml",
+    "servicemonitor.yaml",
+    "prometheusrule.yaml",
+    "kustomization.yaml",
+    "adapter-values.yaml",
+}
+RESOURCES = sorted(path for path in KUBERNETES.rglob("*.yaml") if path.name not in OTHERS)
+needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in KUBERNETES.glob("*.yaml") if path.name not in OPERATOR))
-def test_resource_fits_the_kubernetes_api(name: str) -> None:
-    resource = yaml.safe_load((KUBERNETES / name).read_text())
+@pytest.mark.parametrize("path", RESOURCES, ids=lambda path: str(path.relative_to(KUBERNETES)))
+def test_resource_fits_the_kubernetes_api(path: Path) -> None:
+    validate(yaml.safe_load(path.read_text()))
+
+
+def validate(resource: dict[str, Any]) -> None:
     kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
 
 
+def kustomize(folder: Path) -> dict[str, dict[str, Any]]:
+    """What Kustomize makes of a folder, by kind."""
+    result = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return {resource["kind"]: resource for resource in yaml.safe_load_all(result.stdout)}
+
+
+@needs_kubectl
+def test_overlay_sets_image_and_replicas() -> None:
+    resources = kustomize(KUBERNETES / "overlay")
+    for resource in resources.values():
+        validate(resource)
+    (container,) = resources["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "ghcr.io/OWNER/hand-gesture:latest"
+    assert resources["HorizontalPodAutoscaler"]["spec"]["minReplicas"] == 3
+    assert {"Service", "PodDisruptionBudget", "NetworkPolicy"} < resources.keys()
+
+
+@needs_kubectl
+def test_overlay_with_monitoring(tmp_path: Path) -> None:
+    shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+    overlay = tmp_path / "kubernetes" / "overlay" / "kustomization.yaml"
+    overlay.write_text(overlay.read_text().replace("# components:", "components:").replace("#   - ../", "  - ../"))
+    resources = kustomize(overlay.parent)
+    assert {"ServiceMonitor", "PrometheusRule"} < resources.keys()
+    autoscaler = resources["HorizontalPodAutoscaler"]
+    validate(autoscaler)
+    metrics = [metric["pods"]["metric"]["name"] for metric in autoscaler["spec"]["metrics"] if metric["type"] == "Pods"]
+    (rule,) = yaml.safe_load((KUBERNETES / "monitoring" / "adapter-values.yaml").read_text())["rules"]["custom"]
+    pattern = re.search(r'=~"(.*?)"', rule["seriesQuery"])
+    assert pattern is not None
+    assert metrics
+    for metric in metrics:
+        assert re.fullmatch(pattern[1], metric)
+        assert (
+            metric.removeprefix("hand_gesture_") in (PROJECT / "hand_gesture" / "telemetry" / "metrics.py").read_text()
+        )
+
+
 def test_prometheus_rule_is_made_of_the_rules() -> None:
-    namespace = runpy.run_path(str(KUBERNETES / "prometheusrule.py"))
+    namespace = runpy.run_path(str(KUBERNETES / "monitoring" / "prometheusrule.py"))
     assert namespace["render"]() == namespace["OUTPUT"].read_text()
 
 
 def test_probes_ask_the_services_routes() -> None:
-    text = (KUBERNETES / "deployment.yaml").read_text()
+    text = (KUBERNETES / "base" / "deployment.yaml").read_text()
     assert set(re.findall(r"path: (/\w+z)", text)) == {"/readyz", "/livez"}
     assert json.loads((PROJECT / "railway.json").read_text())["deploy"]["healthcheckPath"] == "/readyz"
 

@@ -154,9 +154,11 @@ class Load:
         return len(self.http.outcomes) >= requests
 
     def assert_nothing_lost(self) -> None:
-        """Every request and every frame was answered, and rightly."""
+        """Every request was answered, and every frame but for those that met the close of their stream on the way."""
         assert (self.http.lost, self.http.refused, self.http.wrong()) == (0, 0, []), str(self)
-        assert (self.streams.unanswered, self.streams.refused, self.streams.wrong) == (0, 0, []), str(self)
+        assert (self.streams.refused, self.streams.wrong) == (0, []), str(self)
+        assert self.streams.unanswered <= len(self.streams.closed), str(self)
+        assert set(self.streams.closed) <= {1012}, str(self)
         assert len(self.http.outcomes) > CAMERAS
         assert len(self.streams.seconds) > CAMERAS
 

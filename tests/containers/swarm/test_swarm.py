@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import textwrap
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -45,6 +46,17 @@ def test_prometheus_has_every_replica(swarm: Swarm) -> None:
     for job, count in (("hand_gesture", REPLICAS), ("haproxy", 1)):
         series = eventually(partial(has, swarm, f'up{{job="{job}"}} == 1', count), seconds=120)
         assert len({one["metric"]["instance"] for one in series}) == count
+
+
+def test_secrets_reach_the_service(swarm: Swarm) -> None:
+    script = """
+        import http.client, sys
+        connection = http.client.HTTPConnection("127.0.0.1", 3000)
+        connection.request("GET", "/metrics", headers={"Authorization": sys.argv[1]})
+        print(connection.getresponse().status)
+    """
+    run = ("exec", swarm.containers("api")[0], "python", "-c", textwrap.dedent(script))
+    assert [docker(*run, token) for token in ("Bearer a-token", "Bearer another")] == ["200", "401"]
 
 
 def has(swarm: Swarm, expression: str, count: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Makes the PrometheusRule of the rules that compose's Prometheus reads: python deploy/kubernetes/prometheusrule.py."""
+"""Makes the PrometheusRule of the rules that compose's Prometheus reads; run it to write prometheusrule.yaml."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import yaml
 
-RULES: Final = Path(__file__).parents[2] / "monitoring" / "prometheus"
+RULES: Final = Path(__file__).parents[3] / "monitoring" / "prometheus"
 OUTPUT: Final = Path(__file__).with_name("prometheusrule.yaml")
 
 
