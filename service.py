@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+from collections import deque
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, cast
@@ -53,7 +54,8 @@ logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
 QUICK_CALL_SECONDS: Final = 0.002
-SLOW_CALL_FADING: Final = 0.99  # for each call after it
+CALLS_IN_A_THREAD: Final = 100  # after one that was slow
+CALLS_TO_JUDGE_BY: Final = 4
 use_json_logs()
 use_reliable_supervisor(make_lost_workers_counter)
 leave_predictions_to_the_gateway()
@@ -147,7 +149,8 @@ class HandGesture:
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,
         )
-        self._slowest_call = 0.0
+        self._calls_in_a_thread = 0
+        self._latest_calls: deque[float] = deque(maxlen=CALLS_TO_JUDGE_BY)
         logger.info("model %s answers", MODEL.tag)
         logger.info(
             "predictions are %s, /metrics is %s",
@@ -203,11 +206,17 @@ class HandGesture:
 
     async def _classify_in_loop(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         # A quick model answers before a thread would have started; a slow one must not hold up what else the loop does
-        if self._slowest_call < QUICK_CALL_SECONDS:
+        if not self._calls_in_a_thread:
             predictions, seconds = self._classify(hands, route)
+            is_slow = seconds >= QUICK_CALL_SECONDS
         else:
+            self._calls_in_a_thread -= 1
             predictions, seconds = await asyncio.to_thread(self._classify, hands, route)
-        self._slowest_call = max(seconds, SLOW_CALL_FADING * self._slowest_call)
+            # Which has its times of waiting for the interpreter, so that the quickest of the latest says how it is
+            self._latest_calls.append(seconds)
+            is_slow = min(self._latest_calls) >= QUICK_CALL_SECONDS
+        if is_slow:
+            self._calls_in_a_thread = CALLS_IN_A_THREAD
         return predictions
 
     def _classify(self, hands: NDArray[np.float64], route: str) -> tuple[list[Prediction], float]:

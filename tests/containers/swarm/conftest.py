@@ -105,6 +105,7 @@ def swarm(image: str) -> Iterator[Swarm]:
         "GRAFANA_ADMIN_PASSWORD": "unused",
         "METRICS_TOKEN": "a-token",
         "IMAGE": image,
+        "REQUESTS_PER_SECOND": "100000",  # all of the load comes from one address
         "REPLICAS": str(REPLICAS),
         "STACK": name,
     }
