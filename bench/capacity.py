@@ -4,8 +4,10 @@
 
 The model is a queue with one server that works in rounds, as an event loop does: each round takes all frames that have
 come, costs something for itself and something for each frame, and answers them at its end. Cameras send 30 frames a
-second each, one after the other. What a frame and a round cost is the CPU time of a lone stream and of 64 busy ones;
-what else may hold up a round, and the way to the client and back, is drawn from the times of a lone stream.
+second each, one after the other. What a round and a frame cost is the CPU time of two light loads, whose rounds are of
+different sizes; what else may hold up a round, and the way to the client and back, is drawn from the times of a lone
+camera. (Streams that send as fast as they get answers are no measure: nobody sleeps and has to be woken up then, and a
+frame costs half.)
 """
 
 from __future__ import annotations
@@ -37,13 +39,13 @@ LOADS: Final = {
     1: (100, 200, 300, 400),
     2: (200, 400, 500),
 }  # two workers and the cameras share the two cores of most machines
+LIGHT_LOADS: Final = (50, 150)
 DEADLINE_MS: Final = 33.3  # of a frame: the next one comes then
-BUSY: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds: of a round, of each frame in it, and what a lone stream saw beyond both, one value for each frame."""
+    """Seconds: of a round, of each frame in it, and what a lone camera saw beyond both, one value for each frame."""
 
     of_round: float
     of_frame: float
@@ -99,20 +101,32 @@ def cpu_seconds(*processes: int) -> float:
     return sum(sum(psutil.Process(process).cpu_times()[:2]) for process in processes)
 
 
+def rounds_and_frames(server: Server) -> NDArray[np.float64]:
+    """Model calls so far, and hands in them."""
+    metrics = server.metrics()
+    return np.array([metrics[f'hand_gesture_batch_size_{part}{{route="/predict"}}'] for part in ("count", "sum")])
+
+
 def measure_costs(pool: ProcessPoolExecutor, server: Server) -> Costs:
     """Ask one worker for them."""
     (worker,) = server.workers()
+    stream(pool, server.url, 8)  # to warm up
+    work, cpu = [], []
+    for cameras in LIGHT_LOADS:
+        done, used = rounds_and_frames(server), cpu_seconds(worker.pid)
+        stream(pool, server.url, cameras)
+        work.append(rounds_and_frames(server) - done)
+        cpu.append(cpu_seconds(worker.pid) - used)
+    of_round, of_frame = np.linalg.solve(np.array(work), np.array(cpu))
+    alone = np.array(stream(pool, server.url, 1))
+    return Costs(float(of_round), float(of_frame), alone - of_round - of_frame)
 
-    def cpu_of_a_frame(cameras: int) -> tuple[float, list[float]]:
-        before = cpu_seconds(worker.pid)
-        seconds: list[float] = pool.submit(_stream, server.url, {"cameras": cameras, "seconds": SECONDS}).result()
-        return (cpu_seconds(worker.pid) - before) / len(seconds), seconds
 
-    cpu_of_a_frame(8)  # to warm up
-    alone, seen = cpu_of_a_frame(1)
-    busy, _ = cpu_of_a_frame(BUSY)
-    of_frame = (BUSY * busy - alone) / (BUSY - 1)
-    return Costs(alone - of_frame, of_frame, np.array(seen) - alone)
+def stream(pool: ProcessPoolExecutor, url: str, cameras: int) -> list[float]:
+    """Seconds of each frame of some cameras."""
+    options = {"cameras": cameras, "seconds": SECONDS, "interval": 1 / FRAMES_PER_SECOND, "ramp": RAMP}
+    seconds: list[float] = pool.submit(_stream, url, options).result()
+    return seconds
 
 
 def main() -> None:
@@ -132,8 +146,7 @@ def main() -> None:
         for workers, loads in LOADS.items():
             with serve(home, WORKERS=workers) as server:
                 for cameras in loads:
-                    options = {"cameras": cameras, "seconds": SECONDS, "interval": 1 / FRAMES_PER_SECOND, "ramp": RAMP}
-                    measured = np.percentile(pool.submit(_stream, server.url, options).result(), [50, 99]) * 1000
+                    measured = np.percentile(stream(pool, server.url, cameras), [50, 99]) * 1000
                     found = simulate_workers(cameras, workers, costs, SECONDS, random)
                     predicted = np.percentile(found, [50, 99]) * 1000
                     errors.append(np.abs(np.log2(predicted / measured)))
@@ -147,8 +160,7 @@ def main() -> None:
         if HAPROXY is not None:
             with serve(home) as server, proxy_before(server.url, home) as proxy:
                 before = cpu_seconds(proxy.process)
-                options = {"cameras": 200, "seconds": SECONDS, "interval": 1 / FRAMES_PER_SECOND, "ramp": RAMP}
-                seconds = pool.submit(_stream, proxy.url, options).result()
+                seconds = stream(pool, proxy.url, 200)
                 cost = (cpu_seconds(proxy.process) - before) / len(seconds)
                 p50 = 1000 * statistics.median(seconds)
                 print(f"the proxy takes {1e6 * cost:.0f} µs of CPU for a frame; p50 {p50:.2f} ms")

@@ -51,7 +51,7 @@ def proxy_before(service: str, folder: Path, certificate: Path | None = None, **
     path = folder / "haproxy.cfg"
     path.write_text(config)
     environment = os.environ | {name: str(value) for name, value in settings.items()}
-    process = subprocess.Popen([str(HAPROXY), "-db", "-f", path], env=environment)
+    process = subprocess.Popen([str(HAPROXY), "-db", "-f", path], env=environment, stdout=subprocess.DEVNULL)
     proxy = Proxy(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{figures}", public, tls, process.pid)
     try:
         _wait_until_ready(f"https://localhost:{tls}" if certificate else proxy.url)
