@@ -4,10 +4,10 @@
 
 The model is a queue with one server that works in rounds, as an event loop does: each round takes all frames that have
 come, costs something for itself and something for each frame, and answers them at its end. Cameras send 30 frames a
-second each, one after the other. What a round and a frame cost is the CPU time of two light loads, whose rounds are of
-different sizes; what else may hold up a round, and the way to the client and back, is drawn from the times of a lone
-camera. (Streams that send as fast as they get answers are no measure: nobody sleeps and has to be woken up then, and a
-frame costs half.)
+second each, one after the other. What a round and a frame cost is the CPU time of two loads whose rounds are of different
+sizes: 100 cameras, and 64 streams that send as fast as they get answers. What else may hold up a round, and the way to
+the client and back, is drawn from the times of a lone camera. Frames that are sent while cameras still come are not
+counted: to open a stream costs as much as 20 frames.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ LOADS: Final = {
     1: (100, 200, 300, 400),
     2: (200, 400, 500),
 }  # two workers and the cameras share the two cores of most machines
-LIGHT_LOADS: Final = (50, 150)
+LIGHT: Final = 100
+BUSY: Final = 64
 DEADLINE_MS: Final = 33.3  # of a frame: the next one comes then
 
 
@@ -93,7 +94,8 @@ def _stream(url: str, options: dict[str, Any]) -> list[float]:
     load = stream_for(url, [binary_frame(body) for body in shaken_hands(HANDS)], settings=SETTINGS, **options)
     if load.wrong or load.unanswered or load.refused:
         raise SystemExit(f"{url} lost frames of {options}")
-    return load.seconds.tolist()
+    start = min(load.sent) + options["ramp"]
+    return [seconds for sent, seconds in zip(load.sent, load.seconds, strict=True) if sent > start]
 
 
 def cpu_seconds(*processes: int) -> float:
@@ -110,21 +112,25 @@ def rounds_and_frames(server: Server) -> NDArray[np.float64]:
 def measure_costs(pool: ProcessPoolExecutor, server: Server) -> Costs:
     """Ask one worker for them."""
     (worker,) = server.workers()
-    stream(pool, server.url, 8)  # to warm up
-    work, cpu = [], []
-    for cameras in LIGHT_LOADS:
+    stream(pool, server.url, BUSY, interval=0)  # to warm up
+
+    def cost(cameras: int, interval: float) -> tuple[float, float]:
+        """CPU seconds of a frame, and frames in a round."""
         done, used = rounds_and_frames(server), cpu_seconds(worker.pid)
-        stream(pool, server.url, cameras)
-        work.append(rounds_and_frames(server) - done)
-        cpu.append(cpu_seconds(worker.pid) - used)
-    of_round, of_frame = np.linalg.solve(np.array(work), np.array(cpu))
+        stream(pool, server.url, cameras, interval)
+        rounds, frames = rounds_and_frames(server) - done
+        return (cpu_seconds(worker.pid) - used) / frames, frames / rounds
+
+    (light, few), (busy, many) = cost(LIGHT, 1 / FRAMES_PER_SECOND), cost(BUSY, 0)
+    of_round = (light - busy) / (1 / few - 1 / many)
+    of_frame = light - of_round / few
     alone = np.array(stream(pool, server.url, 1))
-    return Costs(float(of_round), float(of_frame), alone - of_round - of_frame)
+    return Costs(of_round, of_frame, alone - of_round - of_frame)
 
 
-def stream(pool: ProcessPoolExecutor, url: str, cameras: int) -> list[float]:
+def stream(pool: ProcessPoolExecutor, url: str, cameras: int, interval: float = 1 / FRAMES_PER_SECOND) -> list[float]:
     """Seconds of each frame of some cameras."""
-    options = {"cameras": cameras, "seconds": SECONDS, "interval": 1 / FRAMES_PER_SECOND, "ramp": RAMP}
+    options = {"cameras": cameras, "seconds": SECONDS, "interval": interval, "ramp": RAMP}
     seconds: list[float] = pool.submit(_stream, url, options).result()
     return seconds
 

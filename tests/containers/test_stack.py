@@ -116,7 +116,7 @@ def test_every_rule_is_healthy_and_evaluated(busy: Stack) -> None:
 
 
 def test_alert_reaches_alertmanager(busy: Stack) -> None:
-    """The service is stopped, and HandGestureDown must come out at the other end."""
+    """The service is stopped, and HandGestureAbsent must come out at the other end."""
     (container,) = busy.compose("ps", "--quiet", "api").split()
     docker("stop", container)
 
@@ -125,7 +125,7 @@ def test_alert_reaches_alertmanager(busy: Stack) -> None:
         return [alert["labels"]["alertname"] for alert in found if alert["status"]["state"] == "active"]
 
     try:
-        eventually(lambda: "HandGestureDown" in alerts(), seconds=180, every=1)
+        eventually(lambda: "HandGestureAbsent" in alerts(), seconds=180, every=1)
     finally:
         docker("start", container)
     eventually(lambda: busy.client.get("/readyz").is_success, seconds=180)
