@@ -55,7 +55,7 @@ Launch = Callable[..., Browser]
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, no other event loop can run in this thread
 def playwright() -> Iterator[Playwright]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here: install Debian's package chromium")
@@ -63,7 +63,7 @@ def playwright() -> Iterator[Playwright]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def launch(playwright: Playwright) -> Iterator[Launch]:
     """Starts a browser with options of its own; the same one for the same options."""
     browsers: dict[tuple[str, ...], Browser] = {}
