@@ -2,12 +2,12 @@
 
     python -m bench.capacity
 
-The model is a queue with one server that works in rounds, as an event loop does: each round takes all frames that have
-come, costs something for itself and something for each frame, and answers them at its end. Cameras send 30 frames a
-second each, one after the other. What a round and a frame cost is the CPU time of two loads whose rounds differ in size:
-100 cameras, and 64 streams that send as fast as they get answers. What else may hold up a round, and the way to the
-client and back, is drawn from the times of a lone camera. Frames that are sent while cameras still come are not counted:
-to open a stream costs as much as 20 frames.
+The model is a queue with one server that works in rounds, as an event loop does: each round takes all frames that
+have come, costs something for itself and something for each frame, and answers them at its end. Cameras send 30
+frames a second each, one after the other. What a round and a frame cost is the CPU time of two loads whose rounds
+differ in size: 100 cameras, and 64 streams that send as fast as they get answers. What else may hold up a round, and
+the way to the client and back, is drawn from the times of a lone camera. Frames that are sent while cameras still
+come are not counted: to open a stream costs as much as 20 frames.
 """
 
 from __future__ import annotations
