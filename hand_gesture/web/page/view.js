@@ -45,7 +45,7 @@ export function showProblem(sentence) {
 
 /** @param {"idle" | "open" | "away" | "refused"} state */
 export function showService(state) {
-  service.dataset.state = state;
+  service.dataset.state = answersBox.dataset.service = state;
   service.textContent = { idle: "Not connected", open: "Connected", away: "Service away", refused: "Refused" }[state];
 }
 
