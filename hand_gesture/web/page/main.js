@@ -42,8 +42,8 @@ const loading = {
 let size = EMPTY_STAGE;
 /** @type {Point[][]} */
 let hands = []; // those of the newest frame
-/** @type {Point[] | null} */
-let lastHand = null;
+/** @type {{hand: Point[], size: Size} | null} */
+let last = null; // the last hand, and of which picture it was
 /** @type {ReturnType<typeof openStream> | null} */
 let stream = null;
 let stopSource = () => {};
@@ -109,7 +109,7 @@ function showFrame(found) {
   frameAt = now;
   drawHands(handsCanvas, hands, size);
   if (hands.length) {
-    lastHand = hands[0];
+    last = { hand: hands[0], size };
     allowCopies(true);
   } else {
     view.showAnswers([]);
@@ -248,12 +248,12 @@ function allowCopies(isThere) {
 
 /** @param {HTMLButtonElement} button */
 async function copy(button) {
-  if (!lastHand) return;
+  if (!last) return;
   const language = /** @type {"curl" | "python" | "javascript"} */ (button.dataset.copy);
   const label = button.textContent;
   try {
     const needsKey = sessionStorage.getItem(KEY) !== null;
-    await navigator.clipboard.writeText(snippets(predictUrl, lastHand, size, needsKey)[language]);
+    await navigator.clipboard.writeText(snippets(predictUrl, last.hand, last.size, needsKey)[language]);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Not allowed";
