@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -83,11 +84,12 @@ def import_model(home: Path, *arguments: str | Path, wrapper: Sequence[str] = ()
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on, and that no connection gets meanwhile: below those that the system gives away."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = 10_000 + secrets.randbelow(20_000)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def serve_in_vain(home: Path, wrapper: Sequence[str] = (), **settings: object) -> subprocess.CompletedProcess[str]:
