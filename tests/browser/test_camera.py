@@ -6,10 +6,13 @@ import io
 import itertools
 from pathlib import Path
 
+import httpx
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import CAMERA_VIDEO, Open, axe_problems, film, needs_hands, screenshot, until
+from tests.proxy import HAPROXY, proxy_before
 from tests.server import Server
 
 SHOWN = ["like", "dislike", "stop", "fist", "palm"]
@@ -81,6 +84,26 @@ def test_a_second_visit_loads_nothing(server: Server, open_page: Open) -> None:
         for name in ("vision_wasm_internal.wasm", "hand_landmarker.task")
     ]
     assert all("immutable" in response.headers["cache-control"] for response in responses)
+
+
+@needs_hands
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy, which counts here, is not installed")
+def test_a_second_visit_asks_for_the_page_alone(server: Server, open_page: Open, tmp_path: Path) -> None:
+    with proxy_before(server.url, tmp_path) as proxy:
+
+        def requests() -> float:
+            lines = httpx.get(f"{proxy.figures}/metrics", timeout=60).text.splitlines()
+            name = 'haproxy_frontend_http_requests_total{proxy="public"}'
+            return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+        page = before_hands(open_page, proxy.url)
+        page.wait_for_selector(".answer")
+        first = requests()
+        page.goto(proxy.url)
+        page.get_by_role("button", name="Start camera").click()
+        page.wait_for_selector(".answer")
+        assert first > 15
+        assert requests() - first == 3  # the page, the reference hands, the stream
 
 
 @needs_hands

@@ -15,6 +15,7 @@ from tests.hands import REFERENCE
 from tests.server import PROJECT, Server, free_port, serve, start, wait_until_ready
 
 PLAY = "Play the reference hands"
+VALUES = "(options) => options.map(({ value }) => value)"
 
 
 def press(page: Page, name: str) -> None:
@@ -82,6 +83,20 @@ def test_camera_without_a_hand(server: Server, open_page: Open) -> None:
     expect(page.locator(".answer")).to_have_count(0)
     expect(page.locator("#problem")).to_be_hidden()
     expect(page.locator("#picture")).to_have_class("mirrored")
+
+
+@needs_finder
+def test_choice_of_cameras(server: Server, open_page: Open) -> None:
+    page = open_page(server.url, browser=(ALLOWED, f"{FAKE_CAMERA}=device-count=2"))
+    press(page, "Start camera")
+    cameras = page.locator("#cameras")
+    expect(cameras.locator("option")).to_have_count(2)
+    current = cameras.input_value()
+    other = next(value for value in page.eval_on_selector_all("#cameras option", VALUES) if value != current)
+    cameras.select_option(other)
+    until(page, f"document.getElementById('video').srcObject?.getVideoTracks()[0].getSettings().deviceId === '{other}'")
+    expect(page.locator("#service")).to_have_text("Connected")
+    expect(cameras).to_have_value(other)
 
 
 @needs_finder
