@@ -117,7 +117,7 @@ down: .env ## Stop them; their data stays in named volumes
 	$(COMPOSE) down
 
 up-swarm: .env ## Run replicas of the image behind a proxy, with the same, on the Swarm of this engine (REPLICAS, 3)
-	@docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
+	@test -n "$$IMAGE" || docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
 	@$(PYTHON) deploy/swarm/up.py
 
 down-swarm: ## Stop them; their data stays in named volumes

@@ -50,7 +50,7 @@ def proxy_before(service: str, folder: Path, certificate: Path | None = None, **
     config = config.replace("/usr/local/etc/haproxy/certificate.pem", str(certificate))
     path = folder / "haproxy.cfg"
     path.write_text(config)
-    environment = os.environ | {name: str(value) for name, value in settings.items()}
+    environment = os.environ | {name: str(value) for name, value in settings.items()} | {"TLS_PORT": str(tls)}
     process = subprocess.Popen([str(HAPROXY), "-db", "-f", path], env=environment, stdout=subprocess.DEVNULL)
     proxy = Proxy(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{figures}", public, tls, process.pid)
     try:

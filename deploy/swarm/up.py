@@ -35,12 +35,20 @@ def write_secrets(given: dict[str, str]) -> None:
         "api_key": given.get("API_KEY", ""),
         "metrics_token": given.get("METRICS_TOKEN", ""),
         "grafana_password": given.get("GRAFANA_ADMIN_PASSWORD", ""),
-        "certificate": Path(certificate).read_text() if certificate else "",
+        "certificate": _read(Path(certificate)) if certificate else "",
     }
     for name, value in values.items():
         path = SECRETS_FOLDER / name
         path.touch(mode=0o600)
         path.write_text(value or "\n")
+
+
+def _read(certificate: Path) -> str:
+    try:
+        return certificate.read_text()
+    except OSError as error:
+        message = f"CERTIFICATE_FILE={certificate} cannot be read ({error.strerror}); name a PEM file that is there."
+        raise SystemExit(message) from None
 
 
 def digests() -> dict[str, str]:
