@@ -171,7 +171,7 @@ async def _keep_busy(
                 continue
             try:
                 while not stop.is_set():
-                    if reader.at_eof():  # a server may close a connection that is idle
+                    if reader.at_eof():  # a server may close a connection that is idle, or say that it will
                         break
                     request, wanted = next(calls)
                     started = perf_counter()
@@ -192,8 +192,11 @@ async def _keep_busy(
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Status and body of the next response on a connection."""
+    """Status and body of the next response on a connection, which is at its end after one that says so."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     status = int(head.split(b" ", 2)[1])
     _, _, rest = head.partition(b"content-length:")
-    return status, await reader.readexactly(int(rest.partition(b"\r\n")[0]))
+    body = await reader.readexactly(int(rest.partition(b"\r\n")[0]))
+    if b"\r\nconnection: close\r\n" in head:
+        reader.feed_eof()
+    return status, body
