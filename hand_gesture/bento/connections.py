@@ -158,13 +158,22 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self._read_on()
         return await self.queue.get()
 
+    async def send(self, message: Any) -> None:
+        """Send what the application says, and when it has closed, read on up to the client's answer to that."""
+        await super().send(message)
+        if self.close_sent and self._unread:
+            self._read_on()
+
     def _read_on(self) -> None:
-        while self._unread and not self._is_stalled and self.queue.qsize() < self.limits.max_waiting:
+        while self._unread and not self._is_stalled and self._has_room():
             piece, self._unread = self._unread[:READ_BYTES], self._unread[READ_BYTES:]
             super().data_received(piece)
         if bool(self._unread) is not self.read_paused and not self.transport.is_closing():
             self.read_paused = not self.read_paused
             self.transport.pause_reading() if self.read_paused else self.transport.resume_reading()
+
+    def _has_room(self) -> bool:
+        return self.close_sent or self.queue.qsize() < self.limits.max_waiting
 
     def handle_cont(self, event: Any) -> None:
         """Take a fragment of a message; many small ones together take no more than a large one."""

@@ -19,10 +19,11 @@ from tests.faults.test_workers import held_connections, wait_for_workers
 from tests.fuzz.test_streams import GOOD, RawStream
 from tests.hands import IMAGE_SIZE, shaken_hands
 from tests.server import Server, serve
-from tests.stream_load import StreamTraffic, binary_frame, stream, stream_for
+from tests.stream_load import CLOSE, StreamTraffic, binary_frame, client_frame, stream, stream_for
 
 SETTINGS = orjson.dumps({"image_size": IMAGE_SIZE})
 FRAMES = [binary_frame(body) for body in shaken_hands(40)]
+UNSUPPORTED_DATA = 1003
 SERVICE_RESTART = 1012
 CAMERAS = 64
 MINUTES = 10
@@ -60,9 +61,10 @@ def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: 
         f"closed with {set(load.closed)}, ended after {seconds:.1f} s"
     )
     assert load.wrong == []
-    assert len(load.closed) == CAMERAS
+    # A camera that connects again at once may find the other worker, which ends a moment later
+    assert len(load.closed) == load.opened >= CAMERAS
     assert set(load.closed) == {SERVICE_RESTART}
-    assert load.unanswered <= CAMERAS  # at most the one of each that came after
+    assert load.unanswered <= load.opened  # at most the one of each that came after
 
 
 def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> None:
@@ -85,6 +87,16 @@ def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> Non
     assert server.process.returncode == 0
     print(f"\n{answers} of 200 answered")
     assert answers == 200
+
+
+def test_refused_client_that_has_sent_ahead_need_not_wait_for_its_close_to_be_read(home: Path) -> None:
+    with serve(home, MAX_WAITING_FRAMES=2, STREAM_PATIENCE_SECONDS=60) as server:
+        raw = RawStream(server, settings=GOOD * 200)  # a frame where the settings are due
+        raw.socket.settimeout(30)  # before the server's patience ends
+        with raw.socket:
+            assert raw.end() == UNSUPPORTED_DATA
+            raw.socket.sendall(client_frame(CLOSE, UNSUPPORTED_DATA.to_bytes(2)))
+            assert raw.socket.recv(1) == b""
 
 
 def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
