@@ -32,6 +32,7 @@ from tests.server import import_model
 RESULTS = Path(__file__).with_name("results")
 WARM_UP_SECONDS = 1
 BATCH_HANDS = 1000
+OURS_COLOR, OTHERS_COLOR = "#d1495b", "#8d99ae"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ def _plot(rounds: Sequence[Round]) -> None:
     medians = {contender: _medians([r.singles[contender, 64] for r in rounds]) for contender in CONTENDERS}
     order = sorted(medians, key=lambda contender: medians[contender]["rate"])
     names = [contender.name for contender in order]
-    colors = ["#d1495b" if contender is OURS else "#8d99ae" for contender in order]
+    colors = [OURS_COLOR if contender is OURS else OTHERS_COLOR for contender in order]
     figure, (rates, tails) = plt.subplots(1, 2, figsize=(10, 3.4), sharey=True, layout="constrained")
     for axes, key, title in ((rates, "rate", "requests/s"), (tails, "p99", "p99, ms")):
         bars = axes.barh(names, [medians[contender][key] for contender in order], color=colors)

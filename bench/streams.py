@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import matplotlib.pyplot as plt
 import orjson
 
 from bench import wrk
-from bench.compare import warm_up
+from bench.compare import OTHERS_COLOR, OURS_COLOR, warm_up
 from bench.servers import CEILING, HANDS, OURS, Contender, Running, install, running
 from tests.hands import IMAGE_SIZE, shaken_hands
 from tests.server import import_model
@@ -32,7 +33,8 @@ from tests.stream_load import binary_frame, stream_for
 RESULTS: Final = Path(__file__).parent / "results" / "streams.json"
 SETTINGS: Final = orjson.dumps({"image_size": IMAGE_SIZE, "hold_ms": 150})
 FRAMES_PER_SECOND: Final = 30
-CAMERAS: Final = (400, 500, 600, 700)
+CAMERAS: Final = (200, 300, 400, 500, 600)
+CAMERAS_FOR_A_MINUTE: Final = 400
 RAMP: Final = 3.0  # seconds: to open a stream takes as long as 20 frames, and cameras do not all come at once
 IDLE_STREAMS: Final = 1000
 
@@ -146,7 +148,8 @@ def main() -> None:
                 lines.setdefault(name, []).append(value)
         medians = {name: statistics.median(values) for name, values in lines.items()}
         for cameras in CAMERAS:
-            paced = stream(cameras, 1 / FRAMES_PER_SECOND, minute if cameras == CAMERAS[0] else minute / 4)
+            span = minute if cameras == CAMERAS_FOR_A_MINUTE else minute / 4
+            paced = stream(cameras, 1 / FRAMES_PER_SECOND, span)
             name = f"{cameras} cameras at {FRAMES_PER_SECOND} frames/s"
             medians |= {
                 f"{name}: frames/s": paced.rate,
@@ -169,6 +172,30 @@ def main() -> None:
         print(f"{name:58} {value:12,.2f}")
     if not quick:
         RESULTS.write_text(json.dumps({name: round(value, 3) for name, value in medians.items()}, indent=1) + "\n")
+        _plot(medians)
+
+
+def _plot(medians: dict[str, float]) -> None:
+    figure, (rates, times) = plt.subplots(1, 2, figsize=(10, 2.8), layout="constrained", width_ratios=(3, 2))
+    bars = {
+        "64 connections of /predict": medians["64 connections of /predict: requests/s"],
+        "64 connections of the ceiling": medians["64 connections of the ceiling: requests/s"],
+        "256 streams": medians["256 streams: frames/s"],
+        "64 streams": medians["64 streams: frames/s"],
+    }
+    colors = [OURS_COLOR if "streams" in name else OTHERS_COLOR for name in bars]
+    rates.bar_label(rates.barh([*bars], [*bars.values()], color=colors), fmt="{:,.0f}", padding=3, fontsize=8)
+    rates.set_title("hands/s of one worker", fontsize=10)
+    rates.margins(x=0.15)
+    for percentile, color in (("p50", OTHERS_COLOR), ("p99", OURS_COLOR)):
+        values = [medians[f"{cameras} cameras at {FRAMES_PER_SECOND} frames/s: {percentile} ms"] for cameras in CAMERAS]
+        times.plot(CAMERAS, values, marker="o", color=color, label=percentile)
+    times.set_yscale("log")
+    times.set_title(f"cameras at {FRAMES_PER_SECOND} frames/s: ms to the answer", fontsize=10)
+    times.legend(fontsize=8, frameon=False)
+    for axes in (rates, times):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(RESULTS.with_suffix(".png"), dpi=110)
 
 
 if __name__ == "__main__":

@@ -90,16 +90,22 @@ def read_hands(values: list[Any]) -> NDArray[np.float64] | None:
             return None
         # bool is a subclass of int, and numpy reads "1.5" as a number: only the exact types will do
         if {*map(type, numbers)} <= {float, int}:
-            hands = np.array(numbers, dtype=np.float64)
-            # False for NaN and infinity too
-            if bool((np.abs(hands) <= MAX_COORDINATE).all()):
-                return hands.reshape(-1, COORDINATE_COUNT)
+            hands = np.array(numbers, dtype=np.float64).reshape(-1, COORDINATE_COUNT)
+            if largest_coordinate(hands) <= MAX_COORDINATE:  # false for NaN and infinity too
+                return hands
     except (TypeError, KeyError, IndexError, OverflowError):
         pass  # one is in none of the forms
     return None
 
 
-def restore_shape(hands: NDArray[np.float64], image_size: tuple[float, float] | None) -> None:
+def largest_coordinate(hands: NDArray[np.float64]) -> float:
+    """The largest magnitude among hands' coordinates; NaN where one of them is."""
+    return float(np.maximum.reduce(np.abs(hands), axis=None))
+
+
+def restore_shape(
+    hands: NDArray[np.float64], image_size: tuple[float, float] | None, largest: float | None = None
+) -> None:
     """Give hands the shape that they had before a camera's frame, in place.
 
     MediaPipe divides x by the width and y by the height, which squeezes the hand on every frame that is not square. A
@@ -109,8 +115,11 @@ def restore_shape(hands: NDArray[np.float64], image_size: tuple[float, float] | 
     Args:
         hands: shape (n, 63).
         image_size: width and height of the frame in pixels, where they are known.
+        largest: the hands' ``largest_coordinate``, where it is known.
     """
-    if np.maximum.reduce(np.abs(hands), axis=None) <= MAX_NORMALIZED_DEPTH:  # nearly always: all in 0..1
+    if largest is None:
+        largest = largest_coordinate(hands)
+    if largest <= MAX_NORMALIZED_DEPTH:  # nearly always: all in 0..1
         if image_size is not None:
             hands *= _factors(image_size[0], image_size[1])
         return

@@ -158,11 +158,10 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self._read_on()
         return await self.queue.get()
 
-    async def send(self, message: Any) -> None:
-        """Send what the application says, and when it has closed, read on up to the client's answer to that."""
-        await super().send(message)
-        if self.close_sent and self._unread:
-            self._read_on()
+    async def run_asgi(self) -> None:
+        """Run the application, and when it has closed the stream, read on up to the client's answer to that."""
+        await super().run_asgi()
+        self._read_on()
 
     def _read_on(self) -> None:
         while self._unread and not self._is_stalled and self._has_room():

@@ -19,6 +19,7 @@ from hand_gesture.landmarks import (
     MAX_IMAGE_SIDE,
     MalformedLandmarksError,
     MissingLandmarksError,
+    largest_coordinate,
     parse_hand,
     read_hands,
     restore_shape,
@@ -108,12 +109,13 @@ def decode_binary_frame(message: bytes, image_size: ImageSize) -> NDArray[np.flo
         text = f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), not {len(message)}."
         raise _reject(Reason.MALFORMED_LANDMARKS, text)
     hands = np.frombuffer(message, HAND_DTYPE).astype(np.float64).reshape(-1, COORDINATE_COUNT)
-    if not np.maximum.reduce(np.abs(hands), axis=None) <= MAX_COORDINATE:  # NaN is not, either
+    largest = largest_coordinate(hands)
+    if not largest <= MAX_COORDINATE:  # NaN is not, either
         values = hands.tolist()
         if len(values) > 1:
             raise _reject_hands(values)
         _read_hand(values[0])
-    restore_shape(hands, image_size)
+    restore_shape(hands, image_size, largest)
     return hands
 
 
