@@ -148,7 +148,7 @@ def main() -> None:
                 lines.setdefault(name, []).append(value)
         medians = {name: statistics.median(values) for name, values in lines.items()}
         for cameras in CAMERAS:
-            span = minute if cameras == CAMERAS_FOR_A_MINUTE else minute / 4
+            span = minute if cameras == CAMERAS_FOR_A_MINUTE else max(minute / 4, 2 * RAMP)
             paced = stream(cameras, 1 / FRAMES_PER_SECOND, span)
             name = f"{cameras} cameras at {FRAMES_PER_SECOND} frames/s"
             medians |= {
