@@ -8,10 +8,9 @@ serves the other routes. tests/unit/bento/test_batching.py fails where a new Ben
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from bentoml._internal.marshal.dispatcher import CorkDispatcher, Optimizer
@@ -48,31 +47,8 @@ def _queued(queue: CorkDispatcher[Any, Any], method: ApiCall) -> ApiCall:
         return answers
 
     queue.optimizer = PromptOptimizer()
-    queue._wake_event = cast("asyncio.Condition", _Bell())
     queue.get_batch_size = lambda _: 1  # each call is one hand; BentoML would look for the kind of data each time
     return queue(run)
-
-
-class _Bell:
-    """As much of asyncio.Condition as the queue uses: one waits, many ring, and nobody needs the lock."""
-
-    def __init__(self) -> None:
-        self._rung: asyncio.Future[None] | None = None
-
-    async def __aenter__(self) -> None:
-        """Take the lock that there is not."""
-
-    async def __aexit__(self, *_: object) -> None:
-        """Give it back."""
-
-    async def wait_for(self, predicate: Callable[[], object]) -> None:
-        while not predicate():
-            self._rung = asyncio.get_running_loop().create_future()
-            await self._rung
-
-    def notify_all(self) -> None:
-        if self._rung is not None and not self._rung.done():
-            self._rung.set_result(None)
 
 
 class PromptOptimizer(Optimizer):
