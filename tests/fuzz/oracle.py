@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from numpy.typing import NDArray
 
 from hand_gesture.model.artifacts import MODEL_FILE

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.web.decoding import decode_hand_request

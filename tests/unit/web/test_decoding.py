@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.web.contract import HAND_SCHEMA
