@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 PROJECT = Path(__file__).parents[1]
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 READY_SECONDS = 180.0  # on a machine that does much else
+# Limits that no pause of a busy machine reaches, for tests in which nothing may be refused
+UNHURRIED: Mapping[str, object] = {"REQUEST_TIMEOUT_SECONDS": 60, "MAX_BATCH_WAIT_MS": 60_000}
 
 
 @dataclass

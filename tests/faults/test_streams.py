@@ -18,7 +18,7 @@ from tests.faults.test_endurance import holdings
 from tests.faults.test_workers import held_connections, wait_for_workers
 from tests.fuzz.test_streams import GOOD, RawStream
 from tests.hands import IMAGE_SIZE, shaken_hands
-from tests.server import Server, serve
+from tests.server import UNHURRIED, Server, serve
 from tests.stream_load import BINARY, CLOSE, TEXT, StreamTraffic, binary_frame, client_frame, stream, stream_for
 
 SETTINGS = orjson.dumps({"image_size": IMAGE_SIZE})
@@ -50,7 +50,7 @@ def streaming(server: Server, cameras: int = CAMERAS, interval: float = 0.1) -> 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: int) -> None:
-    with serve(home, WORKERS=workers) as server, streaming(server) as load:
+    with serve(home, WORKERS=workers, **UNHURRIED) as server, streaming(server) as load:
         time.sleep(2)
         started = time.monotonic()
         assert server.stop() == 0
@@ -67,7 +67,7 @@ def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: 
 
 
 def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> None:
-    with serve(home, MAX_WAITING_FRAMES=1000) as server:
+    with serve(home, MAX_WAITING_FRAMES=1000, **UNHURRIED) as server:
         raw = RawStream(server)
         raw.socket.sendall(GOOD * 200)
         raw.answer()  # the others have come, too
@@ -106,7 +106,7 @@ def test_refused_client_need_not_wait_for_the_end_of_its_connection(home: Path, 
 
 
 def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
-    with serve(home, WORKERS=2) as server:
+    with serve(home, WORKERS=2, **UNHURRIED) as server:
         with streaming(server) as load:
             time.sleep(3)
             victim = max(server.workers(), key=held_connections)
@@ -128,7 +128,7 @@ def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
 
 
 def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobody(home: Path) -> None:
-    with serve(home, STREAM_PATIENCE_SECONDS=2) as server, contextlib.ExitStack() as stack:
+    with serve(home, STREAM_PATIENCE_SECONDS=2, **UNHURRIED) as server, contextlib.ExitStack() as stack:
         (worker,) = server.workers()
         good = RawStream(server)
         stack.enter_context(good.socket)
@@ -166,7 +166,7 @@ def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobod
 
 
 def test_many_streams_may_open_at_once(home: Path) -> None:
-    with serve(home) as server:
+    with serve(home, **UNHURRIED) as server:
         load = stream_for(server.url, FRAMES, seconds=10, cameras=1000, interval=60, settings=SETTINGS)
     assert load.refused == 0
     assert load.opened == 1000
@@ -176,7 +176,7 @@ def test_many_streams_may_open_at_once(home: Path) -> None:
 def test_nothing_grows(home: Path) -> None:
     """Ten minutes of 200 cameras that come and go."""
     frames = opened = 0
-    with serve(home) as server:
+    with serve(home, **UNHURRIED) as server:
         before: dict[str, int] = {}
         started = time.monotonic()
         while time.monotonic() < started + 60 * MINUTES:
