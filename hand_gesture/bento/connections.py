@@ -204,9 +204,6 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = self.disconnected = True  # whatever the application sends now comes too late
-        self.stop_keepalive()
-        if self.transport.can_write_eof():  # the parser reads no more, so that it would not see the client's close
-            self.transport.write_eof()
         self.close_timer = self.close_timer or self.loop.call_later(self.close_timeout, self.transport.close)
 
     def keepalive_timeout(self) -> None:

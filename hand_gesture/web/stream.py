@@ -98,8 +98,7 @@ class StreamEndpoint:
         self._metrics.streams.inc()
         code = NO_CLOSE
         try:
-            # In a task of its own: each frame wakes it up twice, and need not wake the layers around this one
-            await asyncio.create_task(self._converse(scope, receive, send))
+            await self._converse(scope, receive, send)
         except _Ended as end:
             code = end.code
             if code == CloseCode.SERVICE_RESTART:
