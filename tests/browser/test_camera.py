@@ -29,9 +29,13 @@ def before_hands(open_page: Open, url: str, **options: object) -> Page:
 
 
 def in_turn(held: list[str]) -> bool:
-    """Whether these follow each other as the film shows them, from wherever it was joined."""
-    start = SHOWN.index(held[0])
-    return held == list(itertools.islice(itertools.cycle(SHOWN), start, start + len(held)))
+    """Whether these follow each other as the film shows them, from wherever it was joined.
+
+    On a busy machine half a second passes between two pictures: then a gesture is let go of, and holds again.
+    """
+    shown = [name for name, _ in itertools.groupby(held)]
+    start = SHOWN.index(shown[0])
+    return shown == list(itertools.islice(itertools.cycle(SHOWN), start, start + len(shown)))
 
 
 @needs_hands
