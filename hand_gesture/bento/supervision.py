@@ -49,7 +49,6 @@ class _ReliableArbiter(circus.Arbiter):
             self._lost_workers = type(self).make_counter()
             for watcher in self.watchers:
                 watcher.respawn = True
-                watcher.hooks["after_reap"] = self._after_reap
             try:
                 super().start(self._announce)
             except OSError as error:
@@ -70,12 +69,19 @@ class _ReliableArbiter(circus.Arbiter):
         host = "localhost" if socket.host in ("0.0.0.0", "::") else socket.host  # noqa: S104 (compared, not bound)
         logger.info("listening on %s://%s:%d (press CTRL+C to quit)", scheme, host, socket.port)
 
-    def _after_reap(self, process_pid: int, exit_code: int, **_: Any) -> None:
-        if self._stopping:
-            return
-        self._lost_workers.inc()
+    def reap_processes(self) -> None:
+        # Not by the watchers' lists: a watcher strikes off, and tells nobody of, a worker that is ending still
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                self._report(pid, os.waitstatus_to_exitcode(status))
+
+    def _report(self, pid: int, exit_code: int) -> None:
         how = f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended with code {exit_code}"
-        logger.error("worker %d %s; another takes its place", process_pid, how)
+        logger.error("worker %d %s; another takes its place", pid, how)
+        self._lost_workers.inc()
 
     def stop(self) -> Any:
         # The arbiter does one thing at a time, and drops a command that comes meanwhile: here this one waits its turn

@@ -70,14 +70,16 @@ def test_cpu_gauge_follows_what_the_processes_use(pair: Server) -> None:
 
 
 def replaced(server: Server, victim: psutil.Process) -> dict[str, float]:
-    """Kill a worker, wait until another answers in its place, and return the figures."""
+    """Kill a worker, wait until it is counted and another answers in its place, and return the figures."""
+    server.client = httpx.Client(base_url=server.url, timeout=5)
+    lost = server.metrics()["hand_gesture_lost_workers_total"]
     victim.kill()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         time.sleep(0.1)
         with contextlib.suppress(httpx.TransportError), httpx.Client(base_url=server.url, timeout=5) as server.client:
             figures = server.metrics()
-            if figures["hand_gesture_workers"] == 2 and victim.pid not in {p.pid for p in server.workers()}:
+            if figures["hand_gesture_lost_workers_total"] > lost and figures["hand_gesture_workers"] == 2:
                 return figures
     raise AssertionError("the worker was not replaced")
 
