@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Set
 from dataclasses import dataclass
@@ -209,12 +210,10 @@ def _quote(name: str) -> str:
 
 def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError) -> Any:
     """Read the NaN and Infinity that Python clients write though JSON has none, so that the points can be named."""
-    text = body if isinstance(body, str) else body.decode(errors="replace")
-    if "NaN" in text or "Infinity" in text:
-        try:
+    with contextlib.suppress(ValueError, RecursionError):
+        text = body if isinstance(body, str) else body.decode()
+        if "NaN" in text or "Infinity" in text:
             return json.loads(text)
-        except (ValueError, RecursionError):
-            pass
     raise _reject(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
 
 

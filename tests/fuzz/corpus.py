@@ -90,6 +90,7 @@ ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
     "utf-32": (GOOD.decode().encode("utf-32"), Reason.INVALID_JSON),
     "latin-1": ('{"landmarks": "é"}'.encode("latin-1"), Reason.INVALID_JSON),
     "overlong utf-8": (b'{"landmarks": "\xc0\xaf"}', Reason.INVALID_JSON),
+    "no utf-8 beside NaN": (b'{"landmarks": [NaN, "\x80"]}', Reason.INVALID_JSON),
     "lone surrogate": (b'{"landmarks": "\\ud800"}', Reason.INVALID_JSON),
     "control character in a string": (b'{"landmarks": "\x01"}', Reason.INVALID_JSON),
     # depth and size
