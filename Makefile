@@ -41,8 +41,11 @@ model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store
 serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: see README)
 	$(BIN)/bentoml serve
 
-test: $(VENV)/.dev node_modules/.package-lock.json page ## Run the tests
+test: $(VENV)/.dev page ## Run the tests that need nothing but Python
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, where there is one
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 
 test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about a quarter of an hour
 	$(BIN)/python -m pytest -s tests/faults
@@ -129,4 +132,4 @@ logs: .env ## Follow what they say
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help model page serve test test-faults test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean
+.PHONY: help model page serve test test-page test-faults test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean
