@@ -224,9 +224,7 @@ class HandGesture:
         started = perf_counter()
         predictions = self._classifier.predict(hands)
         seconds = perf_counter() - started
-        self._metrics.inference_duration.observe(seconds)
-        self._metrics.batch_size.labels(route).observe(len(hands))
-        self._metrics.count_predictions(predictions)
+        self._metrics.count_model_call(route, predictions, seconds)
         return predictions, seconds
 
 

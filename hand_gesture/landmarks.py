@@ -24,7 +24,9 @@ LANDMARK_NAMES: Final = (
 )
 LANDMARK_COUNT: Final = len(LANDMARK_NAMES)
 WRIST: Final = LANDMARK_NAMES.index("WRIST")
+INDEX_FINGER_MCP: Final = LANDMARK_NAMES.index("INDEX_FINGER_MCP")
 MIDDLE_FINGER_TIP: Final = LANDMARK_NAMES.index("MIDDLE_FINGER_TIP")
+PINKY_MCP: Final = LANDMARK_NAMES.index("PINKY_MCP")
 COORDINATE_COUNT: Final = 3 * LANDMARK_COUNT
 PLANAR_COUNT: Final = 2 * LANDMARK_COUNT  # of a hand without z
 
@@ -173,22 +175,36 @@ def wrist_middle_tip(hands: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def wrist_rms(hands: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Make the features of the bundled model, ``wrist_rms_v2``, shape (n, 42).
+    """Make the features of the bundled model, ``wrist_rms_v3``, shape (n, 42).
 
-    x and y relative to the wrist, divided by their root mean square (one of 0 counts as 1). z is left out: clients
-    scale it in many ways, or have none. All points give the scale, so that a bent finger does not change the others.
+    x and y relative to the wrist, turned to one side, divided by their root mean square (one of 0 counts as 1). A left
+    hand, a right one and their mirror images so are one hand. z is left out: clients scale it in many ways, or have
+    none. All points give the scale, so that a bent finger does not change the others.
     """
     points = hands.reshape(-1, LANDMARK_COUNT, 3)[..., :2]
-    relative = (points - points[:, WRIST : WRIST + 1]).reshape(-1, PLANAR_COUNT)
+    relative = points - points[:, WRIST : WRIST + 1]
+    turn_to_one_side(relative)
+    relative = relative.reshape(-1, PLANAR_COUNT)
     scale = np.sqrt(np.einsum("ij,ij->i", relative, relative) / PLANAR_COUNT)
     scale[scale < MIN_DISTANCE] = 1
     relative /= scale[:, np.newaxis]
     return relative.astype(np.float32)
 
 
+def turn_to_one_side(relative: NDArray[np.float64]) -> None:
+    """Mirror, in place, hands whose index finger is, seen from the wrist, to the right of their pinky.
+
+    Args:
+        relative: points relative to the wrist, shape (n, 21, 2 or 3).
+    """
+    index, pinky = relative[:, INDEX_FINGER_MCP], relative[:, PINKY_MCP]
+    is_right = index[:, 0] * pinky[:, 1] < index[:, 1] * pinky[:, 0]
+    relative[..., 0] *= np.where(is_right, -1.0, 1.0)[:, np.newaxis]
+
+
 FEATURE_CONTRACTS: Final = (
     FeatureContract("wrist_middle_tip_v1", COORDINATE_COUNT, wrist_middle_tip),
-    FeatureContract("wrist_rms_v2", PLANAR_COUNT, wrist_rms),
+    FeatureContract("wrist_rms_v3", PLANAR_COUNT, wrist_rms),
 )
 
 

@@ -101,7 +101,7 @@ class WebcamFrames:
         pixels = self.hands.values.copy()
         for hand, size in zip(pixels, self.sizes, strict=True):
             restore_shape(hand[np.newaxis], (size[0], size[1]))
-        turned = transform(pixels, mirrored=mirrored, tilt=np.radians(tilt), squeeze=1.0)
+        turned = transform(pixels, mirrored=mirrored, tilt=np.radians(tilt))
         if not with_size:
             sizes = self.sizes if aspect is None else np.tile([aspect, 1.0], (len(pixels), 1))
             turned.reshape(-1, LANDMARK_COUNT, 3)[..., :2] /= sizes[:, np.newaxis]
@@ -117,17 +117,18 @@ def read_webcam_frames(path: Path, classes: list[str]) -> WebcamFrames:
     return WebcamFrames(Hands(values, labels), sizes, [frame["id"].partition("/")[0] for frame in frames])
 
 
-def transform(hands: Floats, *, mirrored: bool | Bools, tilt: float | Floats, squeeze: float | Floats) -> Floats:
+def transform(
+    hands: Floats, *, mirrored: bool = False, tilt: float | Floats = 0.0, squeeze: float | Floats = 1.0
+) -> Floats:
     """Mirror hands, turn them in the picture by ``tilt`` radians, then scale x by ``squeeze``, in this order.
 
-    Each argument is one value for all hands or one for each.
+    The latter two are one value for all hands or one for each.
     """
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     count = len(points)
-    sign, angle, factor = (
-        np.broadcast_to(np.asarray(value, dtype=np.float64), count)[:, np.newaxis]
-        for value in (np.where(mirrored, -1.0, 1.0), tilt, squeeze)
+    angle, factor = (
+        np.broadcast_to(np.asarray(value, dtype=np.float64), count)[:, np.newaxis] for value in (tilt, squeeze)
     )
-    x, y, z = sign * points[..., 0], points[..., 1], points[..., 2]
+    x, y, z = -points[..., 0] if mirrored else points[..., 0], points[..., 1], points[..., 2]
     turned = (np.cos(angle) * x - np.sin(angle) * y) * factor, np.sin(angle) * x + np.cos(angle) * y, z
     return np.stack(turned, axis=-1).reshape(count, COORDINATE_COUNT)

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from hand_gesture.landmarks import LANDMARK_COUNT, MIN_DISTANCE, WRIST
+from hand_gesture.landmarks import LANDMARK_COUNT, MIN_DISTANCE, WRIST, turn_to_one_side
 from training.data import Floats
 
 FINGERS: Final = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16], [17, 18, 19, 20]])
@@ -24,7 +24,7 @@ _LARGEST_ERROR: Final = 0.7  # of a bone's log length: a point that MediaPipe go
 
 
 def normalize(hands: Floats, proportions: Floats | None = None) -> tuple[Floats, Floats]:
-    """Put the wrist into the origin, make the rms distance of x and y from it 1, and scale z to match.
+    """Put the wrist into the origin, turn hands to one side, make x's and y's rms distance 1, and scale z to match.
 
     Args:
         hands: shape (n, 63).
@@ -34,6 +34,7 @@ def normalize(hands: Floats, proportions: Floats | None = None) -> tuple[Floats,
         The hands and the proportions.
     """
     points = hands.reshape(-1, LANDMARK_COUNT, 3) - hands.reshape(-1, LANDMARK_COUNT, 3)[:, :1]
+    turn_to_one_side(points)
     points[..., :2] /= _rms((points[..., :2] ** 2).sum(axis=-1))[:, np.newaxis, np.newaxis]
     points[..., 2] /= _rms(points[..., 2] ** 2)[:, np.newaxis]
     bones = points[:, _BONES[:, 1]] - points[:, _BONES[:, 0]]

@@ -25,14 +25,14 @@ WHOLE_TABLE_ROWS: Final = 25_675
 MOST_NONE_ANSWERED: Final = 0.045
 # Least probability for a gesture to be named: one that is as likely as another, like stop and palm, still is
 MIN_CONFIDENCE: Final = 0.4
-NONE_PRIORS: Final = np.arange(0, 5, 0.5)
+NONE_PRIORS: Final = np.arange(0, 5, 0.1)
 
 VIEWS: Final[dict[str, Callable[[Floats], Floats]]] = {
     "plain": lambda hands: hands,
-    "mirrored": lambda hands: transform(hands, mirrored=True, tilt=0.0, squeeze=1.0),
-    "tilted +20°": lambda hands: transform(hands, mirrored=False, tilt=np.radians(20), squeeze=1.0),
-    "tilted -20°": lambda hands: transform(hands, mirrored=False, tilt=np.radians(-20), squeeze=1.0),
-    "squeezed 16:9": lambda hands: transform(hands, mirrored=False, tilt=0.0, squeeze=1 / WIDE),
+    "mirrored": lambda hands: transform(hands, mirrored=True),
+    "tilted +20°": lambda hands: transform(hands, tilt=np.radians(20)),
+    "tilted -20°": lambda hands: transform(hands, tilt=np.radians(-20)),
+    "squeezed 16:9": lambda hands: transform(hands, squeeze=1 / WIDE),
 }
 
 

@@ -2,8 +2,8 @@
 
 The table holds only hands near the borders between gestures (they are support vectors), and a network that has seen
 only borders does worse on plain hands. So each epoch is made anew: points on the way between two hands of a gesture,
-hands of other sources, hands that make no gesture, all of them seen by another camera: mirrored, tilted, turned in
-space, squeezed as a frame that is not square squeezes them.
+hands of other sources, hands that make no gesture, all of them seen by another camera: tilted, turned in space,
+squeezed as a frame that is not square squeezes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from training.data import Floats, Hands, Ints, transform
 from training.depth import rotate
 from training.nothing import make_nothing
 
-HIDDEN_LAYERS: Final = (256, 96)
+HIDDEN_LAYERS: Final = (384, 128)
 EPOCHS: Final = 60
 HANDS_PER_EPOCH: Final = 50_000
 NONE_SHARE: Final = 0.25  # of them
@@ -90,14 +90,14 @@ def fit(material: Material, *, seed: int, on_epoch: Callable[[int], object] = la
 
 
 def augment(hands: Floats, random: np.random.Generator) -> Floats:
-    """Show normalised hands as another camera might have: same gesture, other side, other view."""
+    """Show normalised hands as another camera might have: same gesture, other view."""
     count = len(hands)
     values = hands + JITTER * random.standard_normal(hands.shape) * np.tile([1, 1, 0.2], LANDMARK_COUNT)
     values = rotate(values, *(TURN * random.standard_normal((2, count))))
     squeeze = np.exp(random.uniform(np.log(SQUEEZE[0]), np.log(SQUEEZE[1]), count))
     squeeze[random.random(count) >= SQUEEZED] = 1
     tilt = random.uniform(-MAX_TILT, MAX_TILT, count)
-    return transform(values, mirrored=random.random(count) < 0.5, tilt=tilt, squeeze=squeeze)
+    return transform(values, tilt=tilt, squeeze=squeeze)
 
 
 def _sample(material: Material, neighbours: Ints, made: Floats, random: np.random.Generator) -> Hands:

@@ -46,7 +46,7 @@ from training.fit import EPOCHS, fit
 
 PROJECT: Final = Path(__file__).parents[1]
 DATA: Final = PROJECT.parent / "shared" / "data"
-FEATURES: Final = "wrist_rms_v2"
+FEATURES: Final = "wrist_rms_v3"
 SEED: Final = 0
 LEAST_ROWS: Final = 20  # for a gesture to be judged by itself
 REFERENCE_IMAGE_SIZE: Final = (640, 480)

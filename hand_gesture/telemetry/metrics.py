@@ -102,7 +102,9 @@ class Metrics:
             self.invalid_requests.labels(reason.value)
         for code in _CLOSE_CODES:
             self.closed_streams.labels(code)
-        # Finding the series of some labels takes as long as counting; these are needed for every request
+        # Finding the series of some labels takes as long as counting; these are needed for every request and call
+        self._batch_size_of = cache(self.batch_size.labels)
+        self._predictions_of = cache(self.predictions.labels)
         self._requests_of = cache(self.requests.labels)
         self._request_duration_of = cache(self.request_duration.labels)
 
@@ -127,10 +129,12 @@ class Metrics:
         if missing_landmarks:
             self.missing_landmarks.inc(missing_landmarks)
 
-    def count_predictions(self, predictions: Sequence[Prediction]) -> None:
-        """Count what a model call answered."""
+    def count_model_call(self, route: str, predictions: Sequence[Prediction], seconds: float) -> None:
+        """Count a call of the model for hands that came by a route, what it answered, and its time."""
+        self.inference_duration.observe(seconds)
+        self._batch_size_of(route).observe(len(predictions))
         for gesture, count in collections.Counter(prediction.gesture for prediction in predictions).items():
-            self.predictions.labels(gesture).inc(count)
+            self._predictions_of(gesture).inc(count)
         observe_all(self.confidence, [prediction.confidence for prediction in predictions])
 
 

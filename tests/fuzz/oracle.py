@@ -61,8 +61,12 @@ def expected_gesture(body: bytes) -> str | None:
 
 
 def _classify(points: NDArray[np.float64]) -> str:
-    """x and y from the wrist, divided by their root mean square; the network; none below the operating point."""
-    flat = (points[:, :2] - points[0, :2]).ravel()
+    """x and y from the wrist, to one side, by their root mean square; the network; none below the operating point."""
+    relative = points[:, :2] - points[0, :2]
+    (index_x, index_y), (pinky_x, pinky_y) = relative[5], relative[17]
+    if index_x * pinky_y < index_y * pinky_x:
+        relative[:, 0] *= -1
+    flat = relative.ravel()
     scale = math.sqrt(math.fsum(value * value for value in flat) / 42)
     (probabilities,) = MODEL.predict_proba((flat / (scale if scale >= 1e-9 else 1)).reshape(1, 42).astype(np.float32))
     best = CLASSIFIER.classes[int(probabilities.argmax())]

@@ -35,7 +35,7 @@ def test_twice_says_that_the_version_is_there(tmp_path: Path) -> None:
 def test_labels_and_metadata_are_stored(home: Path) -> None:
     (file,) = (home / "models" / "hand_gesture").glob("*/model.yaml")
     model = yaml.safe_load(file.read_text())
-    assert model["labels"]["feature_contract"] == "wrist_rms_v2"
+    assert model["labels"]["feature_contract"] == "wrist_rms_v3"
     assert model["metadata"]["gestures"] == [*REFERENCE.hands, "none"]
     unseen = model["metadata"]["figures"]["unseen_sources"]
     assert unseen["strict_none_answered"] <= 0.05

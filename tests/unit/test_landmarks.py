@@ -38,6 +38,12 @@ def features(hand: Any) -> NDArray[np.float32]:
     return np.asarray(row)
 
 
+def has_sides(hand: NDArray[np.float64]) -> bool:
+    """Whether the knuckles of index finger and pinky, seen from the wrist, are well apart."""
+    points = hand.reshape(21, 3)[:, :2]
+    return abs(float(np.linalg.det(points[[5, 17]] - points[0]))) > 1e-6
+
+
 def test_names_follow_mediapipe() -> None:
     assert len(LANDMARK_NAMES) == 21
     assert [LANDMARK_NAMES[i] for i in (0, 4, 8, 12, 16, 20)] == [
@@ -83,9 +89,17 @@ def test_features_by_root_mean_square_know_neither_place_nor_size_nor_depth(
 ) -> None:
     moved = [[x * size + shift, y * size - shift, z * depth] for x, y, z in hand]
     both = np.array([parse_hand(hand), parse_hand(moved)])
-    if np.ptp(both[0].reshape(21, 3)[:, :2], axis=0).max() > 0.01:  # not all on one point
+    if has_sides(both[0]):
         given_, same = wrist_rms(both)
         assert same == pytest.approx(given_, abs=1e-3)
+
+
+@given(normalized_hands)
+def test_features_by_root_mean_square_are_those_of_the_mirror_image(hand: list[list[float]]) -> None:
+    both = np.array([parse_hand(hand), parse_hand([[-x, y, z] for x, y, z in hand])])
+    if has_sides(both[0]):
+        given_, same = wrist_rms(both)
+        assert same.tolist() == given_.tolist()
 
 
 @given(hands)

@@ -44,7 +44,10 @@ class Plain:
         """Classify the hands of a batch."""
         points = np.array([hand.landmarks for hand in hands], dtype=np.float32)
         points[:, :, :2] *= np.array([hand.image_size for hand in hands])[:, np.newaxis]
-        relative = (points[:, :, :2] - points[:, :1, :2]).reshape(-1, 42)
+        relative = points[:, :, :2] - points[:, :1, :2]
+        is_other_side = relative[:, 5, 0] * relative[:, 17, 1] < relative[:, 5, 1] * relative[:, 17, 0]
+        relative[is_other_side, :, 0] *= -1
+        relative = relative.reshape(-1, 42)
         relative /= np.sqrt((relative**2).mean(axis=1, keepdims=True))
         probabilities = self.model.predict_proba(relative)
         return [

@@ -39,10 +39,13 @@ async def app(
 
 
 def predict(request: dict[str, Any]) -> dict[str, Any]:
-    """Features (pixels; x and y from the wrist in units of the hand), network, softmax."""
+    """Features (pixels; x and y from the wrist in units of the hand, turned to one side), network, softmax."""
     hand = np.array(request["landmarks"], dtype=np.float32)
     hand[:, :2] *= request["image_size"]
-    values = (hand[:, :2] - hand[0, :2]).reshape(1, 42)
+    relative = hand[:, :2] - hand[0, :2]
+    if relative[5, 0] * relative[17, 1] < relative[5, 1] * relative[17, 0]:
+        relative[:, 0] *= -1
+    values = relative.reshape(1, 42)
     values /= np.sqrt(values @ values.T / 42)
     for weights, bias in LAYERS[:-1]:
         values = np.maximum(values @ weights + bias, 0)

@@ -42,9 +42,11 @@ def predict(hand: Hand) -> Prediction:
     """Classify one hand."""
     points = np.array(hand.landmarks, dtype=np.float32)
     points[:, :2] *= hand.image_size
-    relative = (points[:, :2] - points[0, :2]).reshape(1, 42)
+    relative = points[:, :2] - points[0, :2]
+    if relative[5, 0] * relative[17, 1] < relative[5, 1] * relative[17, 0]:
+        relative[:, 0] *= -1
     relative /= np.sqrt((relative**2).mean())
-    probabilities = model.predict_proba(relative)[0]
+    probabilities = model.predict_proba(relative.reshape(1, 42))[0]
     best = int(probabilities.argmax())
     gesture = encoder.inverse_transform([best])[0]
     return Prediction(gesture=gesture, confidence=round(float(probabilities[best]), 4), command=commands.get(gesture))

@@ -26,8 +26,10 @@ class HandGesture(litserve.LitAPI):  # type: ignore[misc]
         """Features of one hand."""
         points = np.array(request["landmarks"], dtype=np.float32)
         points[:, :2] *= request["image_size"]
-        relative = (points[:, :2] - points[0, :2]).reshape(42)
-        return np.asarray(relative / np.sqrt((relative**2).mean()))
+        relative = points[:, :2] - points[0, :2]
+        if relative[5, 0] * relative[17, 1] < relative[5, 1] * relative[17, 0]:
+            relative[:, 0] *= -1
+        return np.asarray(relative.reshape(42) / np.sqrt((relative**2).mean()))
 
     def predict(self, hands: NDArray[np.float32]) -> NDArray[np.float32]:
         """One model call for the batch."""
