@@ -68,7 +68,7 @@ format: $(VENV)/.dev node_modules/.package-lock.json ## Put the code into the pr
 	$(BIN)/ruff check --fix .
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --write
 
-bench: $(VENV)/.dev ## Compare with other servers, about twenty minutes; needs wrk
+bench: $(VENV)/.dev ## Compare with other servers, about 25 minutes; needs wrk
 	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.streams
 
