@@ -41,7 +41,7 @@ model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store
 serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: see README)
 	$(BIN)/bentoml serve
 
-test: $(VENV)/.dev page ## Run the tests that need nothing but Python
+test: $(VENV)/.dev page ## Run the tests of all but the page
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, where there is one

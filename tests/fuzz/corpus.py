@@ -91,6 +91,7 @@ ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
     "latin-1": ('{"landmarks": "é"}'.encode("latin-1"), Reason.INVALID_JSON),
     "overlong utf-8": (b'{"landmarks": "\xc0\xaf"}', Reason.INVALID_JSON),
     "no utf-8 beside NaN": (b'{"landmarks": [NaN, "\x80"]}', Reason.INVALID_JSON),
+    "line break in a field's name": (b'{"\\n": 1, "landmarks": []}', Reason.INVALID_REQUEST),
     "lone surrogate": (b'{"landmarks": "\\ud800"}', Reason.INVALID_JSON),
     "control character in a string": (b'{"landmarks": "\x01"}', Reason.INVALID_JSON),
     # depth and size
