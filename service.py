@@ -1,6 +1,6 @@
 """The BentoML service: what serves, on which routes, within which limits. The work is done in hand_gesture/.
 
-A request's way: gateway (limits, decoding) -> BentoML's batch queue -> classifier -> responses.
+A request's way: gateway (limits, decoding) -> batch queue -> API method -> classifier -> responses.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ import asyncio
 import gc
 import logging
 import os
-from collections import deque
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Final, cast
 
 import bentoml
@@ -53,9 +52,9 @@ from hand_gesture.web.pages import page_routes
 logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
-QUICK_CALL_SECONDS: Final = 0.002
-CALLS_IN_A_THREAD: Final = 100  # after one that was slow
-CALLS_TO_JUDGE_BY: Final = 4
+SLOW_CALL_CPU_SECONDS: Final = 0.002
+SLOW_CALL_SECONDS: Final = 0.05  # of a model that waits for something; less is a pause of the machine's
+CALLS_IN_A_THREAD: Final = 32  # after one that was slow
 use_json_logs()
 use_reliable_supervisor(make_lost_workers_counter)
 leave_predictions_to_the_gateway()
@@ -150,7 +149,6 @@ class HandGesture:
             feature_contract=artifacts.manifest.feature_contract,
         )
         self._calls_in_a_thread = 0
-        self._latest_calls: deque[float] = deque(maxlen=CALLS_TO_JUDGE_BY)
         logger.info("model %s answers", MODEL.tag)
         logger.info(
             "predictions are %s, /metrics is %s",
@@ -207,25 +205,22 @@ class HandGesture:
     async def _classify_in_loop(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         # A quick model answers before a thread would have started; a slow one must not hold up what else the loop does
         if not self._calls_in_a_thread:
-            predictions, seconds = self._classify(hands, route)
-            is_slow = seconds >= QUICK_CALL_SECONDS
+            predictions, is_slow = self._classify(hands, route)
         else:
             self._calls_in_a_thread -= 1
-            predictions, seconds = await asyncio.to_thread(self._classify, hands, route)
-            # Which has its times of waiting for the interpreter, so that the quickest of the latest says how it is
-            self._latest_calls.append(seconds)
-            is_slow = min(self._latest_calls) >= QUICK_CALL_SECONDS
+            predictions, is_slow = await asyncio.to_thread(self._classify, hands, route)
         if is_slow:
             self._calls_in_a_thread = CALLS_IN_A_THREAD
         return predictions
 
-    def _classify(self, hands: NDArray[np.float64], route: str) -> tuple[list[Prediction], float]:
-        """Predictions, and the seconds that the model took."""
-        started = perf_counter()
+    def _classify(self, hands: NDArray[np.float64], route: str) -> tuple[list[Prediction], bool]:
+        """Predictions, and whether the model was slow."""
+        started, cpu_started = perf_counter(), thread_time()
         predictions = self._classifier.predict(hands)
-        seconds = perf_counter() - started
+        # CPU, because in a thread a call has its times of waiting for the interpreter, and would seem slow for good
+        seconds, cpu_seconds = perf_counter() - started, thread_time() - cpu_started
         self._metrics.count_model_call(route, predictions, seconds)
-        return predictions, seconds
+        return predictions, cpu_seconds >= SLOW_CALL_CPU_SECONDS or seconds >= SLOW_CALL_SECONDS
 
 
 def _add_middlewares(service: bentoml.Service[HandGesture]) -> None:
