@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,9 +31,6 @@ def server(home: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def own_home(tmp_path: Path) -> Path:
+def own_home(home: Path, tmp_path: Path) -> Path:
     """A model store for one test that changes it."""
-    folder = tmp_path / "bentoml"
-    result = import_model(folder)
-    assert result.returncode == 0, result.stderr
-    return folder
+    return Path(shutil.copytree(home / "models", tmp_path / "bentoml" / "models")).parent

@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from training.data import OpenHands, WebcamFrames
 from training.evaluate import MIN_CONFIDENCE, HeldOut, answers, calibration, trade
-from training.fit import HIDDEN_LAYERS
+from training.fit import HIDDEN_LAYERS, NETWORKS
 
 mpl.use("Agg")
 
@@ -48,6 +48,7 @@ def write_model_card(folder: Path, findings: Findings, digest: str) -> None:
     unseen = findings.figures["unseen_sources"]
     text = Template(_TEMPLATE.read_text()).substitute(
         digest=digest,
+        networks=NETWORKS,
         hidden=" and ".join(map(str, HIDDEN_LAYERS)),
         frames=len(findings.frames.persons),
         persons=len(set(findings.frames.persons)),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.linalg import block_diag
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
@@ -23,8 +24,9 @@ from training.data import Floats, Hands, Ints, transform
 from training.depth import rotate
 from training.nothing import make_nothing
 
-HIDDEN_LAYERS: Final = (384, 128)
-EPOCHS: Final = 60
+NETWORKS: Final = 2  # which answer together
+HIDDEN_LAYERS: Final = (192, 64)  # of each
+EPOCHS: Final = 120
 HANDS_PER_EPOCH: Final = 50_000
 NONE_SHARE: Final = 0.25  # of them
 OPEN_SHARE: Final = 0.3  # of those that make a gesture: hands of other sources than the table
@@ -57,14 +59,18 @@ class Material:
     none: int
 
 
-def fit(material: Material, *, seed: int, on_epoch: Callable[[int], object] = lambda _: None) -> MLPClassifier:
-    """Train a network; the same hands and seed give the same network.
+def fit(material: Material, *, seed: int, on_epoch: Callable[[], object] = lambda: None) -> MLPClassifier:
+    """Train networks that answer together, as one; the same hands and seed give the same.
 
     Args:
         material: what to learn from.
         seed: of everything random.
-        on_epoch: told the number of each finished epoch.
+        on_epoch: called after each of ``NETWORKS * EPOCHS`` epochs.
     """
+    return _join([_fit_one(material, NETWORKS * seed + number, on_epoch) for number in range(NETWORKS)])
+
+
+def _fit_one(material: Material, seed: int, on_epoch: Callable[[], object]) -> MLPClassifier:
     random = np.random.default_rng(seed)
     gestures = material.open_hands.classes != material.none
     seen = np.concatenate([material.table.values, material.open_hands.values[gestures]])
@@ -82,11 +88,32 @@ def fit(material: Material, *, seed: int, on_epoch: Callable[[int], object] = la
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted
             network.fit(features, sample.classes)
-        on_epoch(epoch + 1)
-    # The service's features have 32 bits; scikit-learn computes in that precision when the weights have it too
-    network.coefs_ = [weights.astype(np.float32) for weights in network.coefs_]
-    network.intercepts_ = [biases.astype(np.float32) for biases in network.intercepts_]
+        on_epoch()
     return network
+
+
+def _join(networks: list[MLPClassifier]) -> MLPClassifier:
+    """One network whose probabilities are the geometric mean of those of networks of the same shape.
+
+    It has all their units, side by side, and no weights between those of one and another.
+    """
+    joined = MLPClassifier([len(networks) * units for units in HIDDEN_LAYERS])
+    first = networks[0]
+    for learned in ("n_features_in_", "n_outputs_", "n_layers_", "out_activation_", "classes_", "_label_binarizer"):
+        setattr(joined, learned, getattr(first, learned))
+    layers = [*zip(*(network.coefs_ for network in networks), strict=True)]
+    biases = [*zip(*(network.intercepts_ for network in networks), strict=True)]
+    weights = [
+        np.hstack(layers[0]),
+        *(block_diag(*layer) for layer in layers[1:-1]),
+        np.vstack(layers[-1]) / len(networks),
+    ]
+    # The service's features have 32 bits; scikit-learn computes in that precision when the weights have it too
+    joined.coefs_ = [layer.astype(np.float32) for layer in weights]
+    joined.intercepts_ = [
+        layer.astype(np.float32) for layer in (*map(np.concatenate, biases[:-1]), np.mean(biases[-1], axis=0))
+    ]
+    return joined
 
 
 def augment(hands: Floats, random: np.random.Generator) -> Floats:

@@ -42,7 +42,7 @@ from training.evaluate import (
     make_material,
     trade,
 )
-from training.fit import EPOCHS, fit
+from training.fit import EPOCHS, NETWORKS, fit
 
 PROJECT: Final = Path(__file__).parents[1]
 DATA: Final = PROJECT.parent / "shared" / "data"
@@ -79,8 +79,8 @@ def main() -> None:
     print("training on all of them")
     material = make_material(table, open_hands, np.ones(len(open_hands.hands), dtype=bool), classes)
     # BLAS sums in another order on another number of threads, and then the weights differ in the last digits
-    with threadpool_limits(1), tqdm(total=EPOCHS, unit="epoch") as bar:
-        network = fit(material, seed=SEED, on_epoch=lambda _: bar.update())
+    with threadpool_limits(1), tqdm(total=NETWORKS * EPOCHS, unit="epoch") as bar:
+        network = fit(material, seed=SEED, on_epoch=bar.update)
         network.intercepts_[-1][material.none] += np.float32(prior)
         figures = {"none_prior_log_odds": prior} | _figures(network, of_table, of_open, open_hands, frames, classes)
     print(json.dumps(figures, indent=1, ensure_ascii=False))
