@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import numpy as np
 import orjson
@@ -98,7 +98,8 @@ class StreamEndpoint:
         self._metrics.streams.inc()
         code = NO_CLOSE
         try:
-            await self._converse(scope, receive, send)
+            # In a task of its own, or each frame would wake the coroutines of all middlewares on the way here
+            raise await asyncio.create_task(self._carry(scope, receive, send))
         except _Ended as end:
             code = end.code
             if code == CloseCode.SERVICE_RESTART:
@@ -114,7 +115,15 @@ class StreamEndpoint:
             self._metrics.streams.dec()
             self._metrics.count_closed_stream(code)
 
-    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _carry(self, scope: Scope, receive: Receive, send: Send) -> _Ended | _Refused:
+        """Carry a stream to its end, and say which it was."""
+        try:
+            await self._converse(scope, receive, send)
+        except (_Ended, _Refused) as end:
+            # Its frames know the task, which will know it: a circle that the rare garbage collection would leave lying
+            return end.with_traceback(None)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> NoReturn:
         if self._open > self._settings.max_streams:
             text = "The server has as many streams as it can take; try again in a second."
             raise _Refused(CloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
