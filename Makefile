@@ -42,7 +42,7 @@ serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and
 	$(BIN)/bentoml serve
 
 test: $(VENV)/.dev page ## Run the tests of all but the page
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, where there is one
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
