@@ -16,17 +16,19 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import orjson
 import pytest
 import uvloop
 
 from tests.containers.conftest import docker, eventually
-from tests.hands import LIKE, shaken_hands
+from tests.hands import IMAGE_SIZE, LIKE, shaken_hands
 from tests.load import Expected, Traffic, traffic
 from tests.server import PROJECT, free_port
 from tests.stream_load import StreamTraffic, binary_frame, stream
 
 CAMERAS = 12  # over HTTP, and as many streams
 INTERVAL = 1 / 30
+SETTINGS = orjson.dumps({"image_size": IMAGE_SIZE})  # a hand on the border is another where it is not told
 REPLICAS = 3
 
 
@@ -179,7 +181,16 @@ def cameras(url: str) -> Iterator[Load]:
             loop = asyncio.get_running_loop()
             waiting = loop.run_in_executor(None, stopped.wait)
             waiting.add_done_callback(lambda _: stop.set())
-            await stream(url, frames, cameras=CAMERAS, stop=stop, result=load.streams, interval=INTERVAL, ramp=1)
+            await stream(
+                url,
+                frames,
+                cameras=CAMERAS,
+                stop=stop,
+                result=load.streams,
+                settings=SETTINGS,
+                interval=INTERVAL,
+                ramp=1,
+            )
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             thread = threading.Thread(target=runner.run, args=(run(),))
