@@ -132,6 +132,15 @@ def test_hands_are_refused_when_they_have_waited_too_long_and_the_method_goes_on
         for refused in late:
             with pytest.raises(WaitedTooLongError):
                 await refused
+        for number in (3, 4):  # one after the other, each with a time of its own
+            with pytest.raises(WaitedTooLongError):
+                await queue(HAND + number)
+        sooner = queue(HAND + 5)
+        await asyncio.sleep(0.02)
+        later = queue(HAND + 6)
+        for refused in (sooner, later):
+            with pytest.raises(WaitedTooLongError):
+                await refused
         assert not first.done()
         method.gate.set()
         assert await first == 0
