@@ -216,6 +216,7 @@ def _plot(rounds: Sequence[Round]) -> None:
         axes.set_title(f"{title} at 64 connections", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.15)
+        axes.locator_params(axis="x", nbins=5)  # or numbers this long run into each other
     figure.savefig(RESULTS / "compare.png", dpi=110)
 
 

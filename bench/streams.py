@@ -190,6 +190,7 @@ def _plot(medians: dict[str, float]) -> None:
     rates.bar_label(rates.barh([*bars], [*bars.values()], color=colors), fmt="{:,.0f}", padding=3, fontsize=8)
     rates.set_title("hands/s of one worker", fontsize=10)
     rates.margins(x=0.15)
+    rates.locator_params(axis="x", nbins=6)
     for percentile, color in (("p50", OTHERS_COLOR), ("p99", OURS_COLOR)):
         values = [medians[f"{cameras} cameras at {FRAMES_PER_SECOND} frames/s: {percentile} ms"] for cameras in CAMERAS]
         times.plot(CAMERAS, values, marker="o", color=color, label=percentile)
