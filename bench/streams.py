@@ -1,7 +1,8 @@
 """Compares /stream with /predict and the bare ASGI ceiling, in one run: python -m bench.streams [--quick].
 
 The cameras run in a process of their own (tests/stream_load.py): prepared frames, plain sockets under uvloop. What it
-used of its core is printed beside each line; well below 1, it is not what is measured.
+used of its core is printed beside each line; well below 1, it is not what is measured. A lone camera is one blocking
+socket, the same for HTTP and for a stream, so that the clients' own times do not differ.
 """
 
 from __future__ import annotations
@@ -9,26 +10,29 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import multiprocessing
+import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import matplotlib.pyplot as plt
 import orjson
 
 from bench import wrk
 from bench.compare import OTHERS_COLOR, OURS_COLOR, warm_up
-from bench.servers import CEILING, HANDS, OURS, Contender, Running, install, running
+from bench.servers import CEILING, HANDS, OURS, Contender, Exchange, Running, install, running
 from tests.hands import IMAGE_SIZE, shaken_hands
 from tests.server import import_model
-from tests.stream_load import binary_frame, stream_for
+from tests.stream_load import TEXT, binary_frame, client_frame, handshake, stream_for
 
 RESULTS: Final = Path(__file__).parent / "results" / "streams.json"
 SETTINGS: Final = orjson.dumps({"image_size": IMAGE_SIZE, "hold_ms": 150})
@@ -79,6 +83,64 @@ def _measure(pool: ProcessPoolExecutor, server: Running, **options: Any) -> Stre
     return Streams(result["rate"], result["p50"], result["p99"], int(result["lost"]), result["cores"], cpu)
 
 
+@dataclass(frozen=True, slots=True)
+class Lone:
+    """What one camera saw that waits for each answer before it sends the next frame, in milliseconds."""
+
+    p50: float
+    p99: float
+
+
+def _lone(url: str, exchanges: Sequence[Exchange], seconds: float, *, is_stream: bool) -> Lone:
+    """Be that camera. ``exchanges`` are whole messages, as they go over the wire, and their answers."""
+    times: list[float] = []
+    address = urlsplit(url)
+    with socket.create_connection((str(address.hostname), address.port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if is_stream:
+            connection.sendall(handshake(address.netloc))
+            _read(connection, b"\r\n\r\n")
+            connection.sendall(client_frame(TEXT, SETTINGS))
+        ends = time.perf_counter() + seconds
+        for exchange in itertools.cycle(exchanges):
+            started = time.perf_counter()
+            if started > ends:
+                break
+            connection.sendall(exchange.body)
+            answer = _read(connection, b"}")
+            times.append(time.perf_counter() - started)
+            if not exchange.is_right(answer):
+                raise SystemExit(f"{url} answered {answer!r}")
+    percentiles = statistics.quantiles(times, n=100)
+    return Lone(1000 * percentiles[49], 1000 * percentiles[98])
+
+
+def _read(connection: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        piece = connection.recv(65536)
+        if not piece:
+            raise SystemExit(f"The server closed the connection after {data!r}.")
+        data += piece
+    return data
+
+
+def _request(exchange: Exchange) -> Exchange:
+    """The exchange with the request's and the answer's head."""
+    head = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+    head += [f"Content-Length: {len(exchange.body)}", "", ""]
+    return Exchange(
+        "\r\n".join(head).encode() + exchange.body,
+        lambda answer: exchange.is_right(answer.partition(b"\r\n\r\n")[2]),
+    )
+
+
+def _frame(body: dict[str, Any]) -> Exchange:
+    """A hand as a binary frame."""
+    frame = binary_frame(body)
+    return Exchange(frame.message, lambda answer: frame.answer in answer)
+
+
 @contextlib.contextmanager
 def _paused(contender: Contender, home: Path) -> Iterator[Running]:
     with running(contender, home) as server:
@@ -126,11 +188,19 @@ def main() -> None:
             )
             return found
 
+        requests = [_request(exchange) for exchange in OURS.exchanges]
+        frames = [_frame(body) for body in shaken_hands(HANDS)]
+
+        def lone(exchanges: Sequence[Exchange], *, is_stream: bool) -> Lone:
+            found: Lone = _with(ours, lambda: _lone(ours.url, exchanges, seconds, is_stream=is_stream))
+            return found
+
         stream(8)
         lines: dict[str, list[float]] = {}
         for _ in range(rounds):
-            at_64, of_ceiling, alone = http(OURS, ours, 64), http(CEILING, ceiling, 64), http(OURS, ours, 1)
-            streams, many, lone = stream(64), stream(256), stream(1)
+            at_64, of_ceiling = http(OURS, ours, 64), http(CEILING, ceiling, 64)
+            streams, many = stream(64), stream(256)
+            of_predict, of_stream = lone(requests, is_stream=False), lone(frames, is_stream=True)
             for name, value in {
                 "64 connections of /predict: requests/s": at_64.rate,
                 "64 connections of the ceiling: requests/s": of_ceiling.rate,
@@ -141,10 +211,11 @@ def main() -> None:
                 "64 streams: CPU of the server, µs a frame": streams.cpu,
                 "64 streams: core that the cameras took": streams.cores,
                 "256 streams: frames/s": many.rate,
-                "1 connection of /predict: p50 ms": alone.p50,
-                "1 stream: p50 ms": lone.p50,
-                "1 stream: p50 to that of /predict": lone.p50 / alone.p50,
-                "1 stream: p99 to its p50": lone.p99 / lone.p50,
+                "1 camera over /predict: p50 ms": of_predict.p50,
+                "1 camera over /predict: p99 ms": of_predict.p99,
+                "1 stream: p50 ms": of_stream.p50,
+                "1 stream: p50 to that over /predict": of_stream.p50 / of_predict.p50,
+                "1 stream: p99 to its p50": of_stream.p99 / of_stream.p50,
             }.items():
                 lines.setdefault(name, []).append(value)
         medians = {name: statistics.median(values) for name, values in lines.items()}
