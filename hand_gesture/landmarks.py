@@ -103,7 +103,7 @@ def read_hands(values: list[Any]) -> NDArray[np.float64] | None:
 def largest_coordinate(hands: NDArray[np.float64]) -> float:
     """The largest magnitude among hands' coordinates; NaN where one of them is."""
     magnitudes = np.abs(hands)
-    return float(magnitudes.item(magnitudes.argmax()))  # a quarter of what max() takes on one hand
+    return float(magnitudes.item(magnitudes.argmax()))  # max() takes longer on so few
 
 
 def restore_shape(

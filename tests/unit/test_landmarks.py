@@ -191,6 +191,7 @@ def test_hand_without_any_point_misses_21(value: Any) -> None:
         [True, False, True],
         [0, 0, 0, 0],
         [1e7, 0, 0],
+        [-1e7, 0, 0],
         [10**400, 0, 0],
         {"x": "1", "y": 2, "z": 3},
         7,
