@@ -5,10 +5,12 @@ They are made when a worker first asks for them, because only then does it know 
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 import collections
 import functools
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -107,6 +109,7 @@ class Metrics:
         self._predictions_of = cache(self.predictions.labels)
         self._requests_of = cache(self.requests.labels)
         self._request_duration_of = cache(self.request_duration.labels)
+        self._answered: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
 
     def declare_model(self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str) -> None:
         """Announce the model and start a series for each of its gestures."""
@@ -115,9 +118,19 @@ class Metrics:
             self.predictions.labels(gesture)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
-        """Count a prediction request and its time."""
-        self._requests_of(route, status).inc()
-        self._request_duration_of(route).observe(seconds)
+        """Count a prediction request and its time, with all others of this turn of the event loop.
+
+        Those of a batch are answered in one turn, and to count them one by one takes four times as long.
+        """
+        if not self._answered:
+            asyncio.get_running_loop().call_soon(self._count_answered)
+        self._answered[route, status].append(seconds)
+
+    def _count_answered(self) -> None:
+        for (route, status), seconds in self._answered.items():
+            self._requests_of(route, status).inc(len(seconds))
+            observe_all(self._request_duration_of(route), seconds)
+        self._answered.clear()
 
     def count_closed_stream(self, code: int) -> None:
         """Count a stream that has ended; codes that clients made up are counted together."""
@@ -144,6 +157,9 @@ def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     One by one they take a sixth of the time of a batch. prometheus_client offers no other way, so this reaches into it;
     tests/unit/telemetry/test_metrics.py fails where a new version changes what is used here.
     """
+    if len(values) == 1:
+        histogram.observe(values[0])
+        return
     buckets = map(functools.partial(bisect.bisect_left, histogram._upper_bounds), values)
     for index, count in collections.Counter(buckets).items():
         histogram._buckets[index].inc(count)
