@@ -37,11 +37,12 @@ from tests.stream_load import TEXT, binary_frame, client_frame, handshake, strea
 RESULTS: Final = Path(__file__).parent / "results" / "streams.json"
 SETTINGS: Final = orjson.dumps({"image_size": IMAGE_SIZE, "hold_ms": 150})
 FRAMES_PER_SECOND: Final = 30
-CAMERAS: Final = (200, 300, 400, 500, 600)
+CAMERAS: Final = (200, 300, 400, 600, 800, 1000)
 CAMERAS_FOR_MINUTES: Final = 400
 MINUTES: Final = 3  # a machine that pauses for a second spoils one of them
 RAMP: Final = 3.0  # seconds: to open a stream takes as long as 20 frames, and cameras do not all come at once
 IDLE_STREAMS: Final = 1000
+IN_TURN: Final = 1000  # exchanges of a lone camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +92,44 @@ class Lone:
     p99: float
 
 
-def _lone(url: str, exchanges: Sequence[Exchange], seconds: float, *, is_stream: bool) -> Lone:
-    """Be that camera. ``exchanges`` are whole messages, as they go over the wire, and their answers."""
-    times: list[float] = []
+def _lone(url: str, requests: Sequence[Exchange], frames: Sequence[Exchange], seconds: float) -> tuple[Lone, Lone]:
+    """Be that camera, over HTTP and over a stream, which take turns: a slow second of the machine's slows both.
+
+    Args:
+        url: the server's.
+        requests: whole messages, as they go over the wire, and their answers.
+        frames: the same for the stream.
+        seconds: for both together.
+    """
     address = urlsplit(url)
-    with socket.create_connection((str(address.hostname), address.port)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if is_stream:
-            connection.sendall(handshake(address.netloc))
-            _read(connection, b"\r\n\r\n")
-            connection.sendall(client_frame(TEXT, SETTINGS))
+    place = str(address.hostname), address.port
+    with socket.create_connection(place) as connection, socket.create_connection(place) as stream:
+        for wire in (connection, stream):
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.sendall(handshake(address.netloc))
+        _read(stream, b"\r\n\r\n")
+        stream.sendall(client_frame(TEXT, SETTINGS))
+        cameras = [
+            (connection, itertools.cycle(requests), list[float]()),
+            (stream, itertools.cycle(frames), list[float]()),
+        ]
         ends = time.perf_counter() + seconds
-        for exchange in itertools.cycle(exchanges):
-            started = time.perf_counter()
-            if started > ends:
-                break
-            connection.sendall(exchange.body)
-            answer = _read(connection, b"}")
-            times.append(time.perf_counter() - started)
-            if not exchange.is_right(answer):
-                raise SystemExit(f"{url} answered {answer!r}")
-    percentiles = statistics.quantiles(times, n=100)
-    return Lone(1000 * percentiles[49], 1000 * percentiles[98])
+        while time.perf_counter() < ends:
+            for wire, exchanges, times in cameras:
+                times += [_time(wire, exchange) for exchange in itertools.islice(exchanges, IN_TURN)]
+    over_http, over_stream = (statistics.quantiles(times, n=100) for _, _, times in cameras)
+    return Lone(over_http[49], over_http[98]), Lone(over_stream[49], over_stream[98])
+
+
+def _time(wire: socket.socket, exchange: Exchange) -> float:
+    """Milliseconds to the answer."""
+    started = time.perf_counter()
+    wire.sendall(exchange.body)
+    answer = _read(wire, b"}")
+    took = time.perf_counter() - started
+    if not exchange.is_right(answer):
+        raise SystemExit(f"The server answered {answer!r}.")
+    return 1000 * took
 
 
 def _read(connection: socket.socket, end: bytes) -> bytes:
@@ -191,16 +208,12 @@ def main() -> None:
         requests = [_request(exchange) for exchange in OURS.exchanges]
         frames = [_frame(body) for body in shaken_hands(HANDS)]
 
-        def lone(exchanges: Sequence[Exchange], *, is_stream: bool) -> Lone:
-            found: Lone = _with(ours, lambda: _lone(ours.url, exchanges, seconds, is_stream=is_stream))
-            return found
-
         stream(8)
         lines: dict[str, list[float]] = {}
         for _ in range(rounds):
             at_64, of_ceiling = http(OURS, ours, 64), http(CEILING, ceiling, 64)
             streams, many = stream(64), stream(256)
-            of_predict, of_stream = lone(requests, is_stream=False), lone(frames, is_stream=True)
+            of_predict, of_stream = _with(ours, lambda: _lone(ours.url, requests, frames, 2 * seconds))
             for name, value in {
                 "64 connections of /predict: requests/s": at_64.rate,
                 "64 connections of the ceiling: requests/s": of_ceiling.rate,

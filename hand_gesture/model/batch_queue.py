@@ -51,6 +51,7 @@ class BatchQueue:
         self._max_wait_seconds = max_wait_seconds
         self._waiting: deque[_Entry] = deque()
         self._is_due = False  # the next run, which takes in whoever comes before it begins
+        self._was_alone = True  # the hand of the last run: the next one most likely is, too, and waits for no other
         self._run: asyncio.Task[None] | None = None
         self._is_running = False
         self._timer: asyncio.TimerHandle | None = None
@@ -69,12 +70,15 @@ class BatchQueue:
             self._timer = self._timer or loop.call_at(entry.latest, self._refuse_late, loop)
         elif not self._is_due:
             self._is_due = True
-            loop.call_soon(self._start_run, loop)
+            if self._was_alone:
+                self._start_run(loop)
+            else:
+                # The loop looks for more hands once more until the task begins, and those that it finds share the run:
+                # worth a tenth of the throughput
+                loop.call_soon(self._start_run, loop)
         return entry.answer
 
     def _start_run(self, loop: asyncio.AbstractEventLoop) -> None:
-        # The loop looks for more requests twice until the task begins, and those that it finds share the run: worth
-        # a tenth of the throughput
         self._run = loop.create_task(self._call_method(loop))
 
     async def _call_method(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -86,6 +90,7 @@ class BatchQueue:
                 entry = self._waiting.popleft()
                 if not entry.answer.done():  # its caller is gone otherwise
                     batch.append(entry)
+            self._was_alone = len(batch) <= 1
             if batch:
                 answers = await self._method(np.concatenate([entry.hand for entry in batch]))
                 if len(answers) != len(batch):

@@ -75,6 +75,24 @@ def test_a_lone_hand_waits_for_nobody_whatever_was_before() -> None:
     run(crowd_then_one)
 
 
+def test_only_after_a_crowd_is_the_loop_looked_through_once_more_for_others() -> None:
+    async def turns_to_the_run(queue: BatchQueue, method: Method) -> int:
+        before, turns = len(method.batches), 0
+        answer = queue(HAND)
+        while len(method.batches) == before:
+            await asyncio.sleep(0)
+            turns += 1
+        await answer
+        return turns
+
+    async def crowd_between(queue: BatchQueue, method: Method) -> list[int]:
+        first = await turns_to_the_run(queue, method)
+        await asyncio.gather(queue(HAND), queue(HAND))
+        return [first, await turns_to_the_run(queue, method), await turns_to_the_run(queue, method)]
+
+    assert run(crowd_between) == [1, 2, 1]
+
+
 def test_what_the_method_raises_reaches_its_callers_and_not_the_next() -> None:
     async def fail_then_call(queue: BatchQueue, _: Method) -> None:
         given = await asyncio.gather(queue(HAND - 1), queue(HAND), return_exceptions=True)
