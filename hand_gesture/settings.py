@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     )
     max_hands: int = Field(default=1024, ge=1, le=100_000, description="Most hands in one /predict_batch request.")
     max_body_bytes: int = Field(default=2_000_000, ge=1000, description="Largest body of /predict_batch, in bytes.")
-    max_in_flight: int = Field(default=512, ge=1, description="Most prediction requests at once in one worker.")
+    max_in_flight: int = Field(default=2000, ge=1, description="Most requests and frames at once in one worker.")
     request_timeout_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest that a request may take.")
     keep_alive_seconds: float = Field(
         default=75.0,

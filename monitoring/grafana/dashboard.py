@@ -286,7 +286,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
             "Requests being answered at this moment.",
             units.Short,
             _query(_select("hand_gesture_requests_in_flight"), "{{instance}}"),
-            thresholds=_thresholds(256, 512),
+            thresholds=_thresholds(500, 2000),
         ),
     ],
     "Model": [
