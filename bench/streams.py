@@ -232,6 +232,17 @@ def main() -> None:
             }.items():
                 lines.setdefault(name, []).append(value)
         medians = {name: statistics.median(values) for name, values in lines.items()}
+        # Before so many streams have been open: memory that was used once is used again
+        ours.resume()
+        before = ours.largest_process_megabytes()
+        most: list[float] = []
+        idle = pool.submit(_stream, ours.url, {"cameras": IDLE_STREAMS, "interval": 8.0, "seconds": 10.0})
+        while not idle.done():
+            most.append(ours.largest_process_megabytes())
+            time.sleep(0.2)
+        medians[f"{IDLE_STREAMS} idle streams: lost"] = idle.result()["lost"]
+        medians[f"{IDLE_STREAMS} idle streams: kB each"] = (max(most) - before) * 1000 / IDLE_STREAMS
+        ours.pause()
         for cameras in CAMERAS:
             span, times = (minute, MINUTES) if cameras == CAMERAS_FOR_MINUTES else (max(minute / 4, 2 * RAMP), 1)
             paced = [stream(cameras, 1 / FRAMES_PER_SECOND, span) for _ in range(1 if quick else times)]
@@ -245,16 +256,6 @@ def main() -> None:
                 f"{name}: core that the cameras took": statistics.median(run.cores for run in paced),
                 f"{name}: CPU of the server, µs a frame": statistics.median(run.cpu for run in paced),
             }
-        ours.resume()
-        before = ours.largest_process_megabytes()
-        most: list[float] = []
-        idle = pool.submit(_stream, ours.url, {"cameras": IDLE_STREAMS, "interval": 8.0, "seconds": 10.0})
-        while not idle.done():
-            most.append(ours.largest_process_megabytes())
-            time.sleep(0.2)
-        medians[f"{IDLE_STREAMS} idle streams: lost"] = idle.result()["lost"]
-        medians[f"{IDLE_STREAMS} idle streams: kB each"] = (max(most) - before) * 1000 / IDLE_STREAMS
-        ours.pause()
     for name, value in medians.items():
         print(f"{name:58} {value:12,.2f}")
     if not quick:
