@@ -127,10 +127,10 @@ class Metrics:
         self._answered[route, status].append(seconds)
 
     def _count_answered(self) -> None:
-        for (route, status), seconds in self._answered.items():
+        answered, self._answered = self._answered, defaultdict(list)
+        for (route, status), seconds in answered.items():
             self._requests_of(route, status).inc(len(seconds))
             observe_all(self._request_duration_of(route), seconds)
-        self._answered.clear()
 
     def count_closed_stream(self, code: int) -> None:
         """Count a stream that has ended; codes that clients made up are counted together."""
