@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import bentoml
 import numpy as np
@@ -104,6 +104,14 @@ def _reference_hands() -> dict[str, Any]:
     return load_reference_hands(folder).model_dump() | {"commands": load_commands(folder / COMMANDS_FILE)}
 
 
+class _Call(NamedTuple):
+    """A call of the model."""
+
+    predictions: list[Prediction]
+    seconds: float
+    is_slow: bool
+
+
 @bentoml.service(
     name="hand_gesture",
     workers=SETTINGS.workers,
@@ -186,8 +194,9 @@ class HandGesture:
     @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
     async def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify several hands of one camera: those of a frame, or a recording."""
-        predictions, _ = await asyncio.to_thread(self._classify, hands, "/predict_batch")
-        return predictions
+        call = await asyncio.to_thread(self._classify, hands)
+        self._metrics.count_model_call("/predict_batch", call.predictions, call.seconds)
+        return call.predictions
 
     @bentoml.api(
         route="/predict/command",
@@ -205,22 +214,23 @@ class HandGesture:
     async def _classify_in_loop(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         # A quick model answers before a thread would have started; a slow one must not hold up what else the loop does
         if not self._calls_in_a_thread:
-            predictions, is_slow = self._classify(hands, route)
+            call = self._classify(hands)
         else:
             self._calls_in_a_thread -= 1
-            predictions, is_slow = await asyncio.to_thread(self._classify, hands, route)
-        if is_slow:
+            call = await asyncio.to_thread(self._classify, hands)
+        if call.is_slow:
             self._calls_in_a_thread = CALLS_IN_A_THREAD
-        return predictions
+        loop = asyncio.get_running_loop()
+        # In the turn after the next, when the answers have left: a lone stream's came a sixth later otherwise
+        loop.call_soon(loop.call_soon, self._metrics.count_model_call, route, call.predictions, call.seconds)
+        return call.predictions
 
-    def _classify(self, hands: NDArray[np.float64], route: str) -> tuple[list[Prediction], bool]:
-        """Predictions, and whether the model was slow."""
+    def _classify(self, hands: NDArray[np.float64]) -> _Call:
         started, cpu_started = perf_counter(), thread_time()
         predictions = self._classifier.predict(hands)
         # CPU, because in a thread a call has its times of waiting for the interpreter, and would seem slow for good
         seconds, cpu_seconds = perf_counter() - started, thread_time() - cpu_started
-        self._metrics.count_model_call(route, predictions, seconds)
-        return predictions, cpu_seconds >= SLOW_CALL_CPU_SECONDS or seconds >= SLOW_CALL_SECONDS
+        return _Call(predictions, seconds, cpu_seconds >= SLOW_CALL_CPU_SECONDS or seconds >= SLOW_CALL_SECONDS)
 
 
 def _add_middlewares(service: bentoml.Service[HandGesture]) -> None:
