@@ -194,9 +194,7 @@ class HandGesture:
     @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
     async def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify several hands of one camera: those of a frame, or a recording."""
-        call = await asyncio.to_thread(self._classify, hands)
-        self._metrics.count_model_call("/predict_batch", call.predictions, call.seconds)
-        return call.predictions
+        return await asyncio.to_thread(self._classify_batch, hands)
 
     @bentoml.api(
         route="/predict/command",
@@ -223,6 +221,11 @@ class HandGesture:
         loop = asyncio.get_running_loop()
         # In the turn after the next, when the answers have left: a lone stream's came a sixth later otherwise
         loop.call_soon(loop.call_soon, self._metrics.count_model_call, route, call.predictions, call.seconds)
+        return call.predictions
+
+    def _classify_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
+        call = self._classify(hands)
+        self._metrics.count_model_call("/predict_batch", call.predictions, call.seconds)
         return call.predictions
 
     def _classify(self, hands: NDArray[np.float64]) -> _Call:

@@ -10,7 +10,6 @@ import bisect
 import collections
 import functools
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -109,7 +108,7 @@ class Metrics:
         self._predictions_of = cache(self.predictions.labels)
         self._requests_of = cache(self.requests.labels)
         self._request_duration_of = cache(self.request_duration.labels)
-        self._answered: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+        self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
 
     def declare_model(self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str) -> None:
         """Announce the model and start a series for each of its gestures."""
@@ -127,7 +126,7 @@ class Metrics:
         self._answered[route, status].append(seconds)
 
     def _count_answered(self) -> None:
-        answered, self._answered = self._answered, defaultdict(list)
+        answered, self._answered = self._answered, collections.defaultdict(list)
         for (route, status), seconds in answered.items():
             self._requests_of(route, status).inc(len(seconds))
             observe_all(self._request_duration_of(route), seconds)

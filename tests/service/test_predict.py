@@ -102,6 +102,32 @@ def test_bad_request_is_refused_and_counted(
     assert missing == (reason == "missing_landmarks")
 
 
+@pytest.mark.parametrize(
+    ("route", "body", "hands"),
+    [
+        ("/predict", BODY, 1),
+        ("/predict/command", BODY, 1),
+        ("/predict_batch", {"hands": [LIKE] * 3, "image_size": IMAGE_SIZE}, 3),
+    ],
+)
+def test_answers_and_the_call_of_the_model_are_counted(
+    server: Server, route: str, body: dict[str, Any], hands: int
+) -> None:
+    before = server.metrics()
+    assert server.client.post(route, json=body).status_code == 200
+    after = server.metrics()
+    for name, increase in {
+        f'hand_gesture_requests_total{{route="{route}",status="200"}}': 1,
+        f'hand_gesture_request_duration_seconds_count{{route="{route}"}}': 1,
+        f'hand_gesture_batch_size_count{{route="{route}"}}': 1,
+        f'hand_gesture_batch_size_sum{{route="{route}"}}': hands,
+        "hand_gesture_inference_duration_seconds_count": 1,
+        "hand_gesture_prediction_confidence_count": hands,
+        'hand_gesture_predictions_total{gesture="like"}': hands,
+    }.items():
+        assert after[name] == before.get(name, 0) + increase
+
+
 def test_body_without_content_type_is_taken_as_json(server: Server) -> None:
     import json
 
