@@ -118,7 +118,9 @@ def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
     assert load.closed == []
     assert held - 1 <= load.opened - CAMERAS <= held  # one may be that which asks for the figures
     assert load.unanswered <= 3 * held  # those in flight: a paced camera sends on while it waits
-    assert len(load.seconds) - 1 <= answered <= len(load.seconds) + load.unanswered
+    # The killed one may have counted answers that were not sent yet, and sent those of one turn of its event loop that
+    # it had not counted yet: of those in flight.
+    assert len(load.seconds) - 3 * held <= answered <= len(load.seconds) + load.unanswered
 
 
 def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobody(home: Path) -> None:
