@@ -50,6 +50,6 @@ def test_killed_worker_takes_only_its_requests_with_it_and_is_replaced(home: Pat
     assert load.wrong() == []
     assert load.refused == 0
     assert pause < seconds  # the other one goes on
-    # Counters do not fall with a worker. The killed one may have counted answers that it had not sent yet, and sent those
-    # of one turn of its event loop that it had not counted yet: one for each of its connections at most.
+    # Counters do not fall with a worker. The killed one may have counted answers that it had not sent yet, and sent
+    # those of one turn of its event loop that it had not counted yet: one for each of its connections at most.
     assert len(load.outcomes) - held <= answered <= len(load.outcomes) + load.lost
