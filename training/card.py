@@ -63,6 +63,7 @@ def write_model_card(folder: Path, findings: Findings, digest: str) -> None:
         views=_shares_table("view", unseen["gestures_right"]),
         mistakes=_mistakes_table(findings),
         webcam=_webcam_table(findings.figures["webcam"]),
+        distances=_distances_table(findings.figures["webcam_distances_from_training"]),
         table=_shares_table("view", findings.figures["unseen_rows_of_the_table"]),
         implied=_percent(findings.figures["implied_whole_table_accuracy"]),
         calibration=f"{unseen['expected_calibration_error']:.3f}",
@@ -102,6 +103,12 @@ def _webcam_table(figures: dict[str, dict[str, float]]) -> str:
     return _table(
         ["frames", *labels], [[view, *(_percent(row[label]) for label in labels)] for view, row in figures.items()]
     )
+
+
+def _distances_table(figures: dict[str, dict[str, float]]) -> str:
+    kinds = list(next(iter(figures.values())))
+    rows = [[gesture, *(f"{row[kind]:.2f}" for kind in kinds)] for gesture, row in figures.items()]
+    return _table(["frames", *kinds], rows)
 
 
 def _mistakes_table(findings: Findings) -> str:

@@ -10,10 +10,11 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from hand_gesture.landmarks import wrist_rms
+from hand_gesture.landmarks import PLANAR_COUNT, wrist_rms
 from training.data import Bools, Floats, Hands, Ints, OpenHands, WebcamFrames, transform
 from training.depth import normalize
 from training.fit import Material, fit
@@ -191,6 +192,31 @@ def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[
     each = {classes[label]: float(closed[labels == label].mean()) for label in np.unique(labels)}
     figures["the likeliest gesture, were none not possible"] = {"all": float(closed.mean())} | each
     return figures
+
+
+def distances_from_training(
+    frames: WebcamFrames, table: Hands, open_hands: OpenHands, classes: list[str]
+) -> dict[str, dict[str, float]]:
+    """How far a gesture's frames are from the hands that are trained on: the median distance to the nearest of a kind.
+
+    A distance is the root mean square of the features' differences.
+    """
+    none = len(classes) - 1
+    kept = ~open_hands.near
+    features = wrist_rms(np.concatenate([table.values, open_hands.hands.values[kept]]))
+    labels = np.concatenate([table.classes, open_hands.hands.classes[kept]])
+    shown = frames.features(with_size=True)
+    distances = {}
+    for label in np.unique(frames.hands.classes):
+        kinds = {"its gesture": labels == label, "none": labels == none}
+        kinds["another gesture"] = ~(kinds["its gesture"] | kinds["none"])
+        hands = shown[frames.hands.classes == label]
+        distances[classes[label]] = {
+            kind: float(np.median(NearestNeighbors(n_neighbors=1).fit(features[rows]).kneighbors(hands)[0]))
+            / PLANAR_COUNT**0.5
+            for kind, rows in kinds.items()
+        }
+    return distances
 
 
 def calibration(

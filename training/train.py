@@ -38,6 +38,7 @@ from training.evaluate import (
     calibration,
     choose_prior,
     cross_validate,
+    distances_from_training,
     judge_on_webcam,
     make_material,
     trade,
@@ -82,7 +83,8 @@ def main() -> None:
     with threadpool_limits(1), tqdm(total=NETWORKS * EPOCHS, unit="epoch") as bar:
         network = fit(material, seed=SEED, on_epoch=bar.update)
         network.intercepts_[-1][material.none] += np.float32(prior)
-        figures = {"none_prior_log_odds": prior} | _figures(network, of_table, of_open, open_hands, frames, classes)
+        judged = _figures(network, of_table, of_open, table, open_hands, frames, classes)
+    figures = {"none_prior_log_odds": prior} | judged
     print(json.dumps(figures, indent=1, ensure_ascii=False))
     data = {path.name: sha256(path.read_bytes()) for path in (arguments.table, arguments.open)}
     _write(arguments.out, network, classes, table, figures, data)
@@ -96,6 +98,7 @@ def _figures(
     network: MLPClassifier,
     of_table: HeldOut,
     of_open: HeldOut,
+    table: Hands,
     open_hands: OpenHands,
     frames: WebcamFrames,
     classes: list[str],
@@ -133,6 +136,7 @@ def _figures(
         "unseen_rows_of_the_table": table_right,
         "implied_whole_table_accuracy": 1 - (1 - table_right["plain"]) * len(of_table.classes) / WHOLE_TABLE_ROWS,
         "webcam": judge_on_webcam(network, frames, classes),
+        "webcam_distances_from_training": distances_from_training(frames, table, open_hands, classes),
     }
     rounded: dict[str, Any] = json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 4))
     return rounded
