@@ -11,13 +11,14 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import psutil
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, multiprocess, values
+from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest, multiprocess, values
+from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue, MutexValue
 
 # Much more than a worker's figures take; prometheus_client starts each of its files with 64 KiB
@@ -48,8 +49,24 @@ def render_metrics() -> bytes:
         return generate_latest(REGISTRY)
     _forget_dead_workers()
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_FiguresOfAllWorkers())
     return generate_latest(registry)
+
+
+class _FiguresOfAllWorkers(Collector):
+    """Adds up the workers' files as prometheus_client's own collector does, which fails where one is still empty."""
+
+    def collect(self) -> Iterable[Metric]:
+        figures: Iterable[Metric] = multiprocess.MultiProcessCollector.merge(_filled_files())  # type: ignore[no-untyped-call]
+        return figures
+
+
+def _filled_files() -> Iterator[str]:
+    """The workers' files, without those that a starting worker has made and not yet written to."""
+    for path in _folder().glob("*.db"):
+        with contextlib.suppress(FileNotFoundError):  # another worker may be forgetting a dead one
+            if path.stat().st_size:
+                yield str(path)
 
 
 def _folder() -> Path:

@@ -54,6 +54,18 @@ def test_figures_add_up_over_workers(pair: Server) -> None:
     assert resident < figures["hand_gesture_memory_bytes"] < 2 * resident
 
 
+def test_figures_are_there_while_another_worker_starts(server: Server) -> None:
+    figures = Path(server.workers()[0].environ()["PROMETHEUS_MULTIPROC_DIR"])
+    started = figures / "counter_0.db"
+    started.touch()  # as prometheus_client has a file for a moment, between making and filling it
+    try:
+        answer = server.client.get("/metrics")
+    finally:
+        started.unlink()
+    assert answer.status_code == 200
+    assert "hand_gesture_workers 1.0" in answer.text
+
+
 def test_cpu_gauge_follows_what_the_processes_use(pair: Server) -> None:
     def used() -> float:
         times = [process.cpu_times() for process in pair.workers()]
