@@ -27,6 +27,7 @@ from hand_gesture.model.artifacts import (
     installed_versions,
     sha256,
 )
+from hand_gesture.model.stored_hands import STORED_HANDS_FILE, write_stored_hands
 from training.card import Findings, write_model_card
 from training.data import Hands, OpenHands, WebcamFrames, read_open_hands, read_table, read_webcam_frames
 from training.evaluate import (
@@ -44,6 +45,7 @@ from training.evaluate import (
     trade,
 )
 from training.fit import EPOCHS, NETWORKS, fit
+from training.stored_set import make_stored_hands
 
 PROJECT: Final = Path(__file__).parents[1]
 DATA: Final = PROJECT.parent / "shared" / "data"
@@ -87,6 +89,8 @@ def main() -> None:
     figures = {"none_prior_log_odds": prior} | judged
     print(json.dumps(figures, indent=1, ensure_ascii=False))
     data = {path.name: sha256(path.read_bytes()) for path in (arguments.table, arguments.open)}
+    stored = make_stored_hands(table, open_hands.hands.take(~open_hands.near), classes)
+    write_stored_hands(arguments.out / STORED_HANDS_FILE, stored)
     _write(arguments.out, network, classes, table, figures, data)
     digest = sha256((arguments.out / MODEL_FILE).read_bytes())
     findings = Findings(classes, figures, of_table, of_open, open_hands, frames)
@@ -159,7 +163,7 @@ def _write(
         hands={gesture: _typical_hand(table, label) for label, gesture in enumerate(classes[:-1])},
     )
     (folder / REFERENCE_HANDS_FILE).write_text(reference.model_dump_json() + "\n")
-    files = (MODEL_FILE, ENCODER_FILE, COMMANDS_FILE, REFERENCE_HANDS_FILE)
+    files = (MODEL_FILE, ENCODER_FILE, COMMANDS_FILE, REFERENCE_HANDS_FILE, STORED_HANDS_FILE)
     counts = Counter(table.classes.tolist())
     manifest = Manifest(
         feature_contract=FEATURES,

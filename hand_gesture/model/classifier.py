@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_gesture.landmarks import FEATURE_CONTRACTS, FeatureContract
+from hand_gesture.model.network import Network
 
 NONE: Final = "none"  # what a hand is told to make that makes none of the gestures
 
@@ -48,6 +49,20 @@ class Prediction:
     command: str | None
 
 
+class Predictions(list[Prediction]):
+    """The predictions of a batch of hands, in order.
+
+    ``hidden`` are the activations of the network's last hidden layer, shape (hands, units), which gestures of a
+    client's own are told by; None where the classifier is no such network.
+    """
+
+    __slots__ = ("hidden",)
+
+    def __init__(self, predictions: Iterable[Prediction], hidden: NDArray[np.floating[Any]] | None) -> None:
+        super().__init__(predictions)
+        self.hidden = hidden
+
+
 class GestureClassifier:
     """Classifies hands given as coordinates of shape (n, 63)."""
 
@@ -74,16 +89,23 @@ class GestureClassifier:
         self._none = self._names.index(NONE)
         self._commands = tuple(None if name == NONE else commands.get(name) for name in self._names)
         self._probabilities = _unchecked(model)
+        self.network = Network.of(model)
         self.min_confidence = min_confidence
         self.features = features
 
-    def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
+    def predict(self, hands: NDArray[np.float64]) -> Predictions:
         """Classify hands, in order.
 
         A gesture is named when its probability reaches ``min_confidence`` and that of ``none``. For a classifier
         without this class the probability of none is what is missing from the best gesture's to 1.
         """
-        probabilities = self._probabilities(self.features.make(hands))
+        features = self.features.make(hands)
+        hidden: NDArray[np.floating[Any]] | None = None
+        if self.network is None:
+            probabilities = self._probabilities(features)
+        else:
+            hidden = self.network.hidden(features)
+            probabilities = self.network.probabilities(hidden)
         none: NDArray[np.floating[Any]] | None = None
         if NONE in self.classes:
             none = probabilities[:, self._none].copy()
@@ -93,10 +115,11 @@ class GestureClassifier:
         if refused.any():
             best = np.where(refused, self._none, best)
             confidence = np.where(refused, 1 - confidence if none is None else none, confidence)
-        return [
+        predictions = [
             Prediction(self._names[index], confidence, self._commands[index])
             for index, confidence in zip(best.tolist(), confidence.astype(np.float64).round(4).tolist(), strict=True)
         ]
+        return Predictions(predictions, hidden)
 
 
 def _unchecked(model: ProbabilisticClassifier) -> Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]:

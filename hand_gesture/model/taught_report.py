@@ -1,0 +1,180 @@
+"""Tells a person, before they rely on a gesture of their own, how well it can be told apart; see docs/teach.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, LANDMARK_NAMES, WRIST
+from hand_gesture.model.taught import Floats, OwnGesture, Teacher, others_of
+
+TILT: Final = np.radians(20)  # to either side
+PARTS: Final = 5  # of a recording, each left out once: neighbouring frames are alike and say little about each other
+TOO_CLOSE: Final = 0.7  # resemblance to a known gesture
+ENOUGH_RIGHT: Final = 0.8  # share of examples
+MOST_TAKEN: Final = 0.02  # share of stored hands
+ENOUGH_EXAMPLES: Final = 5
+_FINGERS: Final = {
+    "index finger": "INDEX_FINGER",
+    "middle finger": "MIDDLE_FINGER",
+    "ring finger": "RING_FINGER",
+    "pinky": "PINKY",
+}
+_TIPS: Final = [LANDMARK_NAMES.index(f"{finger}_TIP") for finger in _FINGERS.values()]
+_MIDDLE_JOINTS: Final = [LANDMARK_NAMES.index(f"{finger}_PIP") for finger in _FINGERS.values()]
+_IS_STRAIGHT: Final = 1.2  # the tip's distance to the wrist to that of the finger's middle joint
+_STRAIGHT, _BENT = 1.6, 0.8  # the same of a typical finger
+
+
+@dataclass(frozen=True, slots=True)
+class GestureReport:
+    """What is to be expected of a taught gesture.
+
+    ``right_left_out`` counts the examples that are still told when the head has not seen them, nor those recorded just
+    before and after; None where there is but one. ``right_tilted`` counts those that are told with the hand turned by
+    20° in the picture, to either side. ``resemblance``, from 0 to 1, is the likeness to the known gesture
+    ``resembles``: the larger of the classifier's probability and the cosine of their directions in the hidden layer.
+    ``taken`` is the share of the stored hands that would get this gesture.
+    """
+
+    examples: int
+    right_left_out: int | None
+    right_tilted: int
+    resembles: str
+    resemblance: float
+    taken: float
+    advice: str
+
+
+def report_on(teacher: Teacher, gestures: Mapping[str, OwnGesture]) -> dict[str, GestureReport]:
+    """Judge gestures that are to be taught together, by name."""
+    rows = {name: teacher.rows_of(gesture.examples) for name, gesture in gestures.items()}
+    heads = {
+        name: teacher.fit(rows[name], teacher.far_from(gesture.examples), others_of(rows, name))
+        for name, gesture in gestures.items()
+    }
+    reports = {}
+    for name, gesture in gestures.items():
+        count = len(gesture.examples)
+        left_out = _winners_left_out(teacher, name, gesture.examples, rows, heads) if count > 1 else []
+        tilted = zip(
+            *(_winners(teacher.rows_of(_tilt(gesture.examples, a)), heads) for a in (-TILT, TILT)), strict=True
+        )
+        resembles, resemblance = _nearest(teacher, gesture.examples)
+        found = GestureReport(
+            examples=count,
+            right_left_out=left_out.count(name) if left_out else None,
+            right_tilted=list(tilted).count((name, name)),
+            resembles=resembles,
+            resemblance=round(resemblance, 3),
+            taken=round(float((teacher.rows @ heads[name] > 0).mean()), 4),
+            advice="",
+        )
+        mixed_up = Counter(winner for winner in left_out if winner is not None and winner != name)
+        reports[name] = _with_advice(found, teacher, gesture.examples, mixed_up)
+    return reports
+
+
+def _winners(rows: Floats, heads: Mapping[str, Floats]) -> list[str | None]:
+    """The gesture that each row gets, None for those that keep the classifier's."""
+    margins = rows @ np.array(list(heads.values())).T
+    names = list(heads)
+    return [names[best] if margins[row, best] > 0 else None for row, best in enumerate(margins.argmax(axis=1))]
+
+
+def _winners_left_out(
+    teacher: Teacher, name: str, examples: Floats, rows: Mapping[str, Floats], heads: Mapping[str, Floats]
+) -> list[str | None]:
+    """The gestures that examples get from a head that has seen neither them nor their neighbours in time."""
+    winners: list[str | None] = []
+    others = others_of(rows, name)
+    for part in np.array_split(np.arange(len(examples)), min(PARTS, len(examples))):
+        seen = np.delete(np.arange(len(examples)), part)
+        head = teacher.fit(rows[name][seen], teacher.far_from(examples[seen]), others)
+        winners += _winners(rows[name][part], {**heads, name: head})
+    return winners
+
+
+def _tilt(hands: Floats, angle: float) -> Floats:
+    """Turn hands in the picture."""
+    points = hands.reshape(-1, LANDMARK_COUNT, 3)
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    turned = np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y, z
+    return np.stack(turned, axis=-1).reshape(-1, COORDINATE_COUNT)
+
+
+def _nearest(teacher: Teacher, examples: Floats) -> tuple[str, float]:
+    """The known gesture that examples resemble most, and how much."""
+    classifier = teacher.classifier
+    hidden = teacher.network.hidden(classifier.features.make(examples))
+    probabilities = teacher.network.probabilities(hidden).mean(axis=0)
+    own = _direction(teacher.rows_of(examples))
+    resemblances = {
+        name: max(float(probability), _cosine(own, teacher, name))
+        for name, probability in zip(classifier.classes, probabilities, strict=True)
+        if name in classifier.gestures
+    }
+    nearest = max(resemblances, key=lambda name: resemblances[name])
+    return nearest, resemblances[nearest]
+
+
+def _cosine(own: Floats, teacher: Teacher, name: str) -> float:
+    members = teacher.members.get(name)
+    return 0.0 if members is None else float(own @ _direction(teacher.rows[members]))
+
+
+def _direction(rows: Floats) -> Floats:
+    mean = rows[:, :-1].mean(axis=0)
+    direction: Floats = mean / max(float(np.linalg.norm(mean)), 1e-6)
+    return direction
+
+
+def _with_advice(report: GestureReport, teacher: Teacher, examples: Floats, mixed_up: Counter[str]) -> GestureReport:
+    enough = ENOUGH_RIGHT * report.examples
+    if report.resemblance >= TOO_CLOSE:
+        change = _finger_to_change(teacher, examples)
+        advice = f"Too close to `{report.resembles}`: {change}, or choose another shape."
+    elif mixed_up and mixed_up.total() > report.examples - enough:
+        other, _ = mixed_up.most_common(1)[0]
+        advice = f"Too close to your own `{other}`: make the two more different."
+    elif report.right_left_out is not None and report.right_left_out < enough:
+        advice = "The examples differ too much: keep the fingers still, show the palm to the camera and record again."
+    elif report.right_tilted < enough:
+        advice = "It is lost when the hand tilts: tilt it a little to both sides while you record."
+    elif report.taken > MOST_TAKEN:
+        advice = "Many hands that mean nothing look like this: choose a shape that stands out more."
+    elif report.examples < ENOUGH_EXAMPLES:
+        advice = "It can be told apart; record about 10 examples, turning and tilting the hand a little."
+    else:
+        advice = "It can be told apart: try it, and let somebody else try it, too."
+    return replace(report, advice=advice)
+
+
+def _finger_to_change(teacher: Teacher, examples: Floats) -> str:
+    """What to do with one finger, so that it looks least like any known gesture."""
+    own = _straightness(examples)
+    known = np.array(
+        [
+            _straightness(teacher.stored.hands[members])
+            for name, members in teacher.members.items()
+            if name in teacher.classifier.gestures
+        ]
+    )
+    is_straight = own > _IS_STRAIGHT
+    changed = np.tile(own, (len(own), 1))
+    np.fill_diagonal(changed, np.where(is_straight, _BENT, _STRAIGHT))
+    distances = np.linalg.norm(changed[:, np.newaxis] - known, axis=2).min(axis=1)
+    finger = int(distances.argmax())
+    return f"{'bend' if is_straight[finger] else 'stretch'} the {list(_FINGERS)[finger]} too"
+
+
+def _straightness(hands: Floats) -> Floats:
+    """How straight each finger but the thumb is, shape (4,): the median over hands."""
+    points = hands.reshape(-1, LANDMARK_COUNT, 3)[..., :2]
+    tips, joints = (np.linalg.norm(points[:, at] - points[:, [WRIST]], axis=2) for at in (_TIPS, _MIDDLE_JOINTS))
+    straightness: Floats = np.median(tips / np.maximum(joints, 1e-6), axis=0)
+    return straightness
