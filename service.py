@@ -6,6 +6,7 @@ A request's way: gateway (limits, decoding) -> batch queue -> API method -> clas
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import os
@@ -32,12 +33,15 @@ from hand_gesture.model.artifacts import (
     verify_artifacts,
 )
 from hand_gesture.model.classifier import NONE, Prediction
+from hand_gesture.model.taught import load_teacher
 from hand_gesture.settings import load_settings
 from hand_gesture.telemetry.logs import use_json_logs
 from hand_gesture.telemetry.metrics import ProcessTreeSampler, get_metrics, make_lost_workers_counter
 from hand_gesture.web.asyncapi import asyncapi_document
 from hand_gesture.web.contract import (
     CommandResponse,
+    GesturesRequest,
+    GesturesResponse,
     HandRequest,
     HandsRequest,
     PredictionResponse,
@@ -47,6 +51,7 @@ from hand_gesture.web.gateway import PredictionGateway
 from hand_gesture.web.openapi import openapi_document
 from hand_gesture.web.operation import operation_app
 from hand_gesture.web.pages import page_routes
+from hand_gesture.web.teaching import Reports, Teaching
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture")
@@ -156,6 +161,7 @@ class HandGesture:
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,
         )
+        self.teaching = Teaching(artifacts.classifier, functools.partial(load_teacher, Path(MODEL.path)), self._metrics)
         self._calls_in_a_thread = 0
         logger.info("model %s answers", MODEL.tag)
         logger.info(
@@ -208,6 +214,11 @@ class HandGesture:
         """Classify one hand and get only the game's command."""
         predictions = await self._classify_in_loop(hands, "/predict/command")
         return [{"gesture": prediction.command} for prediction in predictions]
+
+    @bentoml.api(input_spec=GesturesRequest, output_spec=GesturesResponse)
+    async def gestures(self, body: bytes) -> dict[str, Reports]:
+        """Learn how well gestures of one's own can be told apart."""
+        return await self.teaching.report(body)
 
     async def _classify_in_loop(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         # A quick model answers before a thread would have started; a slow one must not hold up what else the loop does

@@ -292,7 +292,8 @@ def _print_calibration(
     intercept, slope = minimize(loss, [0.0, 10.0]).x
     print(
         f"\nConfidence: scale of the margins {1 / slope:.3f} and rareness {np.exp(intercept) + 1:.0f} fit best; the "
-        f"service has {MARGIN_SCALE} and {RARENESS}. Where one hand in {RARENESS} makes the gesture, of those that get it"
+        f"service has {MARGIN_SCALE} and {RARENESS}.\n"
+        f"Where one hand in {RARENESS} makes the gesture, of the hands that get it"
     )
     weight = np.where(truth, weight / RARENESS, weight * (1 - 1 / RARENESS))
     confidence = np.array([confidence_of(value) for value in margin])

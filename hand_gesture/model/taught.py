@@ -11,32 +11,34 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hand_gesture.model.classifier import NONE, GestureClassifier, Prediction, Predictions
-from hand_gesture.model.stored_hands import StoredHands
+from hand_gesture.model.stored_hands import STORED_HANDS_FILE, StoredHands, read_stored_hands
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 MAX_GESTURES: Final = 16
 MAX_EXAMPLES: Final = 64  # of one gesture
 FEATURES: Final = "wrist_rms_v3"  # stored hands have no z
-INVERSE_REGULARIZATION: Final = 0.003  # scikit-learn's C
+INVERSE_REGULARIZATION: Final = 0.1  # scikit-learn's C
 NEAR: Final = (
     0.3  # rms of features' differences; a stored hand of no gesture nearer than this may well be the same shape
 )
-MOST_TAKEN: Final = 0.005  # share of the stored hands
+MOST_TAKEN: Final = 0.0045  # share of the stored hands
 MOST_OF_A_GESTURE_TAKEN: Final = 0.05  # share of the stored hands of any known gesture
 # Fitted by bench/taught.py on people other than the teachers. A confidence is the share of right answers where one hand
 # in RARENESS makes the taught gesture
-MARGIN_SCALE: Final = 0.095
-RARENESS: Final = 7
-_TOLERANCE: Final = 1e-6
-_MAX_STEPS: Final = 200
+MARGIN_SCALE: Final = 0.43
+RARENESS: Final = 6
+_TOLERANCE: Final = 1e-3  # Newton's steps shrink so fast that what is left then is below what 32 bits resolve
+_MAX_STEPS: Final = 20
 _LEAST_LENGTH: Final = 1e-6  # of activations less their mean
 
 
@@ -55,7 +57,7 @@ class TaughtGestures:
         self,
         names: Sequence[str],
         commands: Sequence[str | None],
-        heads: Floats,
+        heads: Rows,
         mean: NDArray[np.floating[Any]],
         min_confidence: float,
     ) -> None:
@@ -70,8 +72,8 @@ class TaughtGestures:
         """
         self.names = tuple(names)
         self._commands = tuple(commands)
-        self._weights = np.ascontiguousarray(heads[:, :-1].T, dtype=np.float32)
-        self._offsets = heads[:, -1].astype(np.float32)
+        self._weights = np.ascontiguousarray(heads[:, :-1].T)
+        self._offsets = heads[:, -1].copy()
         self._mean = mean.astype(np.float32)
         self._min_confidence = min_confidence
 
@@ -122,20 +124,20 @@ class Teacher:
         hidden = self.network.hidden(features)
         self._mean = hidden.mean(axis=0, dtype=np.float64)
         self.rows = self._rows_of(hidden)
-        self._gram = self.rows.T @ self.rows
         self._is_none = np.asarray(stored.gestures == NONE)
         self._none_features = features[self._is_none]
         self.members = {name: np.flatnonzero(stored.gestures == name) for name in np.unique(stored.gestures).tolist()}
 
-    def rows_of(self, hands: Floats) -> Floats:
+    def rows_of(self, hands: Floats) -> Rows:
         """What the heads see of hands, shape (n, 63): their directions in the hidden layer and a 1, (n, units + 1)."""
         return self._rows_of(self.network.hidden(self.classifier.features.make(hands)))
 
-    def _rows_of(self, hidden: NDArray[np.floating[Any]]) -> Floats:
+    def _rows_of(self, hidden: NDArray[np.floating[Any]]) -> Rows:
+        rows = np.ones((len(hidden), self.network.units + 1), dtype=np.float32)
         relative = hidden - self._mean
         lengths = np.sqrt(np.einsum("ij,ij->i", relative, relative))
-        relative /= np.maximum(lengths, _LEAST_LENGTH)[:, np.newaxis]
-        return np.hstack([relative, np.ones((len(relative), 1))])
+        rows[:, :-1] = relative / np.maximum(lengths, _LEAST_LENGTH)[:, np.newaxis]
+        return rows
 
     def teach(self, gestures: Mapping[str, OwnGesture]) -> TaughtGestures:
         """Make a head for each gesture.
@@ -166,18 +168,19 @@ class Teacher:
         far[self._is_none] = squares.min(axis=1) >= NEAR**2 * features.shape[1]
         return far
 
-    def fit(self, own: Floats, kept: Bools, others: Floats) -> Floats:
+    def fit(self, own: Rows, kept: Bools, others: Rows, start: Rows | None = None) -> Rows:
         """Fit one head.
 
         Args:
             own: the gesture's examples as ``rows_of`` gives them.
             kept: which stored hands are on the other side.
             others: examples that are on the other side, too.
+            start: a head that is nearly right, to begin with.
 
         Returns:
             The weights and, last, the intercept less the threshold, shape (units + 1,).
         """
-        head = self._regress(own, kept, others)
+        head = self._regress(own, kept, others, start)
         scores = self.rows @ head
         threshold = _exceeded_by(scores[kept], MOST_TAKEN)
         for name, members in self.members.items():
@@ -186,45 +189,60 @@ class Teacher:
         head[-1] -= threshold
         return head
 
-    def _regress(self, own: Floats, kept: Bools, others: Floats) -> Floats:
+    def _regress(self, own: Rows, kept: Bools, others: Rows, start: Rows | None) -> Rows:
         """Logistic regression with an L2 penalty, both sides weighted alike.
 
-        Each step uses the same bound of the curvature, which holds wherever the weights are, so that it has to be
-        inverted only once and every step lowers the loss (Böhning and Lindsay 1988, https://doi.org/10.1007/BF00049423).
+        Newton's method: the loss is convex, and the penalty keeps its curvature well away from 0.
         """
-        count = len(own) + np.count_nonzero(kept) + len(others)
+        count = len(own) + int(np.count_nonzero(kept)) + len(others)
         own_weight = INVERSE_REGULARIZATION * count / (2 * len(own))
         other_weight = INVERSE_REGULARIZATION * count / (2 * (count - len(own)))
-        left_out = self.rows[~kept]
-        penalty = np.ones(self.rows.shape[1])
+        penalty = np.ones(self.rows.shape[1], dtype=np.float32)
         penalty[-1] = 0  # the intercept is free
-        bound = other_weight * (self._gram - left_out.T @ left_out + others.T @ others) + own_weight * own.T @ own
-        inverse = np.linalg.inv(bound / 4 + np.diag(penalty))
-        stored_weights = other_weight * kept
-        head = np.zeros(len(penalty))
+        rows = np.concatenate([own, self.rows, others])
+        signs = np.ones(len(rows), dtype=np.float32)
+        signs[len(own) :] = -1
+        weights = np.full(len(rows), other_weight, dtype=np.float32)
+        weights[: len(own)] = own_weight
+        weights[len(own) : len(own) + len(kept)] *= kept
+        head = np.zeros_like(penalty) if start is None else start.copy()
+        scaled = np.empty_like(rows)
         for _ in range(_MAX_STEPS):
-            gradient = penalty * head
-            gradient += (stored_weights * _logistic(self.rows @ head)) @ self.rows
-            gradient += other_weight * _logistic(others @ head) @ others
-            gradient -= own_weight * _logistic(-(own @ head)) @ own
-            step = inverse @ gradient
+            with np.errstate(over="ignore"):  # 1 / inf is 0, as it should be
+                mistaken = 1 / (1 + np.exp(signs * (rows @ head)))
+            gradient = penalty * head - (weights * signs * mistaken) @ rows
+            np.multiply(rows, np.sqrt(weights * mistaken * (1 - mistaken))[:, np.newaxis], out=scaled)
+            curvature = scaled.T @ scaled
+            curvature[np.diag_indices_from(curvature)] += penalty
+            step = np.linalg.solve(curvature, gradient)
             head -= step
             if np.abs(step).max() < _TOLERANCE:
                 break
         return head
 
 
-def others_of(rows: Mapping[str, Floats], name: str) -> Floats:
+def load_teacher(folder: Path, classifier: GestureClassifier) -> Teacher:
+    """A teacher with the stored hands of a folder of artifacts.
+
+    Raises:
+        ValueError: gestures cannot be taught; the message is a sentence.
+    """
+    try:
+        stored = read_stored_hands(folder / STORED_HANDS_FILE)
+    except (OSError, ValueError):
+        raise ValueError(
+            f"The served model came without {STORED_HANDS_FILE}, which gestures are told apart from; import it again."
+        ) from None
+    return Teacher(classifier, stored)
+
+
+def others_of(rows: Mapping[str, Rows], name: str) -> Rows:
     """The rows of all gestures but one."""
     others = [values for other, values in rows.items() if other != name]
-    return np.concatenate(others) if others else np.empty((0, rows[name].shape[1]))
+    return np.concatenate([rows[name][:0], *others])
 
 
-def _exceeded_by(scores: Floats, most: float) -> float:
+def _exceeded_by(scores: Rows, most: float) -> float:
     """The least score that at most this share of the scores exceeds."""
     place = len(scores) - 1 - int(most * len(scores))
     return float(np.partition(scores, place)[place])
-
-
-def _logistic(scores: Floats) -> Floats:
-    return 1 / (1 + np.exp(-scores))

@@ -10,14 +10,18 @@ from typing import Final
 import numpy as np
 
 from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, LANDMARK_NAMES, WRIST
-from hand_gesture.model.taught import Floats, OwnGesture, Teacher, others_of
+from hand_gesture.model.classifier import NONE
+from hand_gesture.model.taught import Floats, OwnGesture, Rows, Teacher, others_of
 
 TILT: Final = np.radians(20)  # to either side
-PARTS: Final = 5  # of a recording, each left out once: neighbouring frames are alike and say little about each other
+PARTS: Final = 3  # of a recording, each left out once: neighbouring frames are alike and say little about each other
 TOO_CLOSE: Final = 0.7  # resemblance to a known gesture
 ENOUGH_RIGHT: Final = 0.8  # share of examples
 MOST_TAKEN: Final = 0.02  # share of stored hands
 ENOUGH_EXAMPLES: Final = 5
+# Share of the stored hands of no gesture that are near an example. Most of those are put together from fingers of
+# upright hands; a shape that few of them are near to is seen from an unusual side, of which others show another view
+LEAST_FAMILIAR: Final = 1 / 60
 _FINGERS: Final = {
     "index finger": "INDEX_FINGER",
     "middle finger": "MIDDLE_FINGER",
@@ -53,10 +57,8 @@ class GestureReport:
 def report_on(teacher: Teacher, gestures: Mapping[str, OwnGesture]) -> dict[str, GestureReport]:
     """Judge gestures that are to be taught together, by name."""
     rows = {name: teacher.rows_of(gesture.examples) for name, gesture in gestures.items()}
-    heads = {
-        name: teacher.fit(rows[name], teacher.far_from(gesture.examples), others_of(rows, name))
-        for name, gesture in gestures.items()
-    }
+    kept = {name: teacher.far_from(gesture.examples) for name, gesture in gestures.items()}
+    heads = {name: teacher.fit(rows[name], kept[name], others_of(rows, name)) for name in gestures}
     reports = {}
     for name, gesture in gestures.items():
         count = len(gesture.examples)
@@ -75,11 +77,12 @@ def report_on(teacher: Teacher, gestures: Mapping[str, OwnGesture]) -> dict[str,
             advice="",
         )
         mixed_up = Counter(winner for winner in left_out if winner is not None and winner != name)
-        reports[name] = _with_advice(found, teacher, gesture.examples, mixed_up)
+        familiar = np.count_nonzero(~kept[name]) / max(len(teacher.members.get(NONE, ())), 1)
+        reports[name] = _with_advice(found, teacher, gesture.examples, mixed_up, familiar)
     return reports
 
 
-def _winners(rows: Floats, heads: Mapping[str, Floats]) -> list[str | None]:
+def _winners(rows: Rows, heads: Mapping[str, Rows]) -> list[str | None]:
     """The gesture that each row gets, None for those that keep the classifier's."""
     margins = rows @ np.array(list(heads.values())).T
     names = list(heads)
@@ -87,14 +90,14 @@ def _winners(rows: Floats, heads: Mapping[str, Floats]) -> list[str | None]:
 
 
 def _winners_left_out(
-    teacher: Teacher, name: str, examples: Floats, rows: Mapping[str, Floats], heads: Mapping[str, Floats]
+    teacher: Teacher, name: str, examples: Floats, rows: Mapping[str, Rows], heads: Mapping[str, Rows]
 ) -> list[str | None]:
     """The gestures that examples get from a head that has seen neither them nor their neighbours in time."""
     winners: list[str | None] = []
     others = others_of(rows, name)
     for part in np.array_split(np.arange(len(examples)), min(PARTS, len(examples))):
         seen = np.delete(np.arange(len(examples)), part)
-        head = teacher.fit(rows[name][seen], teacher.far_from(examples[seen]), others)
+        head = teacher.fit(rows[name][seen], teacher.far_from(examples[seen]), others, heads[name])
         winners += _winners(rows[name][part], {**heads, name: head})
     return winners
 
@@ -122,18 +125,20 @@ def _nearest(teacher: Teacher, examples: Floats) -> tuple[str, float]:
     return nearest, resemblances[nearest]
 
 
-def _cosine(own: Floats, teacher: Teacher, name: str) -> float:
+def _cosine(own: Rows, teacher: Teacher, name: str) -> float:
     members = teacher.members.get(name)
     return 0.0 if members is None else float(own @ _direction(teacher.rows[members]))
 
 
-def _direction(rows: Floats) -> Floats:
+def _direction(rows: Rows) -> Rows:
     mean = rows[:, :-1].mean(axis=0)
-    direction: Floats = mean / max(float(np.linalg.norm(mean)), 1e-6)
+    direction: Rows = mean / max(float(np.linalg.norm(mean)), 1e-6)
     return direction
 
 
-def _with_advice(report: GestureReport, teacher: Teacher, examples: Floats, mixed_up: Counter[str]) -> GestureReport:
+def _with_advice(
+    report: GestureReport, teacher: Teacher, examples: Floats, mixed_up: Counter[str], familiar: float
+) -> GestureReport:
     enough = ENOUGH_RIGHT * report.examples
     if report.resemblance >= TOO_CLOSE:
         change = _finger_to_change(teacher, examples)
@@ -149,6 +154,11 @@ def _with_advice(report: GestureReport, teacher: Teacher, examples: Floats, mixe
         advice = "Many hands that mean nothing look like this: choose a shape that stands out more."
     elif report.examples < ENOUGH_EXAMPLES:
         advice = "It can be told apart; record about 10 examples, turning and tilting the hand a little."
+    elif familiar < LEAST_FAMILIAR:
+        advice = (
+            "It may be lost on other people, who hold such a hand another way: choose a shape that is clear with the "
+            "palm to the camera and the fingers up."
+        )
     else:
         advice = "It can be told apart: try it, and let somebody else try it, too."
     return replace(report, advice=advice)

@@ -26,6 +26,7 @@ _INFERENCE_BUCKETS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
 )
 _REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+_TEACHING_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _CONFIDENCE_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 # Those of RFC 6455 and the IANA registry that can be seen at a stream's end
@@ -55,6 +56,19 @@ class Metrics:
         )
         self.predictions = Counter(
             "hand_gesture_predictions", "Hands classified, by gesture; none made none of them.", ["gesture"]
+        )
+        self.taught_predictions = Counter(
+            "hand_gesture_taught_predictions",
+            "Hands that got a gesture of the client's own, of any name; hand_gesture_predictions_total counts what the "
+            "classifier said of them.",
+        )
+        self.teachings = Counter(
+            "hand_gesture_teachings", "Sets of clients' own gestures: taught, or kept from before.", ["result"]
+        )
+        self.teaching_duration = Histogram(
+            "hand_gesture_teaching_duration_seconds",
+            "Time to teach a set of clients' own gestures, or to report on it.",
+            buckets=_TEACHING_BUCKETS,
         )
         self.confidence = Histogram(
             "hand_gesture_prediction_confidence",
@@ -101,6 +115,8 @@ class Metrics:
         # A series that is there from the start lets rate() see its first increment.
         for reason in Reason:
             self.invalid_requests.labels(reason.value)
+        for result in ("taught", "kept"):
+            self.teachings.labels(result)
         for code in _CLOSE_CODES:
             self.closed_streams.labels(code)
         # Finding the series of some labels takes as long as counting; these are needed for every request and call

@@ -9,8 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from hand_gesture.errors import Reason, ServerReason
 from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, MAX_COORDINATE, MAX_IMAGE_SIDE, PLANAR_COUNT
+from hand_gesture.model.taught import MAX_EXAMPLES, MAX_GESTURES
 
 MAX_HOLD_MS: Final = 10_000
+MAX_NAME_LENGTH: Final = 50  # of a client's own gesture, and of its command
+_INVISIBLE: Final = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+NAME_PATTERN: Final = rf"^[^\s{_INVISIBLE}][^{_INVISIBLE}]{{0,{MAX_NAME_LENGTH - 1}}}$"
 
 _COORDINATE: Final = {"type": "number", "minimum": -MAX_COORDINATE, "maximum": MAX_COORDINATE}
 
@@ -74,6 +78,60 @@ class HandsRequest(bentoml.IODescriptor):  # type: ignore[misc]
 
     hands: Annotated[list[Hand], WithJsonSchema({"type": "array", "minItems": 1, "items": HAND_SCHEMA})]
     image_size: ImageSize = None
+
+
+class OwnGestureRequest(BaseModel):
+    """Examples of a gesture of one's own; 10 of a recording of three seconds are plenty."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hands: Annotated[
+        list[Hand],
+        WithJsonSchema({"type": "array", "minItems": 1, "maxItems": MAX_EXAMPLES, "items": HAND_SCHEMA}),
+    ]
+    image_size: ImageSize = None
+    command: Annotated[
+        str | None, WithJsonSchema({"type": ["string", "null"], "minLength": 1, "pattern": NAME_PATTERN})
+    ] = Field(default=None, description="What the gesture means to the game.")
+
+
+class GesturesRequest(bentoml.IODescriptor):  # type: ignore[misc]
+    """Gestures of one's own, by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    gestures: Annotated[
+        dict[str, OwnGestureRequest],
+        WithJsonSchema(
+            {
+                "type": "object",
+                "minProperties": 1,
+                "maxProperties": MAX_GESTURES,
+                "propertyNames": {"pattern": NAME_PATTERN},
+                "additionalProperties": OwnGestureRequest.model_json_schema(),
+            }
+        ),
+    ]
+
+
+class GestureReportResponse(BaseModel):
+    """How well a gesture of one's own can be told apart."""
+
+    examples: int = Field(description="How many there were.")
+    right_left_out: int | None = Field(
+        description="How many of them are still told when they and their neighbours in time are left out; null of one."
+    )
+    right_tilted: int = Field(description="How many of them are told when the hand is tilted by 20° to either side.")
+    resembles: str = Field(description="The known gesture that they resemble most.")
+    resemblance: float = Field(ge=0, le=1, description="How much.")
+    taken: float = Field(ge=0, le=1, description="Share of the stored hands, of other gestures and of none, it takes.")
+    advice: str = Field(description="What to do, in a sentence.")
+
+
+class GesturesResponse(bentoml.IODescriptor):  # type: ignore[misc]
+    """A report on each of the gestures, by name."""
+
+    gestures: dict[str, GestureReportResponse]
 
 
 class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]

@@ -65,7 +65,7 @@ def decode_hand_request(body: bytes | str, image_size: ImageSize = None) -> NDAr
     """
     fields = _load_object(body, required="landmarks")
     hands = _read_hand(fields["landmarks"])
-    restore_shape(hands, _read_image_size(fields.get("image_size")) or image_size)
+    restore_shape(hands, read_image_size(fields.get("image_size")) or image_size)
     return hands
 
 
@@ -93,7 +93,7 @@ def decode_hands_request(body: bytes | str, max_hands: int, image_size: ImageSiz
     hands = read_hands(values)
     if hands is None:
         raise _reject_hands(values)
-    restore_shape(hands, _read_image_size(fields.get("image_size")) or image_size)
+    restore_shape(hands, read_image_size(fields.get("image_size")) or image_size)
     return hands
 
 
@@ -138,7 +138,7 @@ def decode_stream_settings(message: str) -> StreamSettings:
         raise _reject(Reason.INVALID_REQUEST, f"hold_ms must be a number of milliseconds from 0 to {MAX_HOLD_MS}.")
     if key is not None and type(key) is not str:
         raise _reject(Reason.INVALID_REQUEST, "key must be a string.")
-    return StreamSettings(_read_image_size(fields.get("image_size")), (hold_ms or 0) / 1000, key or "")
+    return StreamSettings(read_image_size(fields.get("image_size")), (hold_ms or 0) / 1000, key or "")
 
 
 def _read_hand(value: Any) -> NDArray[np.float64]:
@@ -217,7 +217,12 @@ def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError) -> Any:
     raise _reject(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
 
 
-def _read_image_size(image_size: Any) -> ImageSize:
+def read_image_size(image_size: Any) -> ImageSize:
+    """Read the width and height of a frame, where they are given.
+
+    Raises:
+        RejectedRequestError: status 400; they are not a width and a height.
+    """
     if image_size is None:
         return None
     if not (

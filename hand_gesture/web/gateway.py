@@ -12,10 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,8 +25,9 @@ from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_ha
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
 from hand_gesture.web.responses import finish, send_answer, send_error
 from hand_gesture.web.stream import STREAM, StreamEndpoint
+from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
 
-Decode = Callable[[bytes], NDArray[np.float64]]
+Decode = Callable[[bytes], Any]
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
@@ -57,6 +56,7 @@ class PredictionGateway:
             "/predict": one_hand,
             "/predict/command": one_hand,
             "/predict_batch": _Route(several, settings.max_body_bytes),
+            "/gestures": _Route(bytes, MAX_GESTURES_BYTES),  # decoded in the thread that teaches them
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

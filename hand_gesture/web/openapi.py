@@ -13,6 +13,8 @@ from hand_gesture.settings import Settings
 from hand_gesture.web.contract import (
     CommandResponse,
     ErrorResponse,
+    GesturesRequest,
+    GesturesResponse,
     HandRequest,
     HandsRequest,
     PredictionResponse,
@@ -48,6 +50,7 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
     """
     key = "key" if settings.api_key else None
     token = "token" if settings.metrics_token else None
+    own_gesture = {"hands": [example["landmarks"]], "image_size": example["image_size"], "command": "jump"}
     batch_example = {"hands": [example["landmarks"]], "image_size": example["image_size"]}
     schemas = {
         model.__name__: model.model_json_schema()
@@ -57,6 +60,8 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
             PredictionResponse,
             PredictionsResponse,
             CommandResponse,
+            GesturesRequest,
+            GesturesResponse,
             ErrorResponse,
         )
     }
@@ -92,6 +97,14 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
                 "HandRequest",
                 "CommandResponse",
                 example,
+                key,
+            ),
+            "/gestures": _prediction(
+                "gestures",
+                "Learn how well gestures of one's own, given as examples, can be told apart.",
+                "GesturesRequest",
+                "GesturesResponse",
+                {"gestures": {"heart": own_gesture}},
                 key,
             ),
             "/livez": _probe("livez", "Is the process alive?"),
