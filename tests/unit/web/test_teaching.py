@@ -1,0 +1,118 @@
+"""Gestures are taught in a thread that keeps what it has made, and takes no more than it can do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from hand_gesture.errors import FailedRequestError, RejectedRequestError, ServerReason
+from hand_gesture.model.classifier import GestureClassifier
+from hand_gesture.model.taught import OwnGesture, TaughtGestures, Teacher, load_teacher
+from hand_gesture.web.teaching import MAX_KEPT, MAX_WAITING, Teaching
+from tests.hands import ARTIFACTS, CLASSIFIER
+from tests.own_gestures import gestures
+from tests.unit.model.test_taught import hands_of
+
+L = gestures("L", command="jump")["gestures"]
+
+
+class Counted:
+    """Teaches, and counts how often."""
+
+    def __init__(self) -> None:
+        self.teacher = load_teacher(ARTIFACTS, CLASSIFIER)
+        self.count = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        teach = self.teacher.teach
+
+        def counted(gestures: Mapping[str, OwnGesture]) -> TaughtGestures:
+            self.gate.wait(60)
+            self.count += 1
+            return teach(gestures)
+
+        self.teacher.teach = counted  # type: ignore[method-assign]
+
+    def make(self, _classifier: GestureClassifier) -> Teacher:
+        return self.teacher
+
+
+@pytest.fixture
+def counted() -> Counted:
+    return Counted()
+
+
+@pytest.fixture
+def teaching(counted: Counted) -> Teaching:
+    return Teaching(CLASSIFIER, counted.make, Mock())
+
+
+def renamed(number: int) -> dict[str, Any]:
+    return {f"L{number}": {**L["L"], "hands": L["L"]["hands"][:1]}}
+
+
+def test_a_stream_gets_its_gestures(teaching: Teaching) -> None:
+    answers = CLASSIFIER.predict(hands_of("L", 5, seed=1))
+    own = asyncio.run(teaching.teach(L))
+    predictions = [own(answers, index) for index in range(5)]
+    assert {(prediction.gesture, prediction.command) for prediction in predictions} == {("L", "jump")}
+
+
+def test_the_same_gestures_are_taught_once(teaching: Teaching, counted: Counted) -> None:
+    async def teach_at_once() -> None:
+        await asyncio.gather(*(teaching.teach(L) for _ in range(20)))
+
+    asyncio.run(teach_at_once())
+    assert counted.count == 1
+
+
+def test_another_command_or_name_or_hand_is_another_set(teaching: Teaching, counted: Counted) -> None:
+    other_hand = {"L": {**L["L"], "hands": L["L"]["hands"][1:]}}
+    other_command = {"L": {**L["L"], "command": "run"}}
+    other_name = {"M": L["L"]}
+    for wanted in (L, other_hand, other_command, other_name):
+        asyncio.run(teaching.teach(wanted))
+    assert counted.count == 4
+
+
+def test_only_so_many_sets_are_kept(teaching: Teaching, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_KEPT <= 1000
+    monkeypatch.setattr("hand_gesture.web.teaching.MAX_KEPT", 3)
+    for number in (0, 1, 2, 0, 3):  # 1 is the one not used for longest
+        asyncio.run(teaching.teach(renamed(number)))
+    assert counted.count == 4
+    asyncio.run(teaching.teach(renamed(0)))
+    assert counted.count == 4
+    asyncio.run(teaching.teach(renamed(1)))
+    assert counted.count == 5
+
+
+def test_beyond_what_may_wait_is_refused_at_once(teaching: Teaching, counted: Counted) -> None:
+    async def overload() -> list[Any]:
+        counted.gate.clear()
+        tasks = [asyncio.create_task(teaching.teach(renamed(number))) for number in range(MAX_WAITING + 10)]
+        await asyncio.sleep(0)
+        refused = [task for task in tasks if task.done()]
+        counted.gate.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return [task.exception() for task in refused]
+
+    refusals = asyncio.run(overload())
+    assert len(refusals) == 10
+    for refusal in refusals:
+        assert isinstance(refusal, FailedRequestError)
+        assert (refusal.status, refusal.reason) == (503, ServerReason.OVERLOADED)
+    asyncio.run(teaching.teach(L))  # there is room again
+
+
+def test_a_classifier_that_cannot_be_taught_says_so() -> None:
+    def make(_classifier: GestureClassifier) -> Teacher:
+        raise ValueError("Gestures can be taught to neural networks only.")
+
+    with pytest.raises(RejectedRequestError, match="neural networks only"):
+        asyncio.run(Teaching(CLASSIFIER, make, Mock()).teach(L))
