@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,9 +25,18 @@ from threadpoolctl import threadpool_limits
 
 from hand_gesture.landmarks import parse_hand, restore_shape
 from hand_gesture.model.artifacts import load_artifacts
-from hand_gesture.model.classifier import NONE, GestureClassifier
+from hand_gesture.model.classifier import NONE, GestureClassifier, Predictions
 from hand_gesture.model.stored_hands import STORED_HANDS_FILE, StoredHands, read_stored_hands
-from hand_gesture.model.taught import MARGIN_SCALE, RARENESS, OwnGesture, Teacher, confidence_of
+from hand_gesture.model.taught import (
+    MARGIN_SCALE,
+    MAX_EXAMPLES,
+    MAX_GESTURES,
+    RARENESS,
+    OwnGesture,
+    TaughtGestures,
+    Teacher,
+    confidence_of,
+)
 from hand_gesture.model.taught_report import report_on
 from training.data import Hands, read_table
 from training.stored_set import make_stored_hands
@@ -137,6 +147,7 @@ def _print_all(data: Path, artifacts: Path) -> None:
     _print_reports(committed[0], lessons)
     _print_calibration(made, folds, {lesson: lessons[lesson] for [lesson] in singles}, judged)
     _print_seconds(committed[0], lessons)
+    _print_frames(committed[0], lessons)
 
 
 def _read_lessons(path: Path) -> dict[Lesson, Floats]:
@@ -305,23 +316,47 @@ def _print_calibration(
 
 def _print_seconds(teacher: Teacher, lessons: Mapping[Lesson, Floats]) -> None:
     hands = np.concatenate(list(lessons.values()))
-    one = {"one": OwnGesture(_evenly(next(iter(lessons.values())), USUAL))}
-    sixteen = {f"gesture {n}": OwnGesture(hands[n * 30 : n * 30 + USUAL]) for n in range(16)}
-    largest = {f"gesture {n}": OwnGesture(np.concatenate([hands[n * 30 : n * 30 + 64]])) for n in range(16)}
-    print("\nmilliseconds, median of 9")
-    for what, taught in (("one gesture of 10", one), ("16 of 10", sixteen), ("16 of 64", largest)):
-        print(
-            f"  {what:18s} taught {_milliseconds(lambda taught=taught: teacher.teach(taught)):6.1f}, "  # type: ignore[misc]
-            f"reported on {_milliseconds(lambda taught=taught: report_on(teacher, taught)):6.1f}"  # type: ignore[misc]
-        )
+    print("\nmilliseconds of CPU, median of 9")
+    for count, examples in ((1, USUAL), (MAX_GESTURES, USUAL), (MAX_GESTURES, MAX_EXAMPLES)):
+        taught = _many(hands, count, examples)
+        to_teach = _milliseconds(partial(teacher.teach, taught))
+        to_report = _milliseconds(partial(report_on, teacher, taught))
+        print(f"  {count:2d} gestures of {examples:2d} examples: taught {to_teach:6.1f}, reported on {to_report:6.1f}")
+
+
+def _print_frames(teacher: Teacher, lessons: Mapping[Lesson, Floats]) -> None:
+    """What a stream's frames cost, as batches of 64 hands."""
+    classifier, model = teacher.classifier, teacher.network
+    hands = np.concatenate(list(lessons.values()))
+    batch = hands[:64]
+    answers = classifier.predict(batch)
+    taught = {count: teacher.teach(_many(hands, count, USUAL)) for count in (1, MAX_GESTURES)}
+    features = classifier.features.make(batch)
+    whole = _milliseconds(partial(classifier.predict, batch))
+    print("\nmicroseconds of CPU for each hand, in batches of 64, median of 9")
+    print(f"  the classifier {1000 * whole / 64:.1f}, its network alone ", end="")
+    print(f"{1000 * _milliseconds(lambda: model.probabilities(model.hidden(features))) / 64:.1f}")
+    for count, gestures in taught.items():
+        own = _milliseconds(partial(_predict_all, gestures, answers))
+        print(f"  {count} taught, beside: {1000 * own / 64:.1f}")
+
+
+def _predict_all(taught: TaughtGestures, answers: Predictions) -> None:
+    for row in range(len(answers)):
+        taught.predict(answers, row)
+
+
+def _many(hands: Floats, count: int, examples: int) -> dict[str, OwnGesture]:
+    return {f"gesture {n}": OwnGesture(hands[n * 30 : n * 30 + examples]) for n in range(count)}
 
 
 def _milliseconds(work: Callable[[], object]) -> float:
+    """Of CPU, so that a busy machine does not count."""
     seconds = []
     for _ in range(9):
-        started = time.perf_counter()
+        started = time.process_time()
         work()
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     return 1000 * float(np.median(seconds))
 
 
