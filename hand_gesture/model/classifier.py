@@ -73,6 +73,7 @@ class GestureClassifier:
         self._names = (*self.classes, NONE) if NONE not in classes else self.classes
         self._none = self._names.index(NONE)
         self._commands = tuple(None if name == NONE else commands.get(name) for name in self._names)
+        self.model = model
         self._probabilities = _unchecked(model)
         self.min_confidence = min_confidence
         self.features = features
