@@ -75,6 +75,11 @@ class Features(BaseModel):
         return _NAMES.get(self) or _spell(self)
 
     @property
+    def is_usual(self) -> bool:
+        """Whether it does not group or turn the coordinates, which few projects do."""
+        return not self.grouped and self.upright is None
+
+    @property
     def _dimensions(self) -> int:
         return 2 if self.z == "absent" else 3
 

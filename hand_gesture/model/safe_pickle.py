@@ -11,7 +11,7 @@ import importlib
 import math
 import pickle
 import re
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from types import MappingProxyType
@@ -257,6 +257,7 @@ class Special:
 
 
 class Unpickler(pickle._Unpickler):
+    # ruff: noqa: D102 (pickle's names for what it does)
     """An unpickler in Python, each of whose operations that calls or changes something is checked.
 
     Args:
@@ -287,7 +288,7 @@ class Unpickler(pickle._Unpickler):
             return _CALLS[key]
         if key in _TYPES:
             return _TYPES[key]
-        if key == ("copyreg", "_reconstructor") or key == ("copy_reg", "_reconstructor"):
+        if key in {("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor")}:
             return self._reconstruct
         if key in self._classes:
             try:
@@ -308,6 +309,8 @@ class Unpickler(pickle._Unpickler):
         if type(arguments) is not tuple:
             _refuse("it makes a call in a way that pickle does not")
         if isinstance(function, Foreign):
+            if function.name == "builtins.getattr" and arguments and isinstance(arguments[0], Foreign):
+                return arguments[0]  # a method of a class, which names it
             return Foreign(function.name, arguments)
         if isinstance(function, type) and function in self._names:
             special = self._special.get(self._names[function])
