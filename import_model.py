@@ -103,8 +103,8 @@ def _assemble_own(arguments: argparse.Namespace, folder: Path) -> int:
     for note in finding.notes:
         print(note)
     print(
-        f"{finding.kind}, {len(finding.gestures)} classes, {finding.features.name}: about {finding.hands_per_second} hands "
-        "a second, one at a time, in one worker."
+        f"{finding.kind}, {len(finding.gestures)} classes, {finding.features.name}: about {finding.hands_per_second} "
+        "hands a second, one at a time, in one worker."
     )
     (folder / MODEL_FILE).write_bytes(content)
     (folder / REFERENCE_HANDS_FILE).write_bytes((ARTIFACTS / REFERENCE_HANDS_FILE).read_bytes())
@@ -155,8 +155,8 @@ def _replace_commands(path: Path, folder: Path) -> None:
     manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
     if unknown := [gesture for gesture in commands if gesture not in manifest.gestures]:
         raise ArtifactsError(
-            f"{path} has a command for {', '.join(unknown)}, which the model {manifest.name or 'of artifacts/'} does not "
-            f"know; its gestures are {', '.join(manifest.gestures)}."
+            f"{path} has a command for {', '.join(unknown)}, which the model {manifest.name or 'of artifacts/'} does "
+            f"not know; its gestures are {', '.join(manifest.gestures)}."
         )
     (folder / COMMANDS_FILE).write_bytes(path.read_bytes())
     _write_manifest(manifest, folder)

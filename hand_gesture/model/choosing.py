@@ -71,8 +71,8 @@ def choose(
     possible = [features for features in NAMED.values() if features.count == count]
     if next(descriptions(count), None) is None:
         raise NoFeaturesError(
-            f"The model takes {count} features; from the 21 landmarks of a hand this service makes 63 or 42, or without "
-            "the wrist 60 or 40: train on one of those."
+            f"The model takes {count} features; from the 21 landmarks of a hand this service makes 63 or 42, or "
+            "without the wrist 60 or 40: train on one of those."
         )
     index = {_plain(name): number for number, name in enumerate(classes)}
     known = [row for row, gesture in enumerate(gestures) if gesture in index]
@@ -91,8 +91,9 @@ def choose(
     best = max(close, key=lambda trial: trial.likelihood + (NAMED_BONUS if trial.features in _NAMED else 0))
     if best.right < LEAST_RIGHT * len(known):
         raise NoFeaturesError(
-            f"The model gets at most {best.right} of {len(known)} reference hands right, under {best.features.name}; it was "
-            "trained on features that are not known here: say them with --features (docs/models.md), or train again."
+            f"The model gets at most {best.right} of {len(known)} reference hands right, under {best.features.name}; "
+            "it was trained on features that are not known here: say them with --features (docs/models.md), or train "
+            "again."
         )
     rivals = [
         trial

@@ -7,6 +7,8 @@ that their compiled code follows without looking is checked here.
 from __future__ import annotations
 
 import importlib
+import inspect
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -87,7 +89,7 @@ def _refuse(what: str) -> NoReturn:
 
 
 def _whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int | np.integer) and least <= value <= most
+    return isinstance(value, int | np.integer) and bool(least <= value <= most)
 
 
 class _Trees(Special):
@@ -183,7 +185,7 @@ class _Boosters(Special):
     def make(self, cls: type, arguments: tuple[Any, ...]) -> Any:
         if arguments:
             _refuse("it makes a Booster with arguments, which pickle does not")
-        return cls.__new__(cls)
+        return object.__new__(cls)
 
     def set_state(self, instance: Any, state: Any) -> None:
         handle = state.get("handle") if isinstance(state, dict) else None
@@ -199,7 +201,7 @@ class _Boosters(Special):
 
 
 def _version_in(model: bytes) -> str:
-    """The version of XGBoost that wrote a model, from its UBJSON (https://ubjson.org), as it is there: three numbers."""
+    """The version of XGBoost that wrote a model: three numbers in its UBJSON (https://ubjson.org)."""
     found = re.search(rb"version\[(?:#L.{7}|#i)?.?i(.)i(.)i(.)", model, re.DOTALL)
     return ".".join(str(part[0]) for part in found.groups()) if found else ""
 
@@ -250,6 +252,14 @@ def is_classifier(value: object) -> bool:
     return is_estimator(value) and callable(getattr(type(value), "predict", None)) and "Regressor" not in name_of(value)
 
 
+def is_transformer(value: object) -> bool:
+    """Whether it is trained and prepares features, as scalers do."""
+    kind = type(value)
+    encodes_labels = kind.__name__ in {"LabelEncoder", "LabelBinarizer"}
+    prepares = is_estimator(value) and not encodes_labels and callable(getattr(kind, "transform", None))
+    return prepares and hasattr(value, "n_features_in_")
+
+
 def settle(value: Any) -> Any:
     """Check a classifier, encoder or scaler that ``read`` gave, with all that it holds, and make it fit to answer.
 
@@ -266,7 +276,7 @@ class _Settling:
         self._done: dict[int, Any] = {}
         self._kept: list[Any] = []  # else an id could come back
 
-    def settle(self, value: Any, depth: int) -> Any:  # noqa: PLR0911, PLR0912 (a kind each)
+    def settle(self, value: Any, depth: int) -> Any:  # noqa: PLR0912 (a kind each)
         if type(value) in _ATOMS or isinstance(value, np.generic | np.dtype):
             return value
         if id(value) in self._done:
@@ -291,7 +301,7 @@ class _Settling:
                 dict.__setitem__(value, key, self.settle(item, depth + 1))
         elif type(value) is np.ndarray:
             if value.dtype.hasobject:
-                value.flat = [self.settle(item, depth + 1) for item in value.flat]
+                value[...] = _objects([self.settle(item, depth + 1) for item in value.flat], value.shape)
         elif type(value).__name__ in {"Booster", "Tree"} and is_estimator(value):
             pass  # compiled; checked when they were read
         elif is_estimator(value):
@@ -313,6 +323,14 @@ class _Settling:
         return value
 
 
+def _objects(items: list[Any], shape: tuple[int, ...]) -> NDArray[np.object_]:
+    """An array of objects, some of which may be sequences."""
+    array = np.empty(len(items), dtype=object)
+    for index, item in enumerate(items):
+        array[index] = item
+    return array.reshape(shape)
+
+
 def _tidy(estimator: Any) -> None:
     """Leave out what only slows answers down or writes plain text, and add parameters that are new since."""
     attributes = vars(estimator)
@@ -322,7 +340,7 @@ def _tidy(estimator: Any) -> None:
             attributes[name] = value
     get_names = getattr(type(estimator), "_get_param_names", None)
     if get_names and not type(estimator).__module__.startswith("xgboost"):
-        signature = importlib.import_module("inspect").signature(type(estimator).__init__)
+        signature = inspect.signature(type(estimator).__init__)
         for name in get_names():
             if name not in attributes and signature.parameters[name].default is not signature.empty:
                 attributes[name] = signature.parameters[name].default
@@ -458,8 +476,9 @@ def _prepare_neighbors(estimator: Any) -> None:
 
 def _prepare_network(estimator: Any) -> None:
     layers = [estimator.n_features_in_, *(bias.shape[0] for bias in estimator.intercepts_)]
-    shapes = [(before, after) for before, after in zip(layers[:-1], layers[1:], strict=True)]
-    if [weights.shape for weights in estimator.coefs_] != shapes or estimator.n_layers_ != len(layers):
+    if [weights.shape for weights in estimator.coefs_] != [*itertools.pairwise(layers)] or estimator.n_layers_ != len(
+        layers
+    ):
         _refuse("the layers of its MLPClassifier do not fit each other")
 
 

@@ -133,7 +133,7 @@ class Features(BaseModel):
             return np.asarray(distances.mean(axis=1)[:, np.newaxis, np.newaxis])
         if self.scale in {"box", "box_side"}:
             box = np.ptp(points[..., :2], axis=1)[:, np.newaxis]
-            return box if self.scale == "box" else box.max(axis=2, keepdims=True)
+            return np.asarray(box if self.scale == "box" else box.max(axis=2, keepdims=True))
         if self.scale == "rms":
             return np.asarray(np.sqrt((points**2).mean(axis=(1, 2), keepdims=True)))
         if self.scale == "largest":

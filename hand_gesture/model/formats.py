@@ -7,7 +7,8 @@ import gzip
 import json
 import lzma
 import zlib
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 SAMPLE: Final = 4096  # bytes that tell what a file is
 OWN: Final = "this service runs scikit-learn's and XGBoost's classifiers"
@@ -84,7 +85,7 @@ def decompress(content: bytes, limit: int) -> bytes:
     Raises:
         ForeignFormatError: it is damaged, or larger than ``limit`` bytes.
     """
-    openers = {
+    openers: dict[bytes, Callable[[], Any]] = {
         b"\x1f\x8b": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
         b"BZh": bz2.BZ2Decompressor,
         b"\xfd7zXZ": lzma.LZMADecompressor,
@@ -95,7 +96,7 @@ def decompress(content: bytes, limit: int) -> bytes:
     if opener is None:
         return content
     try:
-        decompressed = opener().decompress(content, limit + 1)
+        decompressed: bytes = opener().decompress(content, limit + 1)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, gzip.BadGzipFile):
         raise ForeignFormatError("is compressed, but damaged") from None
     if len(decompressed) > limit:

@@ -22,7 +22,7 @@ from hand_gesture.model import estimators
 from hand_gesture.model.choosing import NoFeaturesError, choose
 from hand_gesture.model.classifier import Confidence, last_step, probabilities_of
 from hand_gesture.model.features import Features, UnknownFeaturesError, parse
-from hand_gesture.model.formats import ForeignFormatError, check_format, decompress, is_xgboost_json
+from hand_gesture.model.formats import OWN, ForeignFormatError, check_format, decompress, is_xgboost_json
 from hand_gesture.model.labels import LabelsError, name_classes, names_of_encoder, read_labels
 from hand_gesture.model.safe_pickle import Foreign, UnsafePickleError
 from hand_gesture.model.versions import VersionError, check_versions
@@ -93,8 +93,8 @@ def libraries_for(*contents: bytes) -> tuple[str, ...]:
         return ("sklearn",)
     if importlib.util.find_spec("xgboost") is None:
         raise InspectionError(
-            "The model is an XGBoost classifier, and XGBoost is not installed; run `.venv/bin/pip install '.[xgboost]'` "
-            "and import again."
+            "The model is an XGBoost classifier, and XGBoost is not installed; run `.venv/bin/pip install "
+            "'.[xgboost]'` and import again."
         )
     return ("sklearn", "xgboost")
 
@@ -197,25 +197,14 @@ def _read_xgboost_json(file: ModelFile) -> Any:
 
 def _unwrap(found: Any, name: str) -> _Contents:
     """Find the classifier in what a file holds: alone, in a search for the best one, or in a dictionary."""
-    inner = _best_of_search(found)
-    if inner is not None:
+    best = _best_of_search(found)
+    if best is not None:
         what = estimators.name_of(found).rpartition(".")[2]
-        return _Contents(inner, note=f"{name} holds a {what}; its best estimator is used.")
+        return _Contents(best, note=f"{name} holds a {what}; its best estimator is used.")
     if estimators.is_classifier(found):
         return _Contents(found)
-    if type(found) is not dict and isinstance(found, Foreign) and type(found.state) is dict:
-        items = found.state
-    elif isinstance(found, list | tuple):
-        items = dict(enumerate(found))
-    else:
-        items = found if isinstance(found, dict) else {}
-    candidates = {
-        key: inner if inner is not None else item
-        for key, item in items.items()
-        if (inner := _best_of_search(item)) is not None or estimators.is_classifier(item)
-    }
-    if isinstance(found, Foreign) and not candidates:
-        raise InspectionError(_explain_foreign(found.name, name))
+    items = _items(found)
+    candidates = {key: _classifier_in(item) for key, item in items.items() if _classifier_in(item) is not None}
     if not candidates:
         raise InspectionError(_explain_no_model(found, items, name))
     key = next((key for key in _MODEL_KEYS if key in candidates), None)
@@ -224,17 +213,28 @@ def _unwrap(found: Any, name: str) -> _Contents:
         if len(candidates) > 1:
             listed = ", ".join(map(str, candidates))
             raise InspectionError(f"{name} holds several classifiers ({listed}); write the one to use alone.")
-    contents = _Contents(candidates[key], note=f"{name} holds several things; its {str(key)!r} is the classifier.")
-    for other, item in items.items():
-        if other == key:
-            continue
-        if contents.names is None:
-            contents.names = names_of_encoder(item)
-        if estimators.is_estimator(item) and callable(getattr(type(item), "transform", None)):
-            if type(item).__name__ not in {"LabelEncoder", "LabelBinarizer"} and hasattr(item, "n_features_in_"):
-                contents.scaler = item
-                contents.note += f" Its {str(other)!r}, a {type(item).__name__}, is applied before it."
+    contents = _Contents(candidates[key], note=f"{name} is a container; its {str(key)!r} is the classifier.")
+    others = {other: item for other, item in items.items() if other != key}
+    contents.names = next((names for item in others.values() if (names := names_of_encoder(item))), None)
+    for other, item in others.items():
+        if estimators.is_transformer(item):
+            contents.scaler = item
+            contents.note += f" Its {str(other)!r}, a {type(item).__name__}, is applied before it."
     return contents
+
+
+def _items(found: Any) -> dict[Any, Any]:
+    """What lies in a container: a dictionary, a list, or an object of a class that is not read."""
+    if isinstance(found, Foreign):
+        found = found.state
+    if isinstance(found, list | tuple):
+        return dict(enumerate(found))
+    return found if isinstance(found, dict) else {}
+
+
+def _classifier_in(item: Any) -> Any:
+    best = _best_of_search(item)
+    return item if best is None and estimators.is_classifier(item) else best
 
 
 def _best_of_search(found: Any) -> Any:
@@ -254,14 +254,14 @@ def _explain_foreign(what: str, name: str) -> str:
         "catboost": "CatBoost",
     }
     if library in makers:
-        return f"{name} holds a {makers[library]} model ({what}); this service runs scikit-learn's and XGBoost's classifiers."
+        return f"{name} holds a {makers[library]} model ({what}); {OWN}."
     if library in {"sklearn", "xgboost"}:
         return f"{name} holds a {what}, which is not among the classifiers that are read; docs/models.md lists them."
     return f"{name} was not loaded: it asks for {what}, which no classifier needs."
 
 
 def _explain_no_model(found: Any, items: dict[Any, Any], name: str) -> str:
-    foreign = next((item for item in items.values() if isinstance(item, Foreign)), None)
+    foreign = next((item for item in (found, *items.values()) if isinstance(item, Foreign)), None)
     if foreign is not None:
         return _explain_foreign(foreign.name, name)
     if isinstance(found, dict):

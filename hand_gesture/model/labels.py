@@ -42,7 +42,7 @@ def read_labels(text: str) -> list[str] | dict[str, str]:
     return lines
 
 
-def names_of_encoder(encoder: Any) -> list[str] | dict[str, str] | None:
+def names_of_encoder(encoder: Any) -> list[str] | dict[str, str] | None:  # noqa: PLR0911 (a form each)
     """The names that an encoder holds; None if it is none.
 
     Args:
@@ -80,8 +80,8 @@ def name_classes(classes: Sequence[Any], names: list[str] | dict[str, str] | Non
     if names is None:
         if are_numbers:
             raise LabelsError(
-                f"The model's {len(own)} classes are numbers ({_shorten(own)}); give their names with --encoder FILE, or "
-                "with --labels: a file of names, or a,b,c in the order of the numbers."
+                f"The model's {len(own)} classes are numbers ({_shorten(own)}); give their names with --encoder FILE, "
+                "or with --labels: a file of names, or a,b,c in the order of the numbers."
             )
         result = own
     elif isinstance(names, Mapping):
@@ -98,8 +98,8 @@ def name_classes(classes: Sequence[Any], names: list[str] | dict[str, str] | Non
     if len(result) != len(own) or not all(result):
         given = [*names.values()] if isinstance(names, Mapping) else names or []
         raise LabelsError(
-            f"The model has {len(own)} classes ({_shorten(own)}) and {source} {len(given)} ({_shorten(given)}), which do "
-            "not match; give those that it was trained with."
+            f"The model has {len(own)} classes ({_shorten(own)}) and {source} {len(given)} ({_shorten(given)}), which "
+            "do not match; give those that it was trained with."
         )
     if len(set(result)) != len(result):
         raise LabelsError(f"{source} gives two classes the same name ({_shorten(result)}); each needs its own.")

@@ -128,7 +128,8 @@ def _fill_array(array: NDArray[Any], state: object) -> None:
             _refuse("it builds an array in a way that numpy does not")
     elif not isinstance(data, bytes | bytearray) or len(data) != math.prod(shape) * dtype.itemsize:
         _refuse("it has an array of another size than its bytes")
-    array.__setstate__((version, shape, dtype, bool(is_fortran), data if dtype.hasobject else bytes(data)))
+    fill: Any = array.__setstate__
+    fill((version, shape, dtype, bool(is_fortran), data if dtype.hasobject else bytes(data)))
 
 
 def _array_of_buffer(
@@ -318,7 +319,8 @@ class Unpickler(pickle._Unpickler):
                 return special.make(function, arguments)
             if arguments:
                 _refuse(f"it makes a {function.__name__} with arguments, which pickle does not")
-            return function.__new__(function)
+            make: Any = function.__new__
+            return make(function)
         if function in _CALLS.values() or function == self._reconstruct:
             try:
                 return function(*arguments)
@@ -330,15 +332,15 @@ class Unpickler(pickle._Unpickler):
         arguments = self.stack.pop()
         self.stack[-1] = self._call(self.stack[-1], arguments)
 
-    dispatch[pickle.REDUCE[0]] = load_reduce
-    dispatch[pickle.NEWOBJ[0]] = load_reduce
+    dispatch[pickle.REDUCE[0]] = load_reduce  # type: ignore[assignment]
+    dispatch[pickle.NEWOBJ[0]] = load_reduce  # type: ignore[assignment]
 
     def load_newobj_ex(self) -> None:
         if self.stack.pop():
             _refuse("it makes an object with arguments, which no classifier needs")
         self.load_reduce()
 
-    dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex
+    dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex  # type: ignore[assignment]
 
     def _instantiate(self, cls: Any, arguments: Any) -> None:  # the oldest protocols' calls
         self.append(self._call(cls, tuple(arguments)))  # type: ignore[attr-defined]
@@ -362,7 +364,7 @@ class Unpickler(pickle._Unpickler):
         else:
             self._set_attributes(instance, state)
 
-    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.BUILD[0]] = load_build  # type: ignore[assignment]
 
     def _set_attributes(self, instance: Any, state: Any) -> None:
         if type(state) is tuple and len(state) == 2 and state[1] is None:
@@ -412,18 +414,18 @@ class Unpickler(pickle._Unpickler):
             _refuse("it ends early")
         self.append(bytearray(self.read(size)))  # type: ignore[attr-defined]
 
-    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8  # type: ignore[assignment]
 
     def load_append(self) -> None:
         value = self.stack.pop()
         self._extend([value])
 
-    dispatch[pickle.APPEND[0]] = load_append
+    dispatch[pickle.APPEND[0]] = load_append  # type: ignore[assignment]
 
     def load_appends(self) -> None:
         self._extend(self.pop_mark())  # type: ignore[attr-defined]
 
-    dispatch[pickle.APPENDS[0]] = load_appends
+    dispatch[pickle.APPENDS[0]] = load_appends  # type: ignore[assignment]
 
     def _extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
@@ -438,19 +440,19 @@ class Unpickler(pickle._Unpickler):
         value, key = self.stack.pop(), self.stack.pop()
         self._set_items([key, value])
 
-    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEM[0]] = load_setitem  # type: ignore[assignment]
 
     def load_setitems(self) -> None:
         self._set_items(self.pop_mark())  # type: ignore[attr-defined]
 
-    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.SETITEMS[0]] = load_setitems  # type: ignore[assignment]
 
     def load_dict(self) -> None:
         items = self.pop_mark()  # type: ignore[attr-defined]
         self.stack.append({})
         self._set_items(items)
 
-    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.DICT[0]] = load_dict  # type: ignore[assignment]
 
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
@@ -469,13 +471,13 @@ class Unpickler(pickle._Unpickler):
             _refuse(f"it adds items to a {type(target).__name__}")
         target.update(items)
 
-    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.ADDITEMS[0]] = load_additems  # type: ignore[assignment]
 
     def load_frozenset(self) -> None:
         items = self.pop_mark()  # type: ignore[attr-defined]
         self.append(_make_frozenset(items))  # type: ignore[attr-defined]
 
-    dispatch[pickle.FROZENSET[0]] = load_frozenset
+    dispatch[pickle.FROZENSET[0]] = load_frozenset  # type: ignore[assignment]
 
     def get_extension(self, code: int) -> NoReturn:
         _refuse(f"it uses copyreg's code {code}")

@@ -1,9 +1,9 @@
 """Reads model files in a process of its own, which can do little else.
 
-What holds: new files, sockets and pipes cannot be opened, because the process may have no more file descriptors (POSIX);
-memory and CPU time are limited (memory not on macOS); Python's own calls that start processes or change files are
-refused. What does not: code that takes over the process could still call the system directly, for what needs no file
-descriptor, such as removing files of the user. On Windows only the last of the three and the time limit hold.
+What holds: new files, sockets and pipes cannot be opened, because the process may have no more file descriptors
+(POSIX); memory and CPU time are limited (memory on Linux only); Python's own calls that start processes or change files
+are refused. What does not: code that takes over the process could call the system directly for what needs no file
+descriptor, such as removing files of the user. On Windows only Python's calls and the time are limited.
 """
 
 from __future__ import annotations
