@@ -239,8 +239,8 @@ def test_forests_of_before_1_4_answer_as_they_did(tmp_path: Path) -> None:
                 return NotImplemented
             make, arguments, state = value.__reduce__()
             nodes = state["nodes"]
-            old = np.zeros(len(nodes), dtype=[(name, nodes.dtype[name]) for name in nodes.dtype.names[:-1]])
-            for name in old.dtype.names:
+            old = np.zeros(len(nodes), dtype=[(name, nodes.dtype[name]) for name in (nodes.dtype.names or ())[:-1]])
+            for name in old.dtype.names or ():
                 old[name] = nodes[name]
             counts = nodes["weighted_n_node_samples"][:, np.newaxis, np.newaxis]
             return make, arguments, state | {"nodes": old, "values": state["values"] * counts}
