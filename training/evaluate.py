@@ -14,7 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from hand_gesture.landmarks import PLANAR_COUNT, wrist_rms
+from hand_gesture.landmarks import PLANAR_COUNT
+from hand_gesture.model.features import wrist_rms
 from training.data import Bools, Floats, Hands, Ints, OpenHands, WebcamFrames, transform
 from training.depth import normalize
 from training.fit import Material, fit

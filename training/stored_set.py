@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from hand_gesture.landmarks import LANDMARK_COUNT, wrist_rms
+from hand_gesture.landmarks import LANDMARK_COUNT
+from hand_gesture.model.features import wrist_rms
 from hand_gesture.model.stored_hands import StoredHands
 from training.data import Floats, Hands, transform
 from training.depth import normalize, rotate

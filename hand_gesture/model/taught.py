@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_gesture.model.classifier import NONE, GestureClassifier, Prediction, Predictions
+from hand_gesture.model.features import WRIST_RMS
 from hand_gesture.model.stored_hands import STORED_HANDS_FILE, StoredHands, read_stored_hands
 
 Floats = NDArray[np.float64]
@@ -26,7 +27,7 @@ Bools = NDArray[np.bool_]
 
 MAX_GESTURES: Final = 16
 MAX_EXAMPLES: Final = 64  # of one gesture
-FEATURES: Final = "wrist_rms_v3"  # stored hands have no z
+FEATURES: Final = WRIST_RMS  # stored hands have no z
 INVERSE_REGULARIZATION: Final = 0.1  # scikit-learn's C
 NEAR: Final = (
     0.3  # rms of features' differences; a stored hand of no gesture nearer than this may well be the same shape
@@ -112,10 +113,10 @@ class Teacher:
         Raises:
             ValueError: the classifier is none that gestures can be taught to; the message is a sentence.
         """
-        if classifier.network is None or classifier.features.name != FEATURES:
+        if classifier.network is None or classifier.features != FEATURES:
             raise ValueError(
                 "Gestures can be taught to neural networks only (MLPClassifier with rectified linear units and a "
-                f"softmax) that take the features {FEATURES}, such as the bundled one; train this one on them."
+                f"softmax) that take the features {FEATURES.name}, such as the bundled one; train this one on them."
             )
         self.classifier = classifier
         self.network = classifier.network

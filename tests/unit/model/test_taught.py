@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import FEATURE_CONTRACTS, read_hands
+from hand_gesture.landmarks import read_hands
 from hand_gesture.model.classifier import GestureClassifier, Predictions
+from hand_gesture.model.features import WRIST_MIDDLE_TIP, WRIST_RMS
 from hand_gesture.model.taught import OwnGesture, TaughtGestures, Teacher, confidence_of, load_teacher
 from tests.hands import ARTIFACTS, CLASSIFIER
 from tests.own_gestures import recording
@@ -125,8 +126,8 @@ def test_a_batch_without_a_hidden_layer_keeps_its_answers() -> None:
 @pytest.mark.parametrize(
     "classifier",
     [
-        GestureClassifier(Fixed(0.5, 0.5), ["like", "none"], {}, 0, FEATURE_CONTRACTS[1]),
-        GestureClassifier(MODEL, CLASSIFIER.classes, {}, 0, FEATURE_CONTRACTS[0]),
+        GestureClassifier(Fixed(0.5, 0.5), ["like", "none"], {}, 0, WRIST_RMS),
+        GestureClassifier(MODEL, CLASSIFIER.classes, {}, 0, WRIST_MIDDLE_TIP),
     ],
     ids=["no network", "other features"],
 )
