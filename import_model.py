@@ -4,6 +4,7 @@ python import_model.py                                         the model in arti
 python import_model.py --model my.pkl --encoder my_enc.pkl     your own
 python import_model.py --model my.pkl --labels a,b,c           without an encoder
 python import_model.py --commands my_commands.json             the model imported last, with other commands
+python import_model.py --gestures my_gestures.json             the same, with gestures of your own (docs/teach.md)
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Final
 
 import bentoml
 
+from hand_gesture.errors import RejectedRequestError
 from hand_gesture.model.artifacts import (
     COMMANDS_FILE,
     MANIFEST_FILE,
@@ -33,8 +35,12 @@ from hand_gesture.model.artifacts import (
     read_artifacts,
     sha256,
 )
+from hand_gesture.model.features import WRIST_RMS
 from hand_gesture.model.inspection import InspectionError, ModelFile, Options, Reference
 from hand_gesture.model.sandbox import check_in_sandbox, inspect_in_sandbox
+from hand_gesture.model.saved_gestures import GESTURES_FILE, SavedGestures
+from hand_gesture.model.stored_hands import STORED_HANDS_FILE
+from hand_gesture.web.taught_decoding import decode_gestures_request
 
 MODEL_NAME: Final = "hand_gesture"
 ARTIFACTS: Final = Path(__file__).parent / "artifacts"
@@ -54,6 +60,7 @@ def main() -> None:
     )
     parser.add_argument("--scaler", type=Path, help="a scaler in a file of its own, which is applied before the model")
     parser.add_argument("--commands", type=Path, help="your own table from gesture to command (JSON)")
+    parser.add_argument("--gestures", type=Path, help="gestures of your own, as the page saves them (docs/teach.md)")
     parser.add_argument(
         "--trust-version", action="store_true", help="use a model of another version though its answers may differ"
     )
@@ -68,12 +75,14 @@ def main() -> None:
             speed = None
             if arguments.model is not None:
                 speed = _assemble_own(arguments, folder)
-            elif arguments.commands is not None and arguments.artifacts is None:
+            elif (arguments.commands or arguments.gestures) is not None and arguments.artifacts is None:
                 _copy(_latest() or ARTIFACTS, folder)
             else:
                 _copy(arguments.artifacts or ARTIFACTS, folder)
             if arguments.commands is not None:
                 _replace_commands(arguments.commands, folder)
+            if arguments.gestures is not None:
+                _replace_gestures(arguments.gestures, folder)
             _save(folder, speed)
     except (ArtifactsError, InspectionError) as error:
         sys.exit(str(error))
@@ -108,6 +117,8 @@ def _assemble_own(arguments: argparse.Namespace, folder: Path) -> int:
     )
     (folder / MODEL_FILE).write_bytes(content)
     (folder / REFERENCE_HANDS_FILE).write_bytes((ARTIFACTS / REFERENCE_HANDS_FILE).read_bytes())
+    if finding.features == WRIST_RMS:  # gestures may be taught to it
+        (folder / STORED_HANDS_FILE).write_bytes((ARTIFACTS / STORED_HANDS_FILE).read_bytes())
     known = {g: c for g, c in load_commands(ARTIFACTS / COMMANDS_FILE).items() if g in finding.gestures}
     (folder / COMMANDS_FILE).write_text(_dump_commands(known))
     manifest = Manifest(
@@ -159,6 +170,18 @@ def _replace_commands(path: Path, folder: Path) -> None:
             f"not know; its gestures are {', '.join(manifest.gestures)}."
         )
     (folder / COMMANDS_FILE).write_bytes(path.read_bytes())
+    _write_manifest(manifest, folder)
+
+
+def _replace_gestures(path: Path, folder: Path) -> None:
+    """Put gestures of somebody's own, in place of others of this kind, into a folder of artifacts."""
+    manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
+    try:
+        gestures = decode_gestures_request(_read(path).content, manifest.gestures)
+    except RejectedRequestError as error:
+        raise ArtifactsError(f"{path} was not taken: {error}") from None
+    (folder / GESTURES_FILE).write_text(SavedGestures.of(gestures).model_dump_json() + "\n")
+    manifest.taught = list(gestures)
     _write_manifest(manifest, folder)
 
 

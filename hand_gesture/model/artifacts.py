@@ -7,6 +7,7 @@ from what was imported. Digests hold the two together: what the service loads is
 from __future__ import annotations
 
 import hashlib
+import io
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from pydantic import BaseModel, Field, RootModel, ValidationError
 from hand_gesture.landmarks import convert, parse_hand
 from hand_gesture.model.classifier import Confidence, GestureClassifier
 from hand_gesture.model.features import NAMED, Features
+from hand_gesture.model.saved_gestures import GESTURES_FILE, SavedGestures
+from hand_gesture.model.stored_hands import STORED_HANDS_FILE, read_stored_hands
+from hand_gesture.model.taught import Teacher, network_of
 
 MODEL_FILE: Final = "model.pkl"
 ENCODER_FILE: Final = "encoder.pkl"  # of a trained model; the manifest has its names, too
@@ -44,6 +48,7 @@ class Manifest(BaseModel):
     feature_contract: str
     features: Features | None = None  # None: those that feature_contract names
     gestures: list[str]  # the classifier's classes; "none" may be among them
+    taught: list[str] = []  # gestures that it tells besides, from examples
     confidence: Confidence = "probability"
     min_confidence: float = Field(default=0.0, ge=0, le=1)  # the operating point: below it no gesture is named
     sha256: dict[str, str] = {}
@@ -169,6 +174,7 @@ def load_artifacts(
     answer_reference_hands(artifacts, files)
     if min_confidence is not None:  # after the test: an operator may want to name nothing
         artifacts.classifier.min_confidence = min_confidence
+    _adopt_gestures(artifacts.classifier, files)
     return artifacts
 
 
@@ -204,6 +210,34 @@ def load_classifier(files: Mapping[str, bytes], manifest: Manifest) -> GestureCl
     return GestureClassifier(
         model, manifest.gestures, commands, manifest.min_confidence, features, confidence=manifest.confidence
     )
+
+
+def check_gestures(classifier: GestureClassifier, files: Mapping[str, bytes]) -> None:
+    """Check that a classifier can be taught the gestures that lie beside it, if there are any.
+
+    Raises:
+        ArtifactsError: it cannot.
+    """
+    if GESTURES_FILE not in files:
+        return
+    try:
+        network_of(classifier)
+    except ValueError as error:
+        raise ArtifactsError(f"{GESTURES_FILE} cannot be used with this model. {error}") from None
+    if STORED_HANDS_FILE not in files:
+        raise ArtifactsError(
+            f"This model has no {STORED_HANDS_FILE}, which gestures are told apart from; import it again, with "
+            "--gestures in the same command."
+        )
+
+
+def _adopt_gestures(classifier: GestureClassifier, files: Mapping[str, bytes]) -> None:
+    """Teach a classifier the gestures that lie beside it, if there are any."""
+    check_gestures(classifier, files)
+    if GESTURES_FILE in files:
+        saved = _parse(SavedGestures, files[GESTURES_FILE], Path(GESTURES_FILE))
+        stored = read_stored_hands(io.BytesIO(files[STORED_HANDS_FILE]))
+        classifier.adopt(Teacher(classifier, stored).teach(saved.own_gestures()))
 
 
 def answer_reference_hands(artifacts: Artifacts, files: Mapping[str, bytes]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,16 @@ class Predictions(list[Prediction]):
         self.hidden = hidden
 
 
+class Refinement(Protocol):
+    """What changes some of a batch's predictions to gestures of its own."""
+
+    names: tuple[str, ...]
+
+    def refine(self, answers: Predictions) -> None:
+        """Change predictions in place."""
+        ...
+
+
 class GestureClassifier:
     """Classifies hands given as coordinates of shape (n, 63)."""
 
@@ -78,6 +88,7 @@ class GestureClassifier:
         self.model = model
         self._probabilities = probabilities_of(model, confidence)
         self.network = Network.of(model) if confidence != "margin" else None
+        self._refinement: Refinement | None = None
         self.min_confidence = min_confidence
         self.features = features
 
@@ -107,7 +118,15 @@ class GestureClassifier:
             Prediction(self._names[index], confidence, self._commands[index])
             for index, confidence in zip(best.tolist(), confidence.astype(np.float64).round(4).tolist(), strict=True)
         ]
-        return Predictions(predictions, hidden)
+        answers = Predictions(predictions, hidden)
+        if self._refinement is not None:
+            self._refinement.refine(answers)
+        return answers
+
+    def adopt(self, refinement: Refinement) -> None:
+        """Tell more gestures from now on."""
+        self.gestures = (*self.gestures, *refinement.names)
+        self._refinement = refinement
 
 
 def probabilities_of(model: Any, confidence: Confidence) -> Probabilities:

@@ -23,6 +23,7 @@ from hand_gesture.model.artifacts import (
     Artifacts,
     ArtifactsError,
     answer_reference_hands,
+    check_gestures,
     load_classifier,
     read_artifacts,
 )
@@ -189,6 +190,7 @@ def _check(folder: Path) -> _Answer:
     _lock_in([*files.values()])
     classifier = load_classifier(files, manifest)
     answer_reference_hands(Artifacts(classifier, manifest, version), files)
+    check_gestures(classifier, files)
     return _Answer()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def write_stored_hands(path: Path, stored: StoredHands) -> None:
     np.savez(path, hands=hands, classes=classes.astype(np.uint8), names=names)
 
 
-def read_stored_hands(path: Path) -> StoredHands:
+def read_stored_hands(file: Path | BinaryIO) -> StoredHands:
     """Read what ``write_stored_hands`` wrote.
 
     Raises:
@@ -38,8 +38,8 @@ def read_stored_hands(path: Path) -> StoredHands:
         ValueError: it is not one of them; the message says why, as the end of a sentence.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            planar, classes, names = file["hands"], file["classes"], file["names"]
+        with np.load(file, allow_pickle=False) as arrays:
+            planar, classes, names = arrays["hands"], arrays["classes"], arrays["names"]
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"it does not hold hands ({error})") from None
     if planar.ndim != 2 or planar.shape[1] != PLANAR_COUNT or classes.shape != planar.shape[:1]:

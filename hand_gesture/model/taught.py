@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hand_gesture.model.classifier import NONE, GestureClassifier, Prediction, Predictions
 from hand_gesture.model.features import WRIST_RMS
+from hand_gesture.model.network import Network
 from hand_gesture.model.stored_hands import STORED_HANDS_FILE, StoredHands, read_stored_hands
 
 Floats = NDArray[np.float64]
@@ -98,6 +99,13 @@ class TaughtGestures:
             return answers[index]
         return Prediction(self.names[best], confidence, self._commands[best])
 
+    def refine(self, answers: Predictions) -> None:
+        """Give the hands of a batch that make a taught gesture that one, in place."""
+        if answers.hidden is None:
+            return
+        for index in np.flatnonzero(self.margins(answers.hidden).max(axis=1) > 0).tolist():
+            answers[index] = self.predict(answers, index)
+
 
 def confidence_of(margin: float) -> float:
     """The confidence of an answer: 0.5 at the threshold, rounded to four digits."""
@@ -113,13 +121,8 @@ class Teacher:
         Raises:
             ValueError: the classifier is none that gestures can be taught to; the message is a sentence.
         """
-        if classifier.network is None or classifier.features != FEATURES:
-            raise ValueError(
-                "Gestures can be taught to neural networks only (MLPClassifier with rectified linear units and a "
-                f"softmax) that take the features {FEATURES.name}, such as the bundled one; train this one on them."
-            )
+        self.network = network_of(classifier)
         self.classifier = classifier
-        self.network = classifier.network
         self.stored = stored
         features = classifier.features.make(stored.hands)
         hidden = self.network.hidden(features)
@@ -222,12 +225,27 @@ class Teacher:
         return head
 
 
+def network_of(classifier: GestureClassifier) -> Network:
+    """The network whose hidden layer gestures are told by.
+
+    Raises:
+        ValueError: the classifier has none; the message is a sentence.
+    """
+    if classifier.network is None or classifier.features != FEATURES:
+        raise ValueError(
+            "Gestures can be taught to neural networks only (MLPClassifier with rectified linear units and a softmax) "
+            f"that take the features {FEATURES.name}, such as the bundled one; serve such a model."
+        )
+    return classifier.network
+
+
 def load_teacher(folder: Path, classifier: GestureClassifier) -> Teacher:
     """A teacher with the stored hands of a folder of artifacts.
 
     Raises:
         ValueError: gestures cannot be taught; the message is a sentence.
     """
+    network_of(classifier)
     try:
         stored = read_stored_hands(folder / STORED_HANDS_FILE)
     except (OSError, ValueError):

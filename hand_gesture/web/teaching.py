@@ -81,11 +81,11 @@ class Teaching:
             self._waiting -= 1
 
     def _report(self, body: bytes) -> Reports:
-        gestures = decode_gestures_request(body, self._classifier.classes)
+        gestures = decode_gestures_request(body, self._classifier.gestures)
         return self._keep("report", gestures, lambda: report_on(self._teacher(), gestures))
 
     def _teach(self, value: Any) -> TaughtGestures:
-        gestures = decode_gestures(value, self._classifier.classes)
+        gestures = decode_gestures(value, self._classifier.gestures)
         return self._keep("head", gestures, lambda: self._teacher().teach(gestures))
 
     def _teacher(self) -> Teacher:
