@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, LANDMARK_NAMES, WRIST
+from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, LANDMARK_NAMES, MIN_DISTANCE, WRIST
 from hand_gesture.model.classifier import NONE
 from hand_gesture.model.taught import Floats, OwnGesture, Rows, Teacher, others_of
 
@@ -140,7 +140,9 @@ def _with_advice(
     report: GestureReport, teacher: Teacher, examples: Floats, mixed_up: Counter[str], familiar: float
 ) -> GestureReport:
     enough = ENOUGH_RIGHT * report.examples
-    if report.resemblance >= TOO_CLOSE:
+    if empty := _in_one_place(examples):
+        advice = f"Example {empty[0]} shows no hand, all its points are in one place: leave it out."
+    elif report.resemblance >= TOO_CLOSE:
         change = _finger_to_change(teacher, examples)
         advice = f"Too close to `{report.resembles}`: {change}, or choose another shape."
     elif mixed_up and mixed_up.total() > report.examples - enough:
@@ -162,6 +164,13 @@ def _with_advice(
     else:
         advice = "It can be told apart: try it, and let somebody else try it, too."
     return replace(report, advice=advice)
+
+
+def _in_one_place(examples: Floats) -> list[int]:
+    """The numbers, from 1, of examples whose points all are where the wrist is."""
+    points = examples.reshape(-1, LANDMARK_COUNT, 3)[..., :2]
+    sizes = np.abs(points - points[:, [WRIST]]).max(axis=(1, 2))
+    return [number for number, size in enumerate(sizes.tolist(), 1) if size < MIN_DISTANCE]
 
 
 def _finger_to_change(teacher: Teacher, examples: Floats) -> str:

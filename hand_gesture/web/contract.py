@@ -131,7 +131,10 @@ class GestureReportResponse(BaseModel):
 class GesturesResponse(bentoml.IODescriptor):  # type: ignore[misc]
     """A report on each of the gestures, by name."""
 
-    gestures: dict[str, GestureReportResponse]
+    gestures: Annotated[
+        dict[str, GestureReportResponse],
+        WithJsonSchema({"type": "object", "additionalProperties": GestureReportResponse.model_json_schema()}),
+    ]
 
 
 class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]

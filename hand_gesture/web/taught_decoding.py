@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.landmarks import (
-    LANDMARK_COUNT,
-    MIN_DISTANCE,
-    WRIST,
     MalformedLandmarksError,
     MissingLandmarksError,
     parse_hand,
@@ -121,11 +118,6 @@ def _decode_examples(shown: str, values: list[Any], image_size: tuple[float, flo
     if examples is None:
         examples = np.concatenate([_decode_example(shown, number, value) for number, value in enumerate(values, 1)])
     restore_shape(examples, image_size)
-    points = examples.reshape(-1, LANDMARK_COUNT, 3)[..., :2]
-    sizes = np.abs(points - points[:, [WRIST]]).max(axis=(1, 2))
-    if sizes.min() < MIN_DISTANCE:
-        text = f"Example {int(sizes.argmin()) + 1} of {shown}: all its points are in one place; leave it out."
-        raise _reject(Reason.MALFORMED_LANDMARKS, text)
     return examples
 
 

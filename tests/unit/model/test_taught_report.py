@@ -57,3 +57,8 @@ def test_examples_that_are_not_one_shape_are_noticed() -> None:
 def test_known_gestures_do_not_depend_on_what_is_taught_beside() -> None:
     alone, together = report(L=hands_of("L"))["L"], report(L=hands_of("L"), pinky=hands_of("pinky"))["L"]
     assert (alone.resembles, alone.resemblance) == (together.resembles, together.resemblance)
+
+
+def test_an_example_without_a_hand_is_named() -> None:
+    found = report(L=np.concatenate([hands_of("L", 2), np.full((1, 63), 0.5)]))["L"]
+    assert found.advice.startswith("Example 3 shows no hand")
