@@ -172,13 +172,7 @@ class HandGesture:
     @bentoml.on_startup
     async def start_sampling(self) -> None:
         """Measure CPU and memory from now on."""
-        self._sampling = asyncio.create_task(self._sample_forever())
-
-    async def _sample_forever(self) -> None:
-        sampler = ProcessTreeSampler(self._metrics)
-        while True:
-            await asyncio.to_thread(sampler.sample)
-            await asyncio.sleep(SAMPLE_SECONDS)
+        self._sampling = asyncio.create_task(ProcessTreeSampler(self._metrics).sample_forever(SAMPLE_SECONDS))
 
     @bentoml.api(
         batchable=True,

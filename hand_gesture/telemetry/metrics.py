@@ -9,6 +9,7 @@ import asyncio
 import bisect
 import collections
 import functools
+import logging
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -20,6 +21,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.telemetry.exposition import shared_by_workers
+
+# BentoML shows what its own loggers say
+logger = logging.getLogger("bentoml.service.hand_gesture.metrics")
 
 _INFERENCE_BUCKETS: Final = (
     *(0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075),
@@ -199,7 +203,20 @@ class ProcessTreeSampler:
             try:
                 cpu += process.cpu_percent()
                 memory += process.memory_info().rss
-            except psutil.NoSuchProcess:
+            except (psutil.NoSuchProcess, psutil.AccessDenied):  # ended meanwhile, or about to
                 continue
         self._metrics.cpu_usage.set(cpu)
         self._metrics.memory.set(memory)
+
+    async def sample_forever(self, seconds: float) -> None:
+        """Take a sample now and then; one that fails is said in the log, and the next is taken all the same."""
+        is_failing = False
+        while True:
+            try:
+                await asyncio.to_thread(self.sample)
+                is_failing = False
+            except Exception:
+                if not is_failing:  # said once, not every few seconds
+                    logger.exception("CPU and memory cannot be measured; what /metrics shows of them is old")
+                is_failing = True
+            await asyncio.sleep(seconds)

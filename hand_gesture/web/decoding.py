@@ -213,7 +213,10 @@ def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError) -> Any:
     with contextlib.suppress(ValueError, RecursionError):
         text = body if isinstance(body, str) else body.decode()
         if "NaN" in text or "Infinity" in text:
-            return json.loads(text)
+            value = json.loads(text)
+            if "\\u" in text:  # an escape may stand for half of a surrogate pair, which nothing can encode
+                json.dumps(value, ensure_ascii=False).encode()
+            return value
     raise _reject(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
 
 
