@@ -132,7 +132,7 @@ def start(
         process = subprocess.Popen(
             [*wrapper, BENTOML, "serve", *arguments],
             cwd=PROJECT,
-            env=environment(home, PORT=port, **settings),
+            env=environment(home, **{"PORT": port, **settings}),
             stdout=output,
             stderr=subprocess.STDOUT,
         )

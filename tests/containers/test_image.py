@@ -6,6 +6,8 @@ import re
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.containers.conftest import Container, docker, eventually
 from tests.hands import IMAGE_SIZE, LIKE
 from tests.load import encode_request, read_response
@@ -73,6 +75,16 @@ def test_serves_hardened_on_the_port_it_is_told(start: Callable[..., Container])
     assert container.client.post("/predict", json=BODY).json()["gesture"] == "like"
     assert docker("exec", container.name, "id", "-u") != "0"
     eventually(lambda: docker("inspect", "--format={{.State.Health.Status}}", container.name) == "healthy", seconds=180)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"PORT": ""}, {"PORT": "", "BENTOML_PORT": 4000}, {"PORT": 4000, "BENTOML_HOST": "::"}], ids=str
+)
+def test_health_check_asks_where_the_service_listens(
+    start: Callable[..., Container], settings: dict[str, object]
+) -> None:
+    name = start(**settings).name
+    eventually(lambda: docker("inspect", "--format={{.State.Health.Status}}", name) == "healthy", seconds=180)
 
 
 def test_sigterm_finishes_requests_in_flight_and_exits_0(start: Callable[..., Container]) -> None:

@@ -1,0 +1,53 @@
+"""The image's health check asks where the service listens."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server import PROJECT, Server, environment, free_port, serve
+
+SCRIPT = PROJECT / "deploy" / "healthcheck.py"
+
+
+def check(home: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPT], env=environment(home, **settings), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, ("127.0.0.1", 3000)),
+        ({"PORT": ""}, ("127.0.0.1", 3000)),
+        ({"PORT": " 80 "}, ("127.0.0.1", 80)),
+        ({"PORT": "80", "BENTOML_PORT": ""}, ("127.0.0.1", 80)),
+        ({"PORT": "80", "BENTOML_PORT": "81"}, ("127.0.0.1", 81)),
+        ({"BENTOML_HOST": "0.0.0.0"}, ("127.0.0.1", 3000)),  # noqa: S104
+        ({"BENTOML_HOST": "::"}, ("::1", 3000)),
+        ({"BENTOML_HOST": "192.0.2.1"}, ("192.0.2.1", 3000)),
+    ],
+    ids=str,
+)
+def test_address(settings: dict[str, str], address: tuple[str, int]) -> None:
+    assert runpy.run_path(str(SCRIPT))["address"](settings) == address
+
+
+@pytest.mark.parametrize("variables", [{"PORT": "PORT"}, {"PORT": "", "BENTOML_PORT": "PORT"}], ids=str)
+def test_where_the_service_listens(home: Path, variables: dict[str, str]) -> None:
+    port = free_port()
+    settings = {name: value and port for name, value in variables.items()}
+    with serve(home, port=port, **settings):
+        assert check(home, **settings).returncode == 0
+
+
+def test_nothing_there_and_not_ready(home: Path, server: Server) -> None:
+    result = check(home, PORT=free_port())
+    assert result.returncode == 1
+    assert result.stderr.startswith("Nothing answers on 127.0.0.1, port ")
+    assert len(result.stderr.splitlines()) == 1
