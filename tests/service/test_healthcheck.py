@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import PROJECT, Server, environment, free_port, serve
+from tests.server import PROJECT, environment, free_port, serve
 
 SCRIPT = PROJECT / "deploy" / "healthcheck.py"
 
@@ -46,7 +46,7 @@ def test_where_the_service_listens(home: Path, variables: dict[str, str]) -> Non
         assert check(home, **settings).returncode == 0
 
 
-def test_nothing_there_and_not_ready(home: Path, server: Server) -> None:
+def test_nothing_there(home: Path) -> None:
     result = check(home, PORT=free_port())
     assert result.returncode == 1
     assert result.stderr.startswith("Nothing answers on 127.0.0.1, port ")
