@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,13 +33,17 @@ GOOD = client_frame(BINARY, FRAME)
 class RawStream:
     """A stream that may send what no library would."""
 
-    def __init__(self, server: Server, *, settings: bytes = SETTINGS, headers: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, server: Server, *, request: bytes = b"", settings: bytes = SETTINGS, headers: tuple[str, ...] = ()
+    ) -> None:
         address = urlsplit(server.url)
         self.socket = socket.create_connection((address.hostname, address.port), timeout=SECONDS)
-        self.socket.sendall(handshake(str(address.hostname), headers=headers))
+        self.socket.sendall(request or handshake(str(address.hostname), headers=headers))
         self._buffer = b""
         self.head = self._read_until(b"\r\n\r\n")
-        self.socket.sendall(settings)
+        self.status = int(self.head.split(b" ", 2)[1])
+        if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.socket.sendall(settings)
 
     def _read_until(self, end: bytes) -> bytes:
         while end not in self._buffer:
