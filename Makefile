@@ -44,6 +44,14 @@ serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and
 test: $(VENV)/.dev page ## Run the tests of all but the page
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
+TIMES ?= 10
+fuzz: $(VENV)/.dev page ## Generate requests and streams, TIMES (10) as many as `make test` and new ones each time
+	FUZZ_TIMES=$(TIMES) $(BIN)/python -m pytest -s tests/fuzz/test_generated.py tests/fuzz/test_every_part.py
+
+mutate: $(VENV)/.dev ## Change the code in one place after the other, and list the changes that no unit test notices
+	nice -n 15 $(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, where there is one
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 
@@ -130,6 +138,6 @@ logs: .env ## Follow what they say
 	$(COMPOSE) logs --follow
 
 clean: ## Remove what the other targets made here
-	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
 
-.PHONY: help model page serve test test-page test-faults test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean
+.PHONY: help model page serve test fuzz mutate test-page test-faults test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean

@@ -13,10 +13,13 @@ _ANY: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S1
 
 
 def address(environment: Mapping[str, str]) -> tuple[str, int]:
-    """Host and port: BentoML's variables come before PORT, and empty ones count as absent."""
-    host = environment.get("BENTOML_HOST", "").strip()
-    port = environment.get("BENTOML_PORT", "").strip() or environment.get("PORT", "").strip() or "3000"
-    return _ANY.get(host, host), int(port)
+    """Host and port.
+
+    The image's entry point has PORT take the place of BENTOML_PORT, even where it is empty, which means the default.
+    """
+    host = environment.get("BENTOML_HOST", "")
+    port = environment.get("PORT", environment.get("BENTOML_PORT", ""))
+    return _ANY.get(host, host), int(port or 3000)
 
 
 def main() -> None:

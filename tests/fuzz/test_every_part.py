@@ -51,24 +51,15 @@ def test_every_part_of_a_request(guarded: Server) -> None:
     page = guarded.client.get("/").text
     paths = [*PATHS, *(f"/{path}" for path in sorted(set(re.findall(r'"(page/[^"]+)"', page))))]
     statuses: Counter[int] = Counter()
-    connection: socket.socket | None = None
 
     @effort(REQUESTS)
     @given(request=http_requests(paths))
     def check(request: bytes) -> None:
-        nonlocal connection
-        connection = connection or socket.create_connection((address.hostname, address.port), timeout=60)
-        connection.sendall(request)
-        response = http.client.HTTPResponse(connection, method=request.split(b" ", 1)[0].decode())
-        response.begin()
-        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
-            response.will_close = True
-        else:
-            response.read()
+        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+            connection.sendall(request)
+            response = http.client.HTTPResponse(connection, method=request.split(b" ", 1)[0].decode())
+            response.begin()
         statuses[response.status] += 1
-        if response.will_close:
-            connection.close()
-            connection = None
         assert response.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
     check()
