@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
 from typing import Any
 
+import numpy as np
+import orjson
 import pytest
 from jsonschema_rs import Draft202012Validator
 
 from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.web.contract import HAND_SCHEMA
-from hand_gesture.web.decoding import decode_hand_request, decode_hands_request
+from hand_gesture.web.decoding import (
+    StreamSettings,
+    decode_binary_frame,
+    decode_hand_request,
+    decode_hands_request,
+    decode_stream_settings,
+)
 from tests.hands import FORMS, IMAGE_SIZE, LIKE, as_numbers, as_objects
 
 
@@ -79,6 +89,12 @@ def test_bad_image_size_is_refused(size: Any) -> None:
         (b'{"landmarks": [1e400]}', Reason.INVALID_JSON),
         (b'{"landmarks": [' + b"9" * 10_000 + b"]}", Reason.INVALID_JSON),
         (b'{"landmarks": "\\ud800"}', Reason.INVALID_JSON),
+        # halves of surrogate pairs beside NaN, which only Python's parser reads
+        (b'{"\\ud800": NaN}', Reason.INVALID_JSON),
+        (b'{"landmarks": [NaN], "\\uDFFF": 1}', Reason.INVALID_JSON),
+        (b'{"landmarks": [{"x": "\\ud800"}, Infinity]}', Reason.INVALID_JSON),
+        (b'{"\\ud83d\\ude00": NaN}', Reason.INVALID_REQUEST),
+        (b'{"\\\\ud800": NaN}', Reason.INVALID_REQUEST),
         (b"[]", Reason.INVALID_REQUEST),
         (b"7", Reason.INVALID_REQUEST),
         (b"{}", Reason.INVALID_REQUEST),
@@ -93,6 +109,104 @@ def test_bad_body_is_refused_with_a_sentence(content: bytes, reason: Reason) -> 
     assert error.reason is reason
     assert str(error)[0].isupper()
     assert str(error).endswith(".")
+
+
+def test_message_says_where_json_ends_to_be_json() -> None:
+    assert str(rejected(b'{"landmarks": [1 2]}')).startswith("The body is not valid JSON: ")
+    assert str(rejected(b"[]")) == "The body must be a JSON object with the field landmarks."
+    assert str(rejected(b"{}")) == "The field landmarks is missing."
+
+
+@pytest.mark.parametrize("content", [b'{"\\ud800": NaN}', b'{"a\\ndfff": NaN}', b'{"\xf0\x9f\x98\x80": NaN}'])
+def test_every_error_can_be_sent(content: bytes) -> None:
+    for text in (content, content.decode()):
+        with pytest.raises(RejectedRequestError) as caught:
+            decode_hand_request(text)
+        orjson.dumps(str(caught.value))
+
+
+def frame(*numbers: float) -> bytes:
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+def test_binary_frame() -> None:
+    numbers = [number / 64 for number in range(126)]  # which float32 holds exactly
+    hands = decode_binary_frame(frame(*numbers), None)
+    assert hands.shape == (2, 63)
+    assert hands.dtype == np.float64
+    assert hands.ravel().tolist() == numbers
+    scaled = decode_binary_frame(frame(*numbers[:63]), (640.0, 480.0))
+    assert scaled[0, :2].tolist() == [0, 480 / 64]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "words"),
+    [
+        (b"x" * 251, Reason.MALFORMED_LANDMARKS, "252 bytes for each hand (63 little-endian float32), not 251."),
+        (frame(*[0.0] * 30, math.nan, *[0.0] * 32), Reason.MISSING_LANDMARKS, "Landmark 10 MIDDLE_FINGER_PIP has no"),
+        (frame(*[0.0] * 62, 1e7), Reason.MALFORMED_LANDMARKS, "Landmark 20 PINKY_TIP is not numbers"),
+        (frame(*[0.0] * 125, math.inf), Reason.MISSING_LANDMARKS, "Hand 1: landmark 20 PINKY_TIP has no"),
+        (frame(*[0.0] * 125, -1e7), Reason.MALFORMED_LANDMARKS, "Hand 1: landmark 20 PINKY_TIP is not numbers"),
+    ],
+)
+def test_bad_binary_frame(message: bytes, reason: Reason, words: str) -> None:
+    with pytest.raises(RejectedRequestError) as caught:
+        decode_binary_frame(message, None)
+    assert caught.value.reason is reason
+    assert caught.value.status == 400
+    assert words in str(caught.value)
+
+
+def test_largest_coordinate_of_a_binary_frame_is_taken() -> None:
+    assert decode_binary_frame(frame(*[-1e6, 1e6] * 31, 0), None).max() == 1e6
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("{}", StreamSettings(None, 0, "")),
+        ('{"image_size": [640, 480.5]}', StreamSettings((640, 480.5), 0, "")),
+        ('{"image_size": null, "hold_ms": null, "key": null}', StreamSettings(None, 0, "")),
+        ('{"hold_ms": 250}', StreamSettings(None, 0.25, "")),
+        ('{"hold_ms": 10000}', StreamSettings(None, 10, "")),
+        ('{"hold_ms": 0.5, "key": "é"}', StreamSettings(None, 0.0005, "é")),
+    ],
+)
+def test_stream_settings(message: str, expected: StreamSettings) -> None:
+    assert decode_stream_settings(message) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "words"),
+    [
+        ("{", Reason.INVALID_JSON, "The settings are not valid JSON: "),
+        ('{"key": "\\ud800"}', Reason.INVALID_JSON, "The settings are not valid JSON: "),
+        ('{"hold_ms": NaN}', Reason.INVALID_JSON, "The settings are not valid JSON: "),
+        ("[]", Reason.INVALID_REQUEST, "A stream begins with its settings: "),
+        ('{"other": 1}', Reason.INVALID_REQUEST, "A stream begins with its settings: "),
+        ('{"hold_ms": -1}', Reason.INVALID_REQUEST, "hold_ms must be a number of milliseconds from 0 to 10000."),
+        ('{"hold_ms": 10000.5}', Reason.INVALID_REQUEST, "hold_ms must be"),
+        ('{"hold_ms": true}', Reason.INVALID_REQUEST, "hold_ms must be"),
+        ('{"hold_ms": "1"}', Reason.INVALID_REQUEST, "hold_ms must be"),
+        ('{"key": 1}', Reason.INVALID_REQUEST, "key must be a string."),
+        ('{"image_size": [1]}', Reason.INVALID_IMAGE_SIZE, "image_size must be [width, height] in pixels"),
+    ],
+)
+def test_bad_stream_settings(message: str, reason: Reason, words: str) -> None:
+    with pytest.raises(RejectedRequestError) as caught:
+        decode_stream_settings(message)
+    assert caught.value.reason is reason
+    assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize(("side", "fits"), [(1e-9, True), (100_000, True), (100_001, False), (0, False)])
+def test_limits_of_the_image_size(side: float, fits: bool) -> None:
+    content = body(landmarks=LIKE, image_size=[side, 100])
+    if fits:
+        decode_hand_request(content)
+    else:
+        message = "image_size must be [width, height] in pixels, each above 0 and at most 100000."
+        assert str(rejected(content)) == message
 
 
 def test_message_names_the_missing_points() -> None:
