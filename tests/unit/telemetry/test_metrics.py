@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
-from prometheus_client import REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
@@ -33,9 +34,13 @@ def test_values_observed_at_once_count_like_those_observed_one_by_one() -> None:
 
 
 @pytest.fixture(scope="module")
-def metrics() -> Metrics:
+def metrics() -> Iterator[Metrics]:
     """Of this process, not shared by workers."""
-    return Metrics()
+    made = Metrics()
+    yield made
+    for metric in vars(made).values():
+        if isinstance(metric, Counter | Gauge | Histogram):
+            REGISTRY.unregister(metric)
 
 
 def counted(route: str) -> tuple[float, float, float]:
