@@ -34,7 +34,7 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
-    metrics_token: object = ""
+    metrics_token: str = ""
     certificate: Path | None = None
     client: httpx.Client = field(init=False)
 
@@ -137,7 +137,7 @@ def start(
             stderr=subprocess.STDOUT,
         )
     scheme = "https" if certificate else "http"
-    token = settings.get("METRICS_TOKEN", "")
+    token = str(settings.get("METRICS_TOKEN", "")).strip()
     server = Server(f"{scheme}://127.0.0.1:{port}", process, log, token, certificate)
     try:
         yield server

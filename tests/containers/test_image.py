@@ -11,7 +11,7 @@ import pytest
 from tests.containers.conftest import Container, docker, eventually
 from tests.hands import IMAGE_SIZE, LIKE
 from tests.load import encode_request, read_response
-from tests.server import PROJECT
+from tests.server import PROJECT, UNHURRIED
 
 MAX_BYTES = 500_000_000
 BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
@@ -85,8 +85,17 @@ def test_health_check_asks_where_the_service_listens(
     eventually(lambda: docker("inspect", "--format={{.State.Health.Status}}", name) == "healthy", seconds=180)
 
 
+def in_flight(container: Container) -> float:
+    (line,) = (
+        line
+        for line in container.client.get("/metrics").text.splitlines()
+        if line.startswith("hand_gesture_requests_in_flight ")
+    )
+    return float(line.split()[1])
+
+
 def test_sigterm_finishes_requests_in_flight_and_exits_0(start: Callable[..., Container]) -> None:
-    container = start(WORKERS=2)
+    container = start(WORKERS=2, **UNHURRIED)
     eventually(lambda: ready(container), seconds=180)
     statuses = asyncio.run(_stop_in_the_middle(container, requests=16))
     assert statuses == [200] * 16
@@ -100,7 +109,8 @@ async def _stop_in_the_middle(container: Container, *, requests: int) -> list[in
     connections = [await asyncio.open_connection(url.host, url.port) for _ in range(requests)]
     for _, writer in connections:
         writer.write(content[: len(content) // 2])
-    await asyncio.sleep(0.5)
+    # All have been begun to be read; a connection on which nothing has come would be closed
+    await asyncio.to_thread(eventually, lambda: in_flight(container) == requests, seconds=60)
     docker("kill", "--signal", "TERM", container.name)
     await asyncio.sleep(0.5)
     for _, writer in connections:

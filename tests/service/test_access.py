@@ -14,7 +14,9 @@ BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
-    with serve(home, API_KEY="first-key, second-key", METRICS_TOKEN="figures") as running:
+    # With what comes along where a value is read from a file, or typed
+    untrimmed = {"METRICS_TOKEN": "figures\n", "MODEL_TAG": " hand_gesture:latest"}
+    with serve(home, API_KEY="first-key, second-key\n", **untrimmed) as running:
         yield running
 
 

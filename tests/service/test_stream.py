@@ -58,8 +58,15 @@ def _messages(stream: ClientConnection) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
     """A service that asks for a key, welcomes one origin, and has little room."""
-    limits = {"MAX_STREAMS": 2, "STREAM_IDLE_SECONDS": 1, "MAX_MESSAGE_BYTES": 1000, "REQUEST_TIMEOUT_SECONDS": 1.5}
+    limits = {"MAX_STREAMS": 2, "MAX_MESSAGE_BYTES": 1000}
     with serve(home, API_KEY="secret", ALLOWED_ORIGINS="https://game.example", **limits) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(home: Path) -> Iterator[Server]:
+    """A service that waits for nobody."""
+    with serve(home, STREAM_IDLE_SECONDS=1, REQUEST_TIMEOUT_SECONDS=5) as running:
         yield running
 
 
@@ -137,6 +144,7 @@ NAN[30] = float("nan")
         (struct.pack("<63f", *[1e7] * 63), Reason.MALFORMED_LANDMARKS),
         (as_frame(LIKE) + struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
         ("", Reason.INVALID_JSON),
+        ('{"\\ud800": NaN}', Reason.INVALID_JSON),
         ("{}", Reason.INVALID_REQUEST),
         ('{"landmarks": []}', Reason.MISSING_LANDMARKS),
         ('{"hands": []}', Reason.INVALID_REQUEST),
@@ -222,18 +230,19 @@ def test_pages_that_may_and_programs_are_let_in(guarded: Server, origin: Any) ->
         assert "gesture" in ask(stream, as_frame(LIKE))
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://game.example.evil", "http://game.example"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "https://game.example.evil", "http://game.example", "http://["]
+)
 def test_other_pages_are_not(guarded: Server, origin: Any) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         opened(guarded, {"key": "secret"}, origin=origin)
     assert refusal.value.response.status_code == 403
 
 
-def test_silence_ends_a_stream(guarded: Server) -> None:
-    with connect(address_of(guarded)) as stream:
-        assert end_of(stream)[:2] == (1008, "The settings did not arrive within 1.5 seconds.")
-    with opened(guarded, {"key": "secret"}) as stream:
-        assert "gesture" in ask(stream, as_frame(LIKE))
+def test_silence_ends_a_stream(impatient: Server) -> None:
+    with connect(address_of(impatient)) as stream:
+        assert end_of(stream)[:2] == (1008, "The settings did not arrive within 5 seconds.")
+    with opened(impatient) as stream:
         assert end_of(stream)[:2] == (1001, "There was no frame for 1 seconds.")
 
 
