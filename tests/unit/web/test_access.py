@@ -4,7 +4,7 @@ import pytest
 
 from hand_gesture.web.access import is_authorized, is_welcome
 
-TOKENS = ["first", "sécond"]
+TOKENS = ["first", "sécond", "of two"]
 
 
 def with_authorization(value: bytes) -> list[tuple[bytes, bytes]]:
