@@ -35,8 +35,8 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store
-	@$(BIN)/python import_model.py
+model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store, unless the latest there is your own
+	@$(BIN)/python import_model.py --keep-own
 
 serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: see README)
 	$(BIN)/bentoml serve

@@ -18,10 +18,13 @@ from typing import Final
 import bentoml
 
 from hand_gesture.model.artifacts import (
+    BUNDLED,
     COMMANDS_FILE,
     ENCODER_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
+    ORIGIN,
+    OWN,
     Artifacts,
     ArtifactsError,
     Manifest,
@@ -45,16 +48,23 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="your own pickled classifier")
     parser.add_argument("--encoder", type=Path, help="the pickled label encoder that goes with --model")
     parser.add_argument("--commands", type=Path, help="your own table from gesture to command (JSON)")
+    parser.add_argument(
+        "--keep-own", action="store_true", help="import nothing where the latest model in the store is your own"
+    )
     arguments = parser.parse_args()
+    if arguments.keep_own and (own := _latest_own()):
+        print(f"{own}, your own model, stays the one to serve; import_model.py without --keep-own replaces it.")
+        return
     if (arguments.model is None) != (arguments.encoder is None):
         parser.error("--model and --encoder belong together")
     try:
         if arguments.model is None and arguments.commands is None:
-            _save(arguments.artifacts)
+            is_bundled = arguments.artifacts.resolve() == ARTIFACTS.resolve()
+            _save(arguments.artifacts, origin=BUNDLED if is_bundled else OWN)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 _assemble(arguments, Path(folder))
-                _save(Path(folder))
+                _save(Path(folder), origin=OWN)
     except ArtifactsError as error:
         sys.exit(str(error))
     except OSError as error:  # of artifacts it is an ArtifactsError
@@ -85,7 +95,19 @@ def _assemble(arguments: argparse.Namespace, folder: Path) -> None:
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2))
 
 
-def _save(folder: Path) -> None:
+def _latest_own() -> str | None:
+    """The latest model in the store, where it did not come with the project.
+
+    One without the label, imported by an earlier version, may be anyone's and counts as own.
+    """
+    try:
+        latest = bentoml.models.get(MODEL_NAME)
+    except bentoml.exceptions.NotFound:
+        return None
+    return None if latest.info.labels.get(ORIGIN) == BUNDLED else str(latest.tag)
+
+
+def _save(folder: Path, *, origin: str) -> None:
     artifacts = load_artifacts(folder)
     tag = f"{MODEL_NAME}:{artifacts.version}"
     if _stored_version(MODEL_NAME) == artifacts.version:
@@ -93,7 +115,9 @@ def _save(folder: Path) -> None:
         return
     if _stored_version(tag):
         bentoml.models.delete(tag)  # saved anew below, so that it becomes the latest again
-    with bentoml.models.create(tag, labels=_labels(artifacts), metadata=artifacts.manifest.model_dump()) as model:
+    with bentoml.models.create(
+        tag, labels=_labels(artifacts, origin), metadata=artifacts.manifest.model_dump()
+    ) as model:
         for name in (*artifacts.manifest.sha256, MANIFEST_FILE):
             shutil.copy(folder / name, model.path)
     print(f"{tag} is now in the model store.")
@@ -106,8 +130,13 @@ def _stored_version(tag: str) -> str | None:
         return None
 
 
-def _labels(artifacts: Artifacts) -> dict[str, str]:
-    return {"feature_contract": artifacts.manifest.feature_contract, "gestures": str(len(artifacts.manifest.gestures))}
+def _labels(artifacts: Artifacts, origin: str) -> dict[str, str]:
+    return {
+        ORIGIN: origin,
+        "kind": artifacts.classifier.kind,
+        "feature_contract": artifacts.manifest.feature_contract,
+        "gestures": str(len(artifacts.manifest.gestures)),
+    }
 
 
 if __name__ == "__main__":

@@ -23,11 +23,11 @@ from hand_gesture.bento.connections import StreamLimits, use_patient_connections
 from hand_gesture.bento.supervision import use_reliable_supervisor
 from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
 from hand_gesture.model.artifacts import (
-    COMMANDS_FILE,
+    BUNDLED,
     MODEL_FILE,
+    ORIGIN,
     ArtifactsError,
     load_artifacts,
-    load_commands,
     load_reference_hands,
     verify_artifacts,
 )
@@ -47,6 +47,7 @@ from hand_gesture.web.gateway import PredictionGateway
 from hand_gesture.web.openapi import openapi_document
 from hand_gesture.web.operation import operation_app
 from hand_gesture.web.pages import page_routes
+from hand_gesture.web.reference import reference_document
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture")
@@ -100,8 +101,8 @@ def _asyncapi_document() -> dict[str, Any]:
 
 
 def _reference_hands() -> dict[str, Any]:
-    folder = Path(MODEL.path)
-    return load_reference_hands(folder).model_dump() | {"commands": load_commands(folder / COMMANDS_FILE)}
+    service: HandGesture = bentoml.get_current_service()
+    return service.reference.model_dump()
 
 
 class _Call(NamedTuple):
@@ -155,6 +156,13 @@ class HandGesture:
             version=artifacts.version,
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,
+            kind=artifacts.classifier.kind,
+        )
+        self.reference = reference_document(
+            artifacts,
+            load_reference_hands(Path(MODEL.path)),
+            name=MODEL.tag.name,
+            bundled=MODEL.info.labels.get(ORIGIN) == BUNDLED,
         )
         self._calls_in_a_thread = 0
         logger.info("model %s answers", MODEL.tag)

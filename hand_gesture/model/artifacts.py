@@ -24,6 +24,10 @@ ENCODER_FILE: Final = "encoder.pkl"
 COMMANDS_FILE: Final = "commands.json"
 REFERENCE_HANDS_FILE: Final = "reference_hands.json"
 MANIFEST_FILE: Final = "manifest.json"
+# A label of a stored model: whether it came with the project as it is
+ORIGIN: Final = "origin"
+BUNDLED: Final = "bundled"
+OWN: Final = "own"
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -49,10 +53,14 @@ class Commands(RootModel[dict[str, str]]):
 
 
 class ReferenceHands(BaseModel):
-    """A typical hand for each gesture, 21 [x, y, z] each, in 0..1 of a frame of ``image_size`` pixels."""
+    """A typical hand for each gesture, 21 [x, y, z] each, in 0..1 of a frame of ``image_size`` pixels.
+
+    ``left_hands`` are of the other side, where there are any.
+    """
 
     image_size: tuple[int, int]
     hands: dict[str, list[list[float]]]
+    left_hands: dict[str, list[list[float]]] = {}
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,9 @@ class GestureClassifier:
         self.gestures = tuple(name for name in classes if name != NONE)
         self._names = (*self.classes, NONE) if NONE not in classes else self.classes
         self._none = self._names.index(NONE)
-        self._commands = tuple(None if name == NONE else commands.get(name) for name in self._names)
+        self.commands = {name: commands[name] for name in self.gestures if name in commands}
+        self._commands = tuple(self.commands.get(name) for name in self._names)
+        self.kind = _kind(model)
         self._probabilities = _unchecked(model)
         self.min_confidence = min_confidence
         self.features = features
@@ -110,6 +112,13 @@ def _unchecked(model: ProbabilisticClassifier) -> Callable[[NDArray[np.float32]]
     if forward is not None and getattr(model, "out_activation_", None) == "softmax":
         return functools.partial(forward, check_input=False)
     return model.predict_proba
+
+
+def _kind(model: object) -> str:
+    """The name of a classifier's class; of a pipeline's last step, or of what a search has found, where it is one."""
+    if hasattr(model, "best_estimator_"):
+        return _kind(model.best_estimator_)
+    return _kind(model.steps[-1][1]) if hasattr(model, "steps") else type(model).__name__
 
 
 def join(
