@@ -198,9 +198,17 @@ def turn_to_one_side(relative: NDArray[np.float64]) -> None:
     Args:
         relative: points relative to the wrist, shape (n, 21, 2 or 3).
     """
+    relative[..., 0] *= np.where(points_right(relative), -1.0, 1.0)[:, np.newaxis]
+
+
+def points_right(relative: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which hands have their index finger, seen from the wrist, to the right of their pinky, shape (n,).
+
+    Args:
+        relative: points relative to the wrist, shape (n, 21, 2 or 3).
+    """
     index, pinky = relative[:, INDEX_FINGER_MCP], relative[:, PINKY_MCP]
-    is_right = index[:, 0] * pinky[:, 1] < index[:, 1] * pinky[:, 0]
-    relative[..., 0] *= np.where(is_right, -1.0, 1.0)[:, np.newaxis]
+    return np.asarray(index[:, 0] * pinky[:, 1] < index[:, 1] * pinky[:, 0])
 
 
 FEATURE_CONTRACTS: Final = (

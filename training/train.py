@@ -15,7 +15,6 @@ from sklearn.preprocessing import LabelEncoder
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hand_gesture.landmarks import LANDMARK_COUNT
 from hand_gesture.model.artifacts import (
     COMMANDS_FILE,
     ENCODER_FILE,
@@ -23,7 +22,6 @@ from hand_gesture.model.artifacts import (
     MODEL_FILE,
     REFERENCE_HANDS_FILE,
     Manifest,
-    ReferenceHands,
     installed_versions,
     sha256,
 )
@@ -44,15 +42,13 @@ from training.evaluate import (
     trade,
 )
 from training.fit import EPOCHS, NETWORKS, fit
+from training.reference import make_reference_hands
 
 PROJECT: Final = Path(__file__).parents[1]
 DATA: Final = PROJECT.parent / "shared" / "data"
 FEATURES: Final = "wrist_rms_v3"
 SEED: Final = 0
 LEAST_ROWS: Final = 20  # for a gesture to be judged by itself
-REFERENCE_IMAGE_SIZE: Final = (640, 480)
-REFERENCE_HAND_SIDE: Final = 220.0  # pixels
-REFERENCE_NEIGHBOURS: Final = 25
 
 
 def main() -> None:
@@ -154,10 +150,7 @@ def _write(
     encoder.classes_ = np.array(classes)  # as the network has them: the gestures in order, then none
     (folder / MODEL_FILE).write_bytes(pickle.dumps(network, protocol=5))
     (folder / ENCODER_FILE).write_bytes(pickle.dumps(encoder, protocol=5))
-    reference = ReferenceHands(
-        image_size=REFERENCE_IMAGE_SIZE,
-        hands={gesture: _typical_hand(table, label) for label, gesture in enumerate(classes[:-1])},
-    )
+    reference = make_reference_hands(table, classes, network)
     (folder / REFERENCE_HANDS_FILE).write_text(reference.model_dump_json() + "\n")
     files = (MODEL_FILE, ENCODER_FILE, COMMANDS_FILE, REFERENCE_HANDS_FILE)
     counts = Counter(table.classes.tolist())
@@ -176,18 +169,6 @@ def _write(
         figures=figures,
     )
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
-
-
-def _typical_hand(hands: Hands, label: int) -> list[list[float]]:
-    """The mean of the hands nearest to a gesture's median, as MediaPipe would give it: 21 [x, y, z] in 0..1."""
-    of_label = hands.values[hands.classes == label]
-    distance = ((of_label - np.median(of_label, axis=0)) ** 2).sum(axis=1)
-    points = of_label[np.argsort(distance)[:REFERENCE_NEIGHBOURS]].mean(axis=0).reshape(LANDMARK_COUNT, 3)
-    xy = points[:, :2] * (REFERENCE_HAND_SIDE / np.ptp(points[:, :2], axis=0).max())
-    middle = (xy.min(axis=0) + xy.max(axis=0)) / 2
-    points[:, :2] = (xy - middle) / REFERENCE_IMAGE_SIZE + 0.5
-    typical: list[list[float]] = points.round(6).tolist()
-    return typical
 
 
 if __name__ == "__main__":

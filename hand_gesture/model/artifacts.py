@@ -53,14 +53,14 @@ class Commands(RootModel[dict[str, str]]):
 
 
 class ReferenceHands(BaseModel):
-    """A typical hand for each gesture, 21 [x, y, z] each, in 0..1 of a frame of ``image_size`` pixels.
+    """Typical hands for each gesture, 21 [x, y, z] each, in 0..1 of a frame of ``image_size`` pixels.
 
-    ``left_hands`` are of the other side, where there are any.
+    ``hands`` has one for each gesture; ``other_side`` has one of the other hand.
     """
 
     image_size: tuple[int, int]
     hands: dict[str, list[list[float]]]
-    left_hands: dict[str, list[list[float]]] = {}
+    other_side: dict[str, list[list[float]]] = {}
 
 
 @dataclass(frozen=True)

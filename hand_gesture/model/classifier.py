@@ -75,6 +75,7 @@ class GestureClassifier:
         self.commands = {name: commands[name] for name in self.gestures if name in commands}
         self._commands = tuple(self.commands.get(name) for name in self._names)
         self.kind = _kind(model)
+        self.model = model
         self._probabilities = _unchecked(model)
         self.min_confidence = min_confidence
         self.features = features

@@ -24,7 +24,7 @@ class ReferenceDocument(BaseModel):
 
     image_size: tuple[int, int] = Field(description="Width and height of the hands' frame in pixels.")
     hands: dict[str, _Hand] = Field(description="A typical hand of each gesture whose shape is known.")
-    left_hands: dict[str, _Hand] = Field(description="The same of left hands, where there are any.")
+    other_side: dict[str, _Hand] = Field(description="The same of the other hand, where there is one.")
     gestures: list[str] = Field(description="Every gesture that the model can answer, without none.")
     commands: dict[str, str] = Field(description="What gestures mean to the game.")
     model: ServedModel
@@ -45,8 +45,8 @@ def reference_document(
     return ReferenceDocument(
         image_size=reference.image_size,
         hands={gesture: reference.hands[gesture] for gesture in classifier.gestures if gesture in reference.hands},
-        left_hands={
-            gesture: reference.left_hands[gesture] for gesture in classifier.gestures if gesture in reference.left_hands
+        other_side={
+            gesture: reference.other_side[gesture] for gesture in classifier.gestures if gesture in reference.other_side
         },
         gestures=list(classifier.gestures),
         commands=classifier.commands,
