@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
 from hand_gesture.bento.connections import StreamLimits, use_patient_connections
+from hand_gesture.bento.reloading import ModelFollower
 from hand_gesture.bento.supervision import use_reliable_supervisor
 from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
 from hand_gesture.landmarks import parse_hand
@@ -53,10 +54,17 @@ from hand_gesture.web.reference import reference_document
 logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
+_MODEL_TAG: Final = "MODEL_TAG"
 use_json_logs()
-use_reliable_supervisor(make_lost_workers_counter)
-leave_predictions_to_the_gateway()
 SETTINGS: Final = load_settings()
+
+
+def _follow_model(watcher: Any) -> None:
+    ModelFollower(watcher, lambda: str(bentoml.models.get(SETTINGS.model_tag).tag), _MODEL_TAG).start()
+
+
+use_reliable_supervisor(make_lost_workers_counter, _follow_model)
+leave_predictions_to_the_gateway()
 use_patient_connections(
     SETTINGS.keep_alive_seconds,
     StreamLimits(
@@ -80,7 +88,7 @@ def _stored_model() -> bentoml.Model:
     except ArtifactsError as error:
         raise SystemExit(str(error)) from None
     # Workers inherit this: one that starts later answers with the same model, whatever has been imported meanwhile
-    os.environ["MODEL_TAG"] = str(stored.tag)
+    os.environ[_MODEL_TAG] = str(stored.tag)
     return stored
 
 

@@ -24,6 +24,7 @@ from circus.sighandler import SysHandler
 CHECK_SECONDS: Final = 1.0
 STOP_RETRY_SECONDS: Final = 0.02
 _API_SOCKET: Final = "_bento_api_server"
+_SERVICE: Final = "service"  # circus' watcher of the workers
 _FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 # BentoML shows what its own loggers say
@@ -39,9 +40,11 @@ class Counter(Protocol):
 
 class _ReliableArbiter(circus.Arbiter):
     make_counter: ClassVar[Callable[[], Counter]]
+    follow_model: ClassVar[Callable[[Any], None]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs | {"check_delay": CHECK_SECONDS})
+        self._reloads = bool(kwargs.get("plugins"))  # BentoML's only one, of `bentoml serve --reload`
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
         del cb  # BentoML's own line about the start
@@ -50,7 +53,7 @@ class _ReliableArbiter(circus.Arbiter):
             for watcher in self.watchers:
                 watcher.respawn = True
             try:
-                super().start(self._announce)
+                super().start(self._started)
             except OSError as error:
                 raise SystemExit(_sentence(error, self.sockets[_API_SOCKET].port)) from None
 
@@ -63,11 +66,18 @@ class _ReliableArbiter(circus.Arbiter):
                 watcher.env[_FIGURES] = folder
             yield
 
-    def _announce(self, _: Any) -> None:
+    def _started(self, _: Any) -> None:
+        workers = self.get_watcher(_SERVICE)
         socket = self.sockets[_API_SOCKET]
-        scheme = "https" if "--ssl-certfile" in self.watchers[-1].args else "http"
+        scheme = "https" if "--ssl-certfile" in workers.args else "http"
         host = "localhost" if socket.host in ("0.0.0.0", "::") else socket.host  # noqa: S104 (compared, not bound)
         logger.info("listening on %s://%s:%d (press CTRL+C to quit)", scheme, host, socket.port)
+        if self._reloads:
+            type(self).follow_model(workers)
+
+    def manage_watchers(self) -> Any:
+        # While workers are restarted, circus would log a ConflictError with a stack trace
+        return super().manage_watchers() if self._exclusive_running_command is None else None
 
     def reap_processes(self) -> None:
         # Not by the watchers' lists: a watcher strikes off, and tells nobody of, a worker that is ending still
@@ -99,12 +109,14 @@ def _sentence(error: OSError, port: int) -> str:
     return f"The service cannot listen on port {port} ({error.strerror}); set PORT or BENTOML_HOST to what it can take."
 
 
-def use_reliable_supervisor(make_counter: Callable[[], Counter]) -> None:
+def use_reliable_supervisor(make_counter: Callable[[], Counter], follow_model: Callable[[Any], None]) -> None:
     """Have the supervisor that starts after this look after its workers, and end when told to.
 
     Args:
         make_counter: called once, when the folder for shared figures is there; counts workers that ended by themselves.
+        follow_model: called once with circus' watcher of the workers, where `bentoml serve --reload` was asked for.
     """
+    _ReliableArbiter.follow_model = staticmethod(follow_model)
     _ReliableArbiter.make_counter = staticmethod(make_counter)
     circus.Arbiter = _ReliableArbiter  # type: ignore[misc]
     SysHandler.handle_hup = SysHandler.handle_term
