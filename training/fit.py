@@ -9,7 +9,6 @@ squeezed as a frame that is not square squeezes them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,12 +19,12 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 
 from hand_gesture.landmarks import LANDMARK_COUNT, wrist_rms
-from training.data import Floats, Hands, Ints, transform
-from training.depth import rotate
+from training.data import Floats, Hands, Ints, OpenHands, transform
+from training.depth import normalize, rotate
 from training.nothing import make_nothing
 
-NETWORKS: Final = 2  # which answer together
-HIDDEN_LAYERS: Final = (192, 64)  # of each
+NETWORKS: Final = 4  # which answer together
+HIDDEN_LAYERS: Final = (96, 48)  # of each
 EPOCHS: Final = 120
 HANDS_PER_EPOCH: Final = 50_000
 NONE_SHARE: Final = 0.25  # of them
@@ -59,18 +58,35 @@ class Material:
     none: int
 
 
-def fit(material: Material, *, seed: int, on_epoch: Callable[[], object] = lambda: None) -> MLPClassifier:
-    """Train networks that answer together, as one; the same hands and seed give the same.
+def make_material(table: Hands, open_hands: OpenHands, none: int) -> Material:
+    """What networks may learn from: a table of gestures, and other hands, but for those that are near a gesture.
 
     Args:
-        material: what to learn from.
-        seed: of everything random.
-        on_epoch: called after each of ``NETWORKS * EPOCHS`` epochs.
+        table: hands of gestures, their classes below ``none``.
+        open_hands: hands of many sources; may be empty.
+        none: the class of hands that make no gesture.
     """
-    return _join([_fit_one(material, NETWORKS * seed + number, on_epoch) for number in range(NETWORKS)])
+    known = open_hands.take(~open_hands.near)
+    # A source that has many hands of a class shows mostly the same person
+    _, source = np.unique(known.sources, return_inverse=True)
+    _, kind, count = np.unique(np.stack([known.hands.classes, source]), axis=1, return_inverse=True, return_counts=True)
+    values, proportions = normalize(table.values)
+    return Material(
+        Hands(values, table.classes),
+        Hands(normalize(known.hands.values, proportions)[0], known.hands.classes),
+        1 / np.sqrt(count[kind.ravel()]),
+        proportions,
+        none,
+    )
 
 
-def _fit_one(material: Material, seed: int, on_epoch: Callable[[], object]) -> MLPClassifier:
+def fit(material: Material, *, seed: int, networks: int = NETWORKS, epochs: int = EPOCHS) -> MLPClassifier:
+    """Train networks that answer together, as one; the same hands and seed give the same."""
+    return join([fit_one(material, networks * seed + number, epochs=epochs) for number in range(networks)])
+
+
+def fit_one(material: Material, seed: int, *, epochs: int = EPOCHS) -> MLPClassifier:
+    """Train one network; the same hands and seed give the same."""
     random = np.random.default_rng(seed)
     gestures = material.open_hands.classes != material.none
     seen = np.concatenate([material.table.values, material.open_hands.values[gestures]])
@@ -80,19 +96,18 @@ def _fit_one(material: Material, seed: int, on_epoch: Callable[[], object]) -> M
     network = MLPClassifier(
         HIDDEN_LAYERS, alpha=3e-3, batch_size=256, warm_start=True, max_iter=1, tol=0, random_state=seed
     )
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         sample = _sample(material, neighbours, made, random)
         features = wrist_rms(augment(sample.values, random))
-        progress = 0.5 * (1 + np.cos(np.pi * epoch / EPOCHS))
+        progress = 0.5 * (1 + np.cos(np.pi * epoch / epochs))
         network.set_params(learning_rate_init=LAST_LEARNING_RATE + FIRST_LEARNING_RATE * progress)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted
             network.fit(features, sample.classes)
-        on_epoch()
     return network
 
 
-def _join(networks: list[MLPClassifier]) -> MLPClassifier:
+def join(networks: list[MLPClassifier]) -> MLPClassifier:
     """One network whose probabilities are the geometric mean of those of networks of the same shape.
 
     It has all their units, side by side, and no weights between those of one and another.

@@ -35,9 +35,9 @@ def make_nothing(gestures: Floats, count: int, proportions: Floats, random: np.r
     index = NearestNeighbors(n_neighbors=1).fit(wrist_rms(gestures))
     made: list[Floats] = []
     while sum(map(len, made)) < count:
-        hands, _ = normalize(_with_other_fingers(gestures, count, random), proportions)
+        hands = _with_other_fingers(gestures, count, random)
         distance = index.kneighbors(wrist_rms(hands))[0][:, 0] / np.sqrt(PLANAR_COUNT)
-        made.append(hands[distance > MIN_DISTANCE_TO_GESTURES])
+        made.append(normalize(hands[distance > MIN_DISTANCE_TO_GESTURES], proportions)[0])
     return np.concatenate(made)[:count]
 
 
