@@ -9,6 +9,7 @@ squeezed as a frame that is not square squeezes them.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,6 +57,7 @@ class Material:
     open_weights: Floats
     proportions: Floats
     none: int
+    donors: Floats | None = None  # hands beside the table's and the open ones whose fingers are exchanged
 
 
 def make_material(table: Hands, open_hands: OpenHands, none: int) -> Material:
@@ -85,12 +87,14 @@ def fit(material: Material, *, seed: int, networks: int = NETWORKS, epochs: int 
     return join([fit_one(material, networks * seed + number, epochs=epochs) for number in range(networks)])
 
 
-def fit_one(material: Material, seed: int, *, epochs: int = EPOCHS) -> MLPClassifier:
-    """Train one network; the same hands and seed give the same."""
+def fit_one(
+    material: Material, seed: int, *, epochs: int = EPOCHS, on_epoch: Callable[[], object] = lambda: None
+) -> MLPClassifier:
+    """Train one network; the same hands and seed give the same. ``on_epoch`` is called after each epoch."""
     random = np.random.default_rng(seed)
     gestures = material.open_hands.classes != material.none
     seen = np.concatenate([material.table.values, material.open_hands.values[gestures]])
-    made = make_nothing(seen, MADE_HANDS, material.proportions, random)
+    made = make_nothing(seen, MADE_HANDS, material.proportions, random, material.donors)
     neighbours = _neighbours(material.table)
     # Fitting once an epoch on new data, starting from the weights so far
     network = MLPClassifier(
@@ -104,6 +108,7 @@ def fit_one(material: Material, seed: int, *, epochs: int = EPOCHS) -> MLPClassi
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted
             network.fit(features, sample.classes)
+        on_epoch()
     return network
 
 
@@ -145,9 +150,10 @@ def augment(hands: Floats, random: np.random.Generator) -> Floats:
 def _sample(material: Material, neighbours: Ints, made: Floats, random: np.random.Generator) -> Hands:
     """The hands of one epoch."""
     none_count = int(HANDS_PER_EPOCH * NONE_SHARE)
-    open_count = int((HANDS_PER_EPOCH - none_count) * OPEN_SHARE)
-    made_count = int(none_count * MADE_SHARE)
     is_none = material.open_hands.classes == material.none
+    # Where there are no open hands that make a gesture, or none that make none, the others take their place
+    open_count = int((HANDS_PER_EPOCH - none_count) * OPEN_SHARE) if not is_none.all() else 0
+    made_count = int(none_count * MADE_SHARE) if is_none.any() else none_count
     parts = [
         _interpolate(material.table, neighbours, HANDS_PER_EPOCH - none_count - open_count, random),
         _draw(material, ~is_none, open_count, random),
@@ -158,6 +164,8 @@ def _sample(material: Material, neighbours: Ints, made: Floats, random: np.rando
 
 
 def _draw(material: Material, which: np.ndarray, count: int, random: np.random.Generator) -> Hands:
+    if not count:
+        return material.open_hands.take(np.zeros(0, dtype=np.intp))
     weights = material.open_weights * which
     return material.open_hands.take(random.choice(len(weights), count, p=weights / weights.sum()))
 
@@ -167,8 +175,12 @@ def _neighbours(hands: Hands) -> Ints:
     neighbours = np.empty((len(hands), NEIGHBOURS), dtype=np.int64)
     for label in np.unique(hands.classes):
         rows = np.flatnonzero(hands.classes == label)
-        index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(hands.values[rows])
-        neighbours[rows] = rows[index.kneighbors(return_distance=False)]
+        count = min(NEIGHBOURS, len(rows) - 1)
+        if not count:
+            neighbours[rows] = rows
+            continue
+        nearest = NearestNeighbors(n_neighbors=count).fit(hands.values[rows]).kneighbors(return_distance=False)
+        neighbours[rows] = rows[nearest[:, np.arange(NEIGHBOURS) % count]]
     return neighbours
 
 
