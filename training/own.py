@@ -275,7 +275,8 @@ def _typical_hands(table: Table, network: MLPClassifier) -> ReferenceHands:
     def recognised(name: str, hand: list[list[float]]) -> bool:
         values = parse_hand(hand)[np.newaxis]
         restore_shape(values, found.image_size)
-        return table.classes[answers(network.predict_proba(wrist_rms(values)))[0][0]] == name
+        answer: int = answers(network.predict_proba(wrist_rms(values)))[0][0]
+        return table.classes[answer] == name
 
     sides = [
         {name: hand for name, hand in side.items() if recognised(name, hand)}
