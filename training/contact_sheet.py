@@ -40,5 +40,5 @@ def draw_contact_sheet(path: Path, hands: Floats, captions: list[str]) -> None:
         axis.invert_yaxis()  # a picture's y grows downwards
         axis.margins(0.08)
         axis.set_title(caption, fontsize=6, pad=2)
-    figure.savefig(path, dpi=100, metadata={"Software": None})
+    figure.savefig(path, dpi=80, metadata={"Software": None})
     plt.close(figure)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from hand_gesture.landmarks import wrist_rms
 from training.data import Bools, Floats, Hands, Ints, OpenHands, transform
-from training.fit import fit_one, join, make_material
+from training.fit import fit, join, make_material
 from training.operating_point import with_prior
 
 FOLDS: Final = 5
@@ -75,34 +75,28 @@ def train(
     open_hands: OpenHands,
     splits: Sequence[Split],
     none: int,
+    any_way_up: Ints,
     *,
     seed: int,
     networks: int,
     epochs: int,
 ) -> tuple[MLPClassifier, list[list[MLPClassifier]]]:
-    """Train on everything, and on what each split leaves; on all processors, with a progress bar.
+    """Train on everything, and on what each split leaves; on all processors, with progress bars.
 
     Returns:
         The networks that saw everything, joined; those of each split.
     """
     nothing = Split(np.zeros(len(table), dtype=bool), np.zeros(len(open_hands.hands), dtype=bool))
-    materials = [
-        make_material(table.take(~split.rows), open_hands.take(~split.hands), none) for split in (nothing, *splits)
-    ]
-    jobs = [(part, number) for number in range(networks) for part in range(len(materials))]
 
-    def run(part: int, number: int) -> tuple[int, int, MLPClassifier]:
+    def run(part: int, split: Split) -> list[MLPClassifier]:
+        material = make_material(table.take(~split.rows), open_hands.take(~split.hands), none, any_way_up)
         # BLAS sums in another order on another number of threads, and then the weights differ in the last digits
-        with threadpool_limits(1):
-            state = int(np.random.SeedSequence((seed, part, number)).generate_state(1)[0])
-            return part, number, fit_one(materials[part], state, epochs=epochs)
+        bar = tqdm(total=epochs, desc=f"training {part + 1}", unit="epoch", position=part, mininterval=1)
+        with threadpool_limits(1), bar:
+            return fit(material, seed=seed + part, networks=networks, epochs=epochs, on_epoch=bar.update)
 
-    trained: dict[tuple[int, int], MLPClassifier] = {}
-    results = Parallel(n_jobs=-1, return_as="generator_unordered")(delayed(run)(*job) for job in jobs)
-    for part, number, network in tqdm(results, total=len(jobs), desc="training", unit="network"):
-        trained[part, number] = network
-    by_part = [[trained[part, number] for number in range(networks)] for part in range(len(materials))]
-    return join(by_part[0]), by_part[1:]
+    on_all, *judges = Parallel(n_jobs=-1)(delayed(run)(*job) for job in enumerate((nothing, *splits)))
+    return join(on_all), judges
 
 
 def judge(

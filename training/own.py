@@ -38,7 +38,7 @@ from hand_gesture.model.artifacts import (
 )
 from training.data import Bools, Floats, Hands, Ints, OpenHands
 from training.depth import normalize
-from training.fit import Material, fit_one, join, make_material
+from training.fit import Material, fit, join, make_material
 from training.operating_point import MIN_CONFIDENCE, answers
 from training.reference import make_reference_hands
 from training.table import Size, Table, TableError, leave_out, read_table
@@ -166,7 +166,7 @@ def _train(table: Table) -> tuple[Findings, MLPClassifier]:
         given, judged = np.full(len(table.hands), table.none), np.zeros(len(table.hands), dtype=bool)
         for number, (seen, unseen) in enumerate(folds):
             progress.update(bar, description=f"judging {number + 1}/{len(folds)}")
-            answered = _judge(table, seen, unseen, 1 + number, advance)
+            answered = _judge(table, seen, unseen, SEED + 1 + number, advance)
             if answered is None:
                 progress.advance(bar, JUDGE_EPOCHS)
                 continue
@@ -174,7 +174,9 @@ def _train(table: Table) -> tuple[Findings, MLPClassifier]:
             judged[unseen] = np.isin(table.hands.classes[unseen], [*np.unique(table.hands.classes[seen]), table.none])
         progress.update(bar, description="training")
         material = _material(table.hands, table.groups, table.none)
-        networks = [fit_one(material, 1000 + number, epochs=EPOCHS, on_epoch=advance) for number in range(NETWORKS)]
+        networks = fit(
+            material, seed=SEED, networks=NETWORKS, epochs=EPOCHS, on_epoch=lambda: progress.advance(bar, NETWORKS)
+        )
     return Findings(given, judged), join(networks)
 
 
@@ -187,7 +189,9 @@ def _judge(table: Table, seen: Ints, unseen: Ints, seed: int, advance: Callable[
     names = np.append(gestures, table.none)
     hands = Hands(table.hands.values[seen], np.searchsorted(names, table.hands.classes[seen]))
     groups = None if table.groups is None else table.groups[seen]
-    network = fit_one(_material(hands, groups, len(gestures)), seed, epochs=JUDGE_EPOCHS, on_epoch=advance)
+    (network,) = fit(
+        _material(hands, groups, len(gestures)), seed=seed, networks=1, epochs=JUDGE_EPOCHS, on_epoch=advance
+    )
     answered: Ints = names[answers(network.predict_proba(wrist_rms(table.hands.values[unseen])))[0]]
     return answered
 
@@ -198,7 +202,7 @@ def _material(hands: Hands, groups: np.ndarray | None, none: int) -> Material:
     nothing = hands.take(is_none)
     names = np.full(len(nothing), "table") if groups is None else groups[is_none]
     of_none = OpenHands(nothing, np.zeros(len(nothing), dtype=bool), names, names, names, names)
-    material = make_material(hands.take(~is_none), of_none, none)
+    material = make_material(hands.take(~is_none), of_none, none, any_way_up=np.zeros(0, dtype=np.int64))
     return replace(material, donors=normalize(_reference_hands(), material.proportions)[0])
 
 

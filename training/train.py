@@ -41,6 +41,7 @@ from training.reference import make_reference_hands
 PROJECT: Final = Path(__file__).parents[1]
 DATA: Final = PROJECT.parent / "shared" / "data"
 FEATURES: Final = "wrist_rms_v3"
+ANY_WAY_UP: Final = ("fist",)  # gestures that mean the same however they are tilted
 SEED: Final = 0  # the first, whatever it gives: a seed chosen by its result would be part of the training
 QUICK_EPOCHS: Final = 8
 
@@ -73,7 +74,8 @@ def main() -> None:
     print(f"{len(table)} rows of the table, {len(open_hands.hands)} hands of {len(set(open_hands.sources))} sources")
     splits = make_splits(table, open_hands, none, seed=SEED)
     networks, epochs = (1, QUICK_EPOCHS) if arguments.quick else (NETWORKS, EPOCHS)
-    network, judges = train(table, open_hands, splits, none, seed=SEED, networks=networks, epochs=epochs)
+    any_way_up = np.flatnonzero(np.isin(classes, ANY_WAY_UP))
+    network, judges = train(table, open_hands, splits, none, any_way_up, seed=SEED, networks=networks, epochs=epochs)
     of_table, of_open = judge(table, open_hands, splits, judges)
     prior = choose_prior(of_open.probabilities["plain"], open_hands)
     of_table, of_open = of_table.with_prior(prior), of_open.with_prior(prior)
