@@ -173,7 +173,7 @@ def _sample(material: Material, neighbours: Ints, made: Floats, random: np.rando
     """The hands of one epoch."""
     none_count = int(HANDS_PER_EPOCH * NONE_SHARE)
     is_none = material.open_hands.classes == material.none
-    # Where there are no open hands that make a gesture, or none that make none, the table's and the made take their place
+    # Without open hands of gestures, or of none, the table's hands and the made ones take their place
     open_count = int((HANDS_PER_EPOCH - none_count) * OPEN_SHARE) if not is_none.all() else 0
     made_count = int(none_count * MADE_SHARE) if is_none.any() else none_count
     parts = [

@@ -140,16 +140,12 @@ class Findings:
             for label, name in enumerate(table.classes)
             if (rows := self.judged & (table.hands.classes == label)).any()
         }
+        shares = {"gestures_right": (right, gesture), "none_answered": (self.given != table.none, nothing)}
         return {
             "left_out_by": table.grouped_by or "row",
-            "gestures_right": _share(right, gesture),
-            "none_answered": _share(self.given != table.none, nothing),
+            **{name: round(float(cases[of].mean()), 4) for name, (cases, of) in shares.items() if of.any()},
             "each_right": each,
         }
-
-
-def _share(cases: Bools, among: Bools) -> float | None:
-    return round(float(cases[among].mean()), 4) if among.any() else None
 
 
 def _train(table: Table) -> tuple[Findings, MLPClassifier]:
@@ -216,11 +212,11 @@ def _reference_hands() -> Floats:
 def _report(table: Table, findings: Findings) -> None:
     figures = findings.figures(table)
     unit = f"each {table.grouped_by}" if table.grouped_by else "some rows"
-    if figures["gestures_right"] is None:
+    if "gestures_right" not in figures:
         print(f"Nothing could be judged: what is left when {unit} is left out shows other gestures.")
         return
     print(f"\nWith {unit} left out of training: {100 * figures['gestures_right']:.1f} % of gestures right")
-    if figures["none_answered"] is not None:
+    if "none_answered" in figures:
         print(f"{100 * figures['none_answered']:.1f} % of the hands of no gesture get one")
     for name, share in figures["each_right"].items():
         print(f"  {name:<20} {100 * share:5.1f} %")
