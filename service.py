@@ -44,6 +44,7 @@ from hand_gesture.web.contract import (
     PredictionResponse,
     PredictionsResponse,
 )
+from hand_gesture.web.decoding import use_unit
 from hand_gesture.web.gateway import PredictionGateway
 from hand_gesture.web.openapi import openapi_document
 from hand_gesture.web.operation import operation_app
@@ -80,7 +81,8 @@ def _stored_model() -> bentoml.Model:
     """The model to serve, checked here so that what is wrong ends `bentoml serve` and not one worker after another."""
     try:
         stored = bentoml.models.get(SETTINGS.model_tag)
-        verify_artifacts(Path(stored.path), expected_version=stored.tag.version)
+        manifest, _ = verify_artifacts(Path(stored.path), expected_version=stored.tag.version)
+        use_unit(manifest.described_features.unit)
     except bentoml.exceptions.NotFound:
         raise SystemExit(
             f"There is no model {SETTINGS.model_tag} in the BentoML model store; run `python import_model.py` first."

@@ -13,7 +13,7 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hand_gesture.landmarks import wrist_rms
+from hand_gesture.model.features import wrist_rms
 from training.data import Bools, Floats, Hands, Ints, OpenHands, transform
 from training.fit import fit, join, make_material
 from training.operating_point import with_prior

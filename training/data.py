@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, parse_hand, restore_shape, wrist_rms
+from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, parse_hand, restore_shape
 from hand_gesture.model.classifier import NONE
+from hand_gesture.model.features import wrist_rms
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,7 +10,8 @@ from scipy.stats import norm
 from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 
-from hand_gesture.landmarks import PLANAR_COUNT, wrist_rms
+from hand_gesture.landmarks import PLANAR_COUNT
+from hand_gesture.model.features import wrist_rms
 from training.cross_validation import VIEWS, WIDE, HeldOut
 from training.data import Bools, Floats, Hands, OpenHands, WebcamFrames
 from training.operating_point import answers, trade

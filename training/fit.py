@@ -19,7 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
 
-from hand_gesture.landmarks import LANDMARK_COUNT, wrist_rms
+from hand_gesture.landmarks import LANDMARK_COUNT
+from hand_gesture.model.features import wrist_rms
 from training.data import Floats, Hands, Ints, OpenHands, transform
 from training.depth import normalize, rotate
 from training.nothing import make_nothing

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, PLANAR_COUNT, WRIST, wrist_rms
+from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, PLANAR_COUNT, WRIST
+from hand_gesture.model.features import wrist_rms
 from training.data import Floats
 from training.depth import FINGERS, normalize
 

@@ -20,7 +20,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelEncoder
 from threadpoolctl import threadpool_limits
 
-from hand_gesture.landmarks import parse_hand, restore_shape, wrist_rms
+from hand_gesture.landmarks import parse_hand, restore_shape
 from hand_gesture.model.artifacts import (
     COMMANDS_FILE,
     ENCODER_FILE,
@@ -36,6 +36,7 @@ from hand_gesture.model.artifacts import (
     load_reference_hands,
     sha256,
 )
+from hand_gesture.model.features import wrist_rms
 from training.data import Bools, Floats, Hands, Ints, OpenHands
 from training.depth import normalize
 from training.fit import Material, fit, join, make_material

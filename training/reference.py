@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import LANDMARK_COUNT, PLANAR_COUNT, WRIST, points_right, wrist_rms
+from hand_gesture.landmarks import LANDMARK_COUNT, PLANAR_COUNT, WRIST, points_right
 from hand_gesture.model.artifacts import (
     MANIFEST_FILE,
     REFERENCE_HANDS_FILE,
@@ -21,6 +21,7 @@ from hand_gesture.model.artifacts import (
     load_artifacts,
     sha256,
 )
+from hand_gesture.model.features import wrist_rms
 from training.data import Floats, Hands, read_table
 
 PROJECT: Final = Path(__file__).parents[1]

@@ -62,7 +62,8 @@ def test_card_manifest_store_and_figures_name_the_same_model(home: Path, server:
 @pytest.fixture
 def own_pickles(tmp_path: Path) -> Path:
     """A person's own classifier, trained on the same features."""
-    from hand_gesture.landmarks import parse_hand, wrist_middle_tip
+    from hand_gesture.landmarks import parse_hand
+    from hand_gesture.model.features import wrist_middle_tip
 
     random = np.random.default_rng(0)
     hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
@@ -127,7 +128,8 @@ def test_malformed_commands_are_refused(home: Path, tmp_path: Path, content: str
 
 def test_xgboost_model_is_imported(tmp_path: Path, own_pickles: Path) -> None:
     xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install '.[xgboost]'")
-    from hand_gesture.landmarks import parse_hand, wrist_middle_tip
+    from hand_gesture.landmarks import parse_hand
+    from hand_gesture.model.features import wrist_middle_tip
 
     hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
     hands.reshape(-1, 21, 3)[..., :2] *= REFERENCE.image_size

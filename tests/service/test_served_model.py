@@ -19,7 +19,8 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.svm import SVC
 from websockets.sync.client import connect
 
-from hand_gesture.landmarks import parse_hand, restore_shape, wrist_rms
+from hand_gesture.landmarks import parse_hand, restore_shape
+from hand_gesture.model.features import wrist_rms
 from tests.hands import IMAGE_SIZE, REFERENCE
 from tests.load import post_all
 from tests.server import PROJECT, UNHURRIED, environment, import_model, serve
