@@ -42,7 +42,7 @@ BYTES_FOR_EACH: Final = 6  # of the file: as it is, unpacked, as objects, and wr
 CPU_SECONDS: Final = 180
 SECONDS: Final = 600.0  # on a machine that does much else
 _PROJECT: Final = Path(__file__).parents[2]
-_REFUSED: Final = (
+REFUSED: Final = (
     *(
         "open",
         "import",
@@ -198,17 +198,18 @@ def _lock_in(contents: list[bytes]) -> None:
 
     estimators.import_all(libraries_for(*contents))
     with contextlib.suppress(ImportError):  # not on Windows
-        _limit(sum(map(len, contents)))
-    sys.addaudithook(_refuse)
+        limit(sum(map(len, contents)))
+    sys.addaudithook(refuse)
 
 
-def _limit(size: int) -> None:
+def limit(size: int) -> None:
+    """Limit what this process may take from now on, for files of so many bytes; what is open stays so below 3 only."""
     import resource  # noqa: PLC0415
 
-    def lower(limit: int, value: int) -> None:
-        _, hard = resource.getrlimit(limit)
+    def lower(kind: int, value: int) -> None:
+        _, hard = resource.getrlimit(kind)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (value, value))
+        resource.setrlimit(kind, (value, value))
 
     lower(resource.RLIMIT_CPU, CPU_SECONDS)
     lower(resource.RLIMIT_CORE, 0)
@@ -226,8 +227,9 @@ def _address_space() -> int:
     return 0
 
 
-def _refuse(event: str, _arguments: tuple[Any, ...]) -> None:
-    if event.startswith(_REFUSED):
+def refuse(event: str, _arguments: tuple[Any, ...]) -> None:
+    """An audit hook that refuses what no classifier needs."""
+    if event.startswith(REFUSED):
         raise PermissionError(f"{event} is not allowed while a model file is read")
 
 
