@@ -35,8 +35,8 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store
-	@$(BIN)/python import_model.py
+model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store, unless the latest there is your own
+	@$(BIN)/python import_model.py --keep-own
 
 serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: see README)
 	$(BIN)/bentoml serve
@@ -90,8 +90,16 @@ audit: $(VENV)/.dev ## Look the locked packages up among the known vulnerabiliti
 	  || { echo "Nothing was audited: this network does not reach the vulnerabilities that pypi.org knows of."; exit 0; }; \
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
 
-train: $(VENV)/.dev ## Train the classifier anew and write artifacts/
+# A table of one's own needs what serving needs; to train the bundled model takes unpublished data, too
+ifdef TABLE
+OUTPUT ?= build/my_model
+train: $(VENV)/.runtime
+	@$(BIN)/python -m training.own "$(TABLE)" --output "$(OUTPUT)" $(if $(COMMANDS),--commands "$(COMMANDS)") $(if $(SIZE),--size $(SIZE))
+	@$(BIN)/python import_model.py --artifacts "$(OUTPUT)"
+else
+train: $(VENV)/.dev ## Train a model of your own gestures and import it: TABLE=my.csv; without TABLE, the bundled one anew
 	$(BIN)/python -m training.train
+endif
 
 lock: $(VENV)/.dev ## Resolve the dependencies of pyproject.toml anew (UPGRADE=--upgrade: to the newest)
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes pyproject.toml -o requirements.txt

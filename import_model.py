@@ -1,13 +1,15 @@
-"""Puts a pickled classifier and its label encoder into the BentoML model store.
+"""Puts a classifier into the BentoML model store, from where it is served.
 
-python import_model.py                                       the model in artifacts/
-python import_model.py --model my.pkl --encoder my_enc.pkl   your own, trained on 63 or 42 features
-python import_model.py --commands my_commands.json           the same model, other commands
+python import_model.py                                         the model in artifacts/
+python import_model.py --model my.pkl --encoder my_enc.pkl     your own
+python import_model.py --model my.pkl --labels a,b,c           without an encoder
+python import_model.py --commands my_commands.json             the model imported last, with other commands
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -18,19 +20,24 @@ from typing import Final
 import bentoml
 
 from hand_gesture.model.artifacts import (
+    BUNDLED,
     COMMANDS_FILE,
-    ENCODER_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
-    Artifacts,
+    ORIGIN,
+    OWN,
+    REFERENCE_HANDS_FILE,
     ArtifactsError,
     Manifest,
+    ReferenceHands,
     installed_versions,
-    load_artifacts,
-    load_classifier,
+    load_commands,
+    load_reference_hands,
+    read_artifacts,
     sha256,
-    verify_artifacts,
 )
+from hand_gesture.model.inspection import InspectionError, ModelFile, Options, Reference
+from hand_gesture.model.sandbox import check_in_sandbox, inspect_in_sandbox
 
 MODEL_NAME: Final = "hand_gesture"
 ARTIFACTS: Final = Path(__file__).parent / "artifacts"
@@ -38,65 +45,190 @@ ARTIFACTS: Final = Path(__file__).parent / "artifacts"
 
 def main() -> None:
     """Import and print the tag; end with one sentence and exit code 1 where something is wrong."""
-    parser = argparse.ArgumentParser(description="Put a classifier and its label encoder into the BentoML model store.")
-    parser.add_argument(
-        "--artifacts", type=Path, default=ARTIFACTS, help="folder with a manifest (default: artifacts/)"
+    parser = argparse.ArgumentParser(
+        description="Put a classifier into the BentoML model store; docs/models.md says more."
     )
-    parser.add_argument("--model", type=Path, help="your own pickled classifier")
-    parser.add_argument("--encoder", type=Path, help="the pickled label encoder that goes with --model")
+    parser.add_argument("--artifacts", type=Path, help="folder with a manifest (default: artifacts/)")
+    parser.add_argument("--model", type=Path, help="your own classifier: a pickle, a joblib file, or XGBoost's JSON")
+    parser.add_argument("--encoder", type=Path, help="the label encoder that goes with --model, if there is one")
+    parser.add_argument("--labels", help="names of the classes: a file, or a,b,c in the order of their numbers")
+    parser.add_argument(
+        "--features", help="what the model was trained on, where it cannot be told: docs/models.md lists them"
+    )
+    parser.add_argument("--scaler", type=Path, help="a scaler in a file of its own, which is applied before the model")
     parser.add_argument("--commands", type=Path, help="your own table from gesture to command (JSON)")
+    parser.add_argument(
+        "--trust-version", action="store_true", help="use a model of another version though its answers may differ"
+    )
+    parser.add_argument(
+        "--keep-own", action="store_true", help="import nothing where the latest model in the store is your own"
+    )
     arguments = parser.parse_args()
-    if (arguments.model is None) != (arguments.encoder is None):
-        parser.error("--model and --encoder belong together")
+    if arguments.keep_own and (own := _latest_own()):
+        print(f"{own}, your own model, stays the one to serve; import_model.py without --keep-own replaces it.")
+        return
+    if arguments.model is None and (arguments.encoder or arguments.labels or arguments.features or arguments.scaler):
+        parser.error("--encoder, --labels, --features and --scaler go with --model")
+    if arguments.model is not None and arguments.artifacts is not None:
+        parser.error("--model and --artifacts do not go together")
     try:
-        if arguments.model is None and arguments.commands is None:
-            _save(arguments.artifacts)
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                _assemble(arguments, Path(folder))
-                _save(Path(folder))
-    except ArtifactsError as error:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            speed = None
+            if arguments.model is not None:
+                speed = _assemble_own(arguments, folder)
+            elif arguments.commands is not None and arguments.artifacts is None:
+                _copy(_latest() or ARTIFACTS, folder)
+            else:
+                _copy(arguments.artifacts or ARTIFACTS, folder)
+            if arguments.commands is not None:
+                _replace_commands(arguments.commands, folder)
+            is_changed = arguments.model or arguments.commands or arguments.artifacts
+            _save(folder, speed, origin=OWN if is_changed else BUNDLED)
+    except (ArtifactsError, InspectionError) as error:
         sys.exit(str(error))
     except OSError as error:  # of artifacts it is an ArtifactsError
         store = f"The BentoML model store {os.environ.get('BENTOML_HOME', '~/bentoml')}"
         sys.exit(f"{store} cannot be written ({error.strerror}); set BENTOML_HOME to a folder that can.")
 
 
-def _assemble(arguments: argparse.Namespace, folder: Path) -> None:
-    """Make a folder of artifacts with somebody's own files in place of the bundled ones."""
-    manifest, _ = verify_artifacts(arguments.artifacts)
-    bundled = {name: arguments.artifacts / name for name in manifest.sha256}
-    own = {MODEL_FILE: arguments.model, ENCODER_FILE: arguments.encoder, COMMANDS_FILE: arguments.commands}
-    files = bundled | {name: path for name, path in own.items() if path is not None}
-    classifier = load_classifier(
-        files[MODEL_FILE],
-        files[ENCODER_FILE],
-        files[COMMANDS_FILE],
+def _assemble_own(arguments: argparse.Namespace, folder: Path) -> int:
+    """Make a folder of artifacts of somebody's own model.
+
+    Returns:
+        How many hands it answers to in a second.
+    """
+    model = _read(arguments.model)
+    options = Options(
+        labels=_read_labels(arguments.labels), features=arguments.features, trust_version=arguments.trust_version
     )
-    for name, path in files.items():
-        shutil.copy(path, folder / name)
-    if arguments.model is not None:
-        manifest = Manifest(
-            feature_contract=classifier.features.name,
-            gestures=list(classifier.classes),
-            versions=installed_versions(),
+    reference = load_reference_hands(ARTIFACTS)
+    finding, content = inspect_in_sandbox(
+        model,
+        _read(arguments.encoder) if arguments.encoder else None,
+        _read(arguments.scaler) if arguments.scaler else None,
+        options,
+        _as_reference(reference),
+    )
+    for note in finding.notes:
+        print(note)
+    print(
+        f"{finding.kind}, {len(finding.gestures)} classes, {finding.features.name}: about {finding.hands_per_second} "
+        "hands a second, one at a time, in one worker."
+    )
+    (folder / MODEL_FILE).write_bytes(content)
+    (folder / REFERENCE_HANDS_FILE).write_bytes((ARTIFACTS / REFERENCE_HANDS_FILE).read_bytes())
+    known = {g: c for g, c in load_commands(ARTIFACTS / COMMANDS_FILE).items() if g in finding.gestures}
+    (folder / COMMANDS_FILE).write_text(_dump_commands(known))
+    manifest = Manifest(
+        name=arguments.model.name,
+        kind=finding.kind,
+        written_by=finding.written_by,
+        feature_contract=finding.features.name,
+        features=finding.features,
+        gestures=finding.gestures,
+        confidence=finding.confidence,
+        versions=installed_versions(),
+    )
+    _write_manifest(manifest, folder)
+    return finding.hands_per_second
+
+
+def _read(path: Path) -> ModelFile:
+    try:
+        return ModelFile(path.name, path.read_bytes())
+    except OSError as error:
+        raise ArtifactsError(f"{path} cannot be read ({error.strerror}); give the path of an existing file.") from None
+
+
+def _read_labels(labels: str | None) -> str | None:
+    """The text of a file of labels, or the labels themselves."""
+    try:
+        return labels if labels is None or not Path(labels).is_file() else Path(labels).read_text()
+    except UnicodeDecodeError:
+        raise ArtifactsError(f"{labels} cannot be read as text; give a file of names, or a,b,c.") from None
+    except (OSError, ValueError):  # too long for the name of a file
+        return labels
+
+
+def _as_reference(hands: ReferenceHands) -> Reference:
+    return Reference(
+        image_size=hands.image_size,
+        gestures=[*hands.hands, *hands.other_side],
+        hands=[*hands.hands.values(), *hands.other_side.values()],
+    )
+
+
+def _replace_commands(path: Path, folder: Path) -> None:
+    """Put another table from gesture to command into a folder of artifacts."""
+    commands = load_commands(path)
+    manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
+    if unknown := [gesture for gesture in commands if gesture not in manifest.gestures]:
+        raise ArtifactsError(
+            f"{path} has a command for {', '.join(unknown)}, which the model {manifest.name or 'of artifacts/'} does "
+            f"not know; its gestures are {', '.join(manifest.gestures)}."
         )
-    manifest.sha256 = {name: sha256((folder / name).read_bytes()) for name in sorted(files)}
+    (folder / COMMANDS_FILE).write_bytes(path.read_bytes())
+    _write_manifest(manifest, folder)
+
+
+def _dump_commands(commands: dict[str, str]) -> str:
+    return json.dumps(commands, indent=2, ensure_ascii=False) + "\n"
+
+
+def _write_manifest(manifest: Manifest, folder: Path) -> None:
+    names = sorted({path.name for path in folder.iterdir()} - {MANIFEST_FILE})
+    manifest.sha256 = {name: sha256((folder / name).read_bytes()) for name in names}
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2))
 
 
-def _save(folder: Path) -> None:
-    artifacts = load_artifacts(folder)
-    tag = f"{MODEL_NAME}:{artifacts.version}"
-    if _stored_version(MODEL_NAME) == artifacts.version:
+def _latest_own() -> str | None:
+    """The latest model in the store, where it did not come with the project.
+
+    One without the label, imported by an earlier version, may be anyone's and counts as own.
+    """
+    try:
+        latest = bentoml.models.get(MODEL_NAME)
+    except bentoml.exceptions.NotFound:
+        return None
+    return None if latest.info.labels.get(ORIGIN) == BUNDLED else str(latest.tag)
+
+
+def _copy(source: Path, folder: Path) -> None:
+    files, _, _ = read_artifacts(source)
+    for name in (*files, MANIFEST_FILE):
+        shutil.copy(source / name, folder / name)
+
+
+def _save(folder: Path, hands_per_second: int | None, *, origin: str) -> None:
+    check_in_sandbox(folder)
+    _, manifest, version = read_artifacts(folder)
+    tag = f"{MODEL_NAME}:{version}"
+    if _stored_version(MODEL_NAME) == version:
         print(f"{tag} is already in the model store.")
         return
     if _stored_version(tag):
         bentoml.models.delete(tag)  # saved anew below, so that it becomes the latest again
-    with bentoml.models.create(tag, labels=_labels(artifacts), metadata=artifacts.manifest.model_dump()) as model:
-        for name in (*artifacts.manifest.sha256, MANIFEST_FILE):
+    labels = {
+        ORIGIN: origin,
+        "feature_contract": manifest.feature_contract,
+        "gestures": str(len(manifest.gestures)),
+    }
+    metadata = manifest.model_dump(mode="json", exclude_none=True)
+    if hands_per_second is not None:
+        metadata["hands_per_second"] = hands_per_second
+    with bentoml.models.create(tag, labels=labels, metadata=metadata) as model:
+        for name in (*manifest.sha256, MANIFEST_FILE):
             shutil.copy(folder / name, model.path)
     print(f"{tag} is now in the model store.")
+
+
+def _latest() -> Path | None:
+    """The folder of the model that was imported last, if there is one."""
+    try:
+        return Path(bentoml.models.get(MODEL_NAME).path)
+    except bentoml.exceptions.NotFound:
+        return None
 
 
 def _stored_version(tag: str) -> str | None:
@@ -104,10 +236,6 @@ def _stored_version(tag: str) -> str | None:
         return bentoml.models.get(tag).tag.version
     except bentoml.exceptions.NotFound:
         return None
-
-
-def _labels(artifacts: Artifacts) -> dict[str, str]:
-    return {"feature_contract": artifacts.manifest.feature_contract, "gestures": str(len(artifacts.manifest.gestures))}
 
 
 if __name__ == "__main__":

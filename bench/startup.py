@@ -18,8 +18,7 @@ STARTS = 5
 SUPERVISOR_IS_UP = "listening on "
 MODEL_HAS_ANSWERED = "Service hand_gesture initialized"
 IMPORTS = {
-    "scikit-learn's network": "from hand_gesture.model.deferral import deferred\n"
-    "with deferred('scipy.stats'): import sklearn.neural_network",
+    "scikit-learn's network": "import sklearn.neural_network",
     "the same with scipy.stats": "import sklearn.neural_network",
 }
 

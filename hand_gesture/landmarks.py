@@ -7,8 +7,7 @@ https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
@@ -37,8 +36,6 @@ MAX_IMAGE_SIDE: Final = 100_000
 MAX_NORMALIZED_COORDINATE: Final = 3.0
 # MediaPipe's z stays within about 1; in pixels (cvzone gives it so: times the frame's width) it is far beyond.
 MAX_NORMALIZED_DEPTH: Final = 2.0
-# Real hands stay within about 10. A degenerate one (wrist on the finger tip) would otherwise reach infinity.
-MAX_FEATURE: Final = 1e3
 # Shorter than any hand in any unit; dividing by less than this could overflow.
 MIN_DISTANCE: Final = 1e-9
 
@@ -106,6 +103,25 @@ def largest_coordinate(hands: NDArray[np.float64]) -> float:
     return float(magnitudes.item(magnitudes.argmax()))  # max() takes longer on so few
 
 
+class Unit(StrEnum):
+    """What x and y are measured in."""
+
+    PIXELS = "pixels"  # or any other in which a hand has its true shape
+    IMAGE = "image"  # MediaPipe's: 0..1 of the frame's width and height
+
+
+def convert(
+    hands: NDArray[np.float64], image_size: tuple[float, float] | None, unit: Unit, largest: float | None = None
+) -> None:
+    """Bring hands in pixels or in 0..1 into the unit that a classifier was trained on, in place.
+
+    See ``restore_shape``. A hand in pixels stays as it is where the frame's size is not known.
+    """
+    restore_shape(hands, image_size, largest)
+    if unit is Unit.IMAGE and image_size is not None:
+        hands /= _factors(image_size[0], image_size[1])
+
+
 def restore_shape(
     hands: NDArray[np.float64], image_size: tuple[float, float] | None, largest: float | None = None
 ) -> None:
@@ -143,70 +159,23 @@ def _factors(width: float, height: float) -> NDArray[np.float64]:
     return np.tile([width, height, 1.0], LANDMARK_COUNT)
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureContract:
-    """How hands become what a classifier was trained on: ``make`` gives ``count`` features of hands, shape (n, 63).
-
-    The hands' values are finite and at most ``MAX_COORDINATE`` times a frame's size. The features, shape (n, count),
-    are finite, too; 32 bits are more than a camera resolves, and halve the arithmetic.
-    """
-
-    name: str
-    count: int
-    make: Callable[[NDArray[np.float64]], NDArray[np.float32]]
-
-
-def wrist_middle_tip(hands: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Make the features of the earlier backends, ``wrist_middle_tip_v1``, shape (n, 63).
-
-    x and y relative to the wrist, divided by the distance from wrist to middle finger tip (a distance of 0 counts as
-    1); z as MediaPipe gives it.
-    """
-    points = hands.reshape(-1, LANDMARK_COUNT, 3)
-    relative = points - points[:, WRIST : WRIST + 1]
-    relative[..., 2] = points[..., 2]
-    tip = relative[:, MIDDLE_FINGER_TIP]
-    distance = np.hypot(tip[:, 0], tip[:, 1])
-    distance[distance < MIN_DISTANCE] = 1
-    scale = np.ones((len(points), 1, 3))
-    scale[:, 0, :2] /= distance[:, np.newaxis]
-    relative *= scale
-    features = relative.reshape(-1, COORDINATE_COUNT)
-    return np.minimum(np.maximum(features, -MAX_FEATURE), MAX_FEATURE).astype(np.float32)
-
-
-def wrist_rms(hands: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Make the features of the bundled model, ``wrist_rms_v3``, shape (n, 42).
-
-    x and y relative to the wrist, turned to one side, divided by their root mean square (one of 0 counts as 1). A left
-    hand, a right one and their mirror images so are one hand. z is left out: clients scale it in many ways, or have
-    none. All points give the scale, so that a bent finger does not change the others.
-    """
-    points = hands.reshape(-1, LANDMARK_COUNT, 3)[..., :2]
-    relative = points - points[:, WRIST : WRIST + 1]
-    turn_to_one_side(relative)
-    relative = relative.reshape(-1, PLANAR_COUNT)
-    scale = np.sqrt(np.einsum("ij,ij->i", relative, relative) / PLANAR_COUNT)
-    scale[scale < MIN_DISTANCE] = 1
-    relative /= scale[:, np.newaxis]
-    return relative.astype(np.float32)
-
-
 def turn_to_one_side(relative: NDArray[np.float64]) -> None:
     """Mirror, in place, hands whose index finger is, seen from the wrist, to the right of their pinky.
 
     Args:
         relative: points relative to the wrist, shape (n, 21, 2 or 3).
     """
+    relative[..., 0] *= np.where(points_right(relative), -1.0, 1.0)[:, np.newaxis]
+
+
+def points_right(relative: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which hands have their index finger, seen from the wrist, to the right of their pinky, shape (n,).
+
+    Args:
+        relative: points relative to the wrist, shape (n, 21, 2 or 3).
+    """
     index, pinky = relative[:, INDEX_FINGER_MCP], relative[:, PINKY_MCP]
-    is_right = index[:, 0] * pinky[:, 1] < index[:, 1] * pinky[:, 0]
-    relative[..., 0] *= np.where(is_right, -1.0, 1.0)[:, np.newaxis]
-
-
-FEATURE_CONTRACTS: Final = (
-    FeatureContract("wrist_middle_tip_v1", COORDINATE_COUNT, wrist_middle_tip),
-    FeatureContract("wrist_rms_v3", PLANAR_COUNT, wrist_rms),
-)
+    return np.asarray(index[:, 0] * pinky[:, 1] < index[:, 1] * pinky[:, 0])
 
 
 def _flatten(value: Any) -> list[Any]:  # noqa: PLR0911 (a form each)

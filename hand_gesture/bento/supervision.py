@@ -32,6 +32,7 @@ STOP_RETRY_SECONDS: Final = 0.02
 SECONDS_TO_FINISH: Final = 60.0  # no request takes longer
 _API_SOCKET: Final = "_bento_api_server"
 _LIFELINE: Final = "HAND_GESTURE_LIFELINE"  # file descriptor of a pipe whose other end only the supervisor has
+_SERVICE: Final = "service"  # circus' watcher of the workers
 _FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 # BentoML shows what its own loggers say
@@ -47,13 +48,16 @@ class Counter(Protocol):
 
 class _ReliableArbiter(circus.Arbiter):
     make_counter: ClassVar[Callable[[], Counter]]
+    follow_model: ClassVar[Callable[[Any], None]]
 
     def __init__(self, watchers: list[Watcher], *args: Any, **kwargs: Any) -> None:
         # Keeping the processes keeps their exit codes: what subprocess is done with, it reaps
         self._workers: dict[int, Process] = {}
+        self._reloads = bool(kwargs.get("plugins"))  # BentoML's only one, of `bentoml serve --reload`
         for watcher in watchers:  # plugins, such as the one that reloads, are added to the list below
             watcher.respawn = True
             watcher.hooks["after_spawn"] = self._remember
+            watcher.hooks["after_signal"] = self._forget
         super().__init__(watchers, *args, **kwargs | {"check_delay": CHECK_SECONDS})
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
@@ -61,7 +65,7 @@ class _ReliableArbiter(circus.Arbiter):
         with self._own_figures(), self._lifeline():
             self._lost_workers = type(self).make_counter()
             try:
-                super().start(self._announce)
+                super().start(self._started)
             except OSError as error:
                 raise SystemExit(_sentence(error, self.sockets[_API_SOCKET].port)) from None
 
@@ -92,11 +96,23 @@ class _ReliableArbiter(circus.Arbiter):
         self._workers[pid] = watcher.processes[pid]
         return True
 
-    def _announce(self, _: Any) -> None:
+    def _forget(self, pid: int, **_: Any) -> bool:
+        # The supervisor ends it on purpose: it is not lost
+        self._workers.pop(pid, None)
+        return True
+
+    def _started(self, _: Any) -> None:
+        workers = self.get_watcher(_SERVICE)
         socket = self.sockets[_API_SOCKET]
-        scheme = "https" if "--ssl-certfile" in self.watchers[-1].args else "http"
+        scheme = "https" if "--ssl-certfile" in workers.args else "http"
         host = "localhost" if socket.host in ("0.0.0.0", "::") else socket.host  # noqa: S104 (compared, not bound)
         logger.info("listening on %s://%s:%d (press CTRL+C to quit)", scheme, host, socket.port)
+        if self._reloads:
+            type(self).follow_model(workers)
+
+    def manage_watchers(self) -> Any:
+        # While workers are restarted, circus would log a ConflictError with a stack trace
+        return super().manage_watchers() if self._exclusive_running_command is None else None
 
     def reap_processes(self) -> None:
         # Not by the watchers' lists: a watcher strikes off, and tells nobody of, a worker that is ending still.
@@ -163,13 +179,15 @@ def _end_with_supervisor() -> None:
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
-def use_reliable_supervisor(make_counter: Callable[[], Counter]) -> None:
+def use_reliable_supervisor(make_counter: Callable[[], Counter], follow_model: Callable[[Any], None]) -> None:
     """Have the supervisor that starts after this look after its workers, and end when told to; workers end with it.
 
     Args:
         make_counter: called once, when the folder for shared figures is there; counts workers that ended by themselves.
+        follow_model: called once with circus' watcher of the workers, where `bentoml serve --reload` was asked for.
     """
     _end_with_supervisor()
+    _ReliableArbiter.follow_model = staticmethod(follow_model)
     _ReliableArbiter.make_counter = staticmethod(make_counter)
     circus.Arbiter = _ReliableArbiter  # type: ignore[misc]
     SysHandler.handle_hup = SysHandler.handle_term

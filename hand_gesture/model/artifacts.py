@@ -1,12 +1,14 @@
-"""A folder of artifacts: the pickled classifier and encoder, and the manifest that says what they are.
+"""A folder of artifacts: the pickled classifier, and the manifest that says what it is and how it is used.
 
-The same checks run when artifacts are imported and when the service starts from what was imported.
+The same checks run when artifacts are imported, in a process of its own (``sandbox.py``), and when the service starts
+from what was imported. Digests hold the two together: what the service loads is what was checked.
 """
 
 from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,15 +17,20 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from pydantic import BaseModel, Field, RootModel, ValidationError
 
-from hand_gesture.landmarks import parse_hand, restore_shape
-from hand_gesture.model.classifier import GestureClassifier, join
-from hand_gesture.model.deferral import deferred
+from hand_gesture.landmarks import convert, parse_hand
+from hand_gesture.model.classifier import Confidence, GestureClassifier
+from hand_gesture.model.features import NAMED, Features
 
 MODEL_FILE: Final = "model.pkl"
-ENCODER_FILE: Final = "encoder.pkl"
+ENCODER_FILE: Final = "encoder.pkl"  # of a trained model; the manifest has its names, too
 COMMANDS_FILE: Final = "commands.json"
 REFERENCE_HANDS_FILE: Final = "reference_hands.json"
 MANIFEST_FILE: Final = "manifest.json"
+# A label of a stored model: whether it came with the project as it is
+ORIGIN: Final = "origin"
+BUNDLED: Final = "bundled"
+OWN: Final = "own"
+NEEDED_FILES: Final = (MODEL_FILE, COMMANDS_FILE, REFERENCE_HANDS_FILE)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -33,15 +40,32 @@ class ArtifactsError(Exception):
 
 
 class Manifest(BaseModel):
-    """What the artifacts are and what they were made with."""
+    """What the artifacts are, how they are used, and what they were made with."""
 
+    name: str = ""  # of the file that was imported
+    kind: str = ""  # the classifier's class, or those of a pipeline
+    written_by: str = ""  # the library that wrote it, and its version
     feature_contract: str
+    features: Features | None = None  # None: those that feature_contract names
     gestures: list[str]  # the classifier's classes; "none" may be among them
+    confidence: Confidence = "probability"
     min_confidence: float = Field(default=0.0, ge=0, le=1)  # the operating point: below it no gesture is named
     sha256: dict[str, str] = {}
     versions: dict[str, str]
     training_data: dict[str, Any] = {}
     figures: dict[str, Any] = {}
+
+    @property
+    def described_features(self) -> Features:
+        """What the classifier takes.
+
+        Raises:
+            ArtifactsError: there are no features of that name.
+        """
+        features = self.features or NAMED.get(self.feature_contract)
+        if features is None:
+            raise ArtifactsError(f"There are no features {self.feature_contract!r}; import the model again.")
+        return features
 
 
 class Commands(RootModel[dict[str, str]]):
@@ -49,10 +73,14 @@ class Commands(RootModel[dict[str, str]]):
 
 
 class ReferenceHands(BaseModel):
-    """A typical hand for each gesture, 21 [x, y, z] each, in 0..1 of a frame of ``image_size`` pixels."""
+    """Typical hands for each gesture, 21 [x, y, z] each, in 0..1 of a frame of ``image_size`` pixels.
+
+    ``hands`` has one for each gesture; ``other_side`` has one of the other hand.
+    """
 
     image_size: tuple[int, int]
     hands: dict[str, list[list[float]]]
+    other_side: dict[str, list[list[float]]] = {}
 
 
 @dataclass(frozen=True)
@@ -80,15 +108,17 @@ def version_of(manifest: bytes) -> str:
     return sha256(manifest)[:16]
 
 
-def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tuple[Manifest, str]:
-    """Check that every file is the one that the manifest describes, without unpickling anything.
+def read_artifacts(folder: Path, *, expected_version: str | None = None) -> tuple[dict[str, bytes], Manifest, str]:
+    """Read a folder of artifacts and check that every file is the one that the manifest describes.
+
+    Nothing is unpickled.
 
     Args:
         folder: where the files are.
         expected_version: the version that the folder must have, where it is known from elsewhere.
 
     Returns:
-        The manifest and the version.
+        The files by name, the manifest and the version.
 
     Raises:
         ArtifactsError: something is wrong.
@@ -101,21 +131,34 @@ def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tu
             "that you trust."
         )
     manifest = _parse(Manifest, content, folder / MANIFEST_FILE)
-    for name in (MODEL_FILE, ENCODER_FILE, COMMANDS_FILE, REFERENCE_HANDS_FILE):
-        if sha256(_read(folder / name)) != manifest.sha256.get(name):
+    files = {}
+    for name in dict.fromkeys((*NEEDED_FILES, *manifest.sha256)):
+        files[name] = _read(folder / Path(name).name)
+        if sha256(files[name]) != manifest.sha256.get(name):
             raise ArtifactsError(
                 f"{folder / name} is not the file that {MANIFEST_FILE} describes (its SHA-256 differs); restore it or "
                 "train anew."
             )
-    return manifest, found
+    return files, manifest, found
+
+
+def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tuple[Manifest, str]:
+    """Check a folder of artifacts as ``read_artifacts`` does.
+
+    Returns:
+        The manifest and the version.
+
+    Raises:
+        ArtifactsError: something is wrong.
+    """
+    _, manifest, version_ = read_artifacts(folder, expected_version=expected_version)
+    return manifest, version_
 
 
 def load_artifacts(
     folder: Path, *, expected_version: str | None = None, min_confidence: float | None = None
 ) -> Artifacts:
-    """Verify and load a folder of artifacts; see ``verify_artifacts``.
-
-    Classifier, encoder and features must fit each other, and the reference hands must be answered.
+    """Verify and load a folder of artifacts; the reference hands must be answered.
 
     Args:
         folder: where the files are.
@@ -125,67 +168,66 @@ def load_artifacts(
     Raises:
         ArtifactsError: something is wrong.
     """
-    manifest, found = verify_artifacts(folder, expected_version=expected_version)
-    classifier = load_classifier(
-        folder / MODEL_FILE,
-        folder / ENCODER_FILE,
-        folder / COMMANDS_FILE,
-        min_confidence=manifest.min_confidence,
-    )
-    if list(classifier.classes) != manifest.gestures:
-        raise ArtifactsError(f"The gestures in {MANIFEST_FILE} are not those of {ENCODER_FILE}; train anew.")
-    if manifest.feature_contract != classifier.features.name:
-        raise ArtifactsError(
-            f"The model was trained on features {manifest.feature_contract}, but this service makes "
-            f"{classifier.features.name} for it; train the model on those."
-        )
-    smoke_test(classifier, load_reference_hands(folder))
+    files, manifest, found = read_artifacts(folder, expected_version=expected_version)
+    artifacts = Artifacts(load_classifier(files, manifest), manifest, found)
+    answer_reference_hands(artifacts, files)
     if min_confidence is not None:  # after the test: an operator may want to name nothing
-        classifier.min_confidence = min_confidence
-    return Artifacts(classifier, manifest, found)
+        artifacts.classifier.min_confidence = min_confidence
+    return artifacts
 
 
-def load_classifier(model: Path, encoder: Path, commands: Path, min_confidence: float = 0) -> GestureClassifier:
-    """Unpickle a classifier and its encoder and join them with the command table.
+def load_classifier(files: Mapping[str, bytes], manifest: Manifest) -> GestureClassifier:
+    """Make a classifier of the files of artifacts.
 
     Raises:
-        ArtifactsError: a file is missing or unsafe, or the three do not fit each other.
+        ArtifactsError: a file is unsafe or malformed, or they do not fit each other.
     """
+    # Imported late, because the supervisor of the workers loads no model
+    from hand_gesture.model import estimators  # noqa: PLC0415
+    from hand_gesture.model.safe_pickle import UnsafePickleError  # noqa: PLC0415
+
+    features = manifest.described_features
     try:
-        return join(
-            _unpickle(model),
-            _unpickle(encoder),
-            load_commands(commands),
-            min_confidence=min_confidence,
-        )
-    except (ValueError, AttributeError) as error:
+        model, _ = estimators.read(files[MODEL_FILE])
+        model = estimators.settle(model)
+    except UnsafePickleError as error:
+        raise ArtifactsError(f"{MODEL_FILE} was not loaded: {error}.") from None
+    try:
+        classes, count = len(model.classes_), model.n_features_in_
+    except AttributeError:
+        raise ArtifactsError(f"{MODEL_FILE} holds no trained classifier; import the model again.") from None
+    if classes != len(manifest.gestures):
         raise ArtifactsError(
-            f"{model.name}, {encoder.name} and {commands.name} cannot be used together: {error}."
-        ) from None
+            f"The model has {classes} classes and {MANIFEST_FILE} {len(manifest.gestures)}; train anew."
+        )
+    if count != features.count:
+        raise ArtifactsError(
+            f"The model takes {count} features, not the {features.count} of {features.name}; train anew."
+        )
+    commands = _parse(Commands, files[COMMANDS_FILE], Path(COMMANDS_FILE)).root
+    return GestureClassifier(
+        model, manifest.gestures, commands, manifest.min_confidence, features, confidence=manifest.confidence
+    )
 
 
-def smoke_test(classifier: GestureClassifier, reference: ReferenceHands) -> None:
-    """Have every reference hand classified: those of a gesture that the classifier knows must get that gesture.
+def answer_reference_hands(artifacts: Artifacts, files: Mapping[str, bytes]) -> None:
+    """Have every reference hand classified.
 
     Raises:
-        ArtifactsError: an answer is wrong or not a probability.
+        ArtifactsError: the classifier fails, or an answer is not a probability.
     """
-    hands = np.array([parse_hand(hand) for hand in reference.hands.values()])
-    restore_shape(hands, reference.image_size)
+    reference = _parse(ReferenceHands, files[REFERENCE_HANDS_FILE], Path(REFERENCE_HANDS_FILE))
+    hands = np.array([parse_hand(hand) for hand in (*reference.hands.values(), *reference.other_side.values())])
+    convert(hands, reference.image_size, artifacts.classifier.features.unit)
     try:
-        predictions = classifier.predict(hands)
+        predictions = artifacts.classifier.predict(hands)
     except Exception as error:
         raise ArtifactsError(
             f"The classifier failed on the reference hands: {type(error).__name__}: {error}."
         ) from None
-    for gesture, prediction in zip(reference.hands, predictions, strict=True):
+    for prediction in predictions:
         if not 0 <= prediction.confidence <= 1:
             raise ArtifactsError(f"The classifier answered {prediction.confidence} where a probability belongs.")
-        if gesture in classifier.gestures and prediction.gesture != gesture:
-            raise ArtifactsError(
-                f"The classifier takes the reference hand of {gesture} for {prediction.gesture}; it was probably "
-                "trained on other features."
-            )
 
 
 def load_commands(path: Path) -> dict[str, str]:
@@ -210,7 +252,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise ArtifactsError(f"{path} cannot be read ({error.strerror}); give the path of an existing file.") from None
 
 
 def _parse(model: type[_Model], content: bytes, path: Path) -> _Model:
@@ -220,21 +262,3 @@ def _parse(model: type[_Model], content: bytes, path: Path) -> _Model:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ArtifactsError(f"{path} is malformed at '{place}': {first['msg']}.") from None
-
-
-def _unpickle(path: Path) -> Any:
-    # scikit-learn is imported late, because the supervisor of the workers unpickles nothing; scipy.stats only if a
-    # model should call it: that is half of the time that the import of scikit-learn takes, and 24 MB.
-    with deferred("scipy.stats"):
-        from hand_gesture.model import safe_pickle  # noqa: PLC0415
-
-        try:
-            return safe_pickle.load(path)
-        except OSError as error:
-            raise _unreadable(path, error) from None
-        except safe_pickle.UnsafePickleError as error:
-            raise ArtifactsError(f"{path} was not loaded: {error}.") from None
-
-
-def _unreadable(path: Path, error: OSError) -> ArtifactsError:
-    return ArtifactsError(f"{path} cannot be read ({error.strerror}); give the path of an existing file.")

@@ -1,38 +1,22 @@
-"""A classifier and its label encoder behind one call: hands in, gestures out."""
+"""A classifier and the names of its classes behind one call: hands in, gestures out."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import FEATURE_CONTRACTS, FeatureContract
+from hand_gesture.model.features import Features
 
 NONE: Final = "none"  # what a hand is told to make that makes none of the gestures
 
 
-class ProbabilisticClassifier(Protocol):
-    """What scikit-learn's and XGBoost's classifiers have in common."""
-
-    classes_: NDArray[Any]
-
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.floating[Any]]:  # noqa: N803 (scikit-learn's name)
-        """Class probabilities, shape (n, classes), of features of shape (n, number of features)."""
-        ...
-
-
-class LabelEncoder(Protocol):
-    """scikit-learn's ``LabelEncoder``, as far as it is used here."""
-
-    classes_: NDArray[Any]
-
-    def inverse_transform(self, y: NDArray[Any]) -> NDArray[Any]:
-        """The labels that the encoded classes stand for."""
-        ...
+Confidence = Literal["probability", "margin"]
+Probabilities = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]
 
 
 @dataclass(slots=True)  # not frozen: that makes it three times as slow to create
@@ -53,27 +37,33 @@ class GestureClassifier:
 
     def __init__(
         self,
-        model: ProbabilisticClassifier,
+        model: Any,
         classes: Sequence[str],
         commands: Mapping[str, str],
         min_confidence: float,
-        features: FeatureContract,
+        features: Features,
+        confidence: Confidence = "probability",
     ) -> None:
         """Join a classifier with the names of its classes.
 
         Args:
-            model: column k of its probabilities belongs to ``classes[k]``.
+            model: a classifier of scikit-learn's or XGBoost's; its k-th class is ``classes[k]``.
             classes: the names; ``none``, where it is among them, stands for hands that make none of the others.
             commands: from gesture to command; gestures without one are left out.
             min_confidence: least probability at which a gesture is named.
             features: what the classifier was trained on.
+            confidence: whether the model gives probabilities, or only how far hands are from the border between
+                classes; see ``margins``.
         """
         self.classes = tuple(classes)
         self.gestures = tuple(name for name in classes if name != NONE)
         self._names = (*self.classes, NONE) if NONE not in classes else self.classes
         self._none = self._names.index(NONE)
-        self._commands = tuple(None if name == NONE else commands.get(name) for name in self._names)
-        self._probabilities = _unchecked(model)
+        self.commands = {name: commands[name] for name in self.gestures if name in commands}
+        self._commands = tuple(self.commands.get(name) for name in self._names)
+        self.kind = type(last_step(model)).__name__
+        self.model = model
+        self._probabilities = probabilities_of(model, confidence)
         self.min_confidence = min_confidence
         self.features = features
 
@@ -99,54 +89,73 @@ class GestureClassifier:
         ]
 
 
-def _unchecked(model: ProbabilisticClassifier) -> Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]:
-    """``predict_proba`` without the checks of its input, which take scikit-learn's networks six times their arithmetic.
+def probabilities_of(model: Any, confidence: Confidence) -> Probabilities:
+    """The quickest way to a classifier's probabilities: features, shape (n, count), to shape (n, classes).
 
-    Features are finite numbers of the right shape by the time they get here. The check is skipped by a method that
-    scikit-learn keeps for itself and whose result is the probabilities where there are more than two classes; every
-    other model is called as usual.
+    scikit-learn checks its input, which takes its networks six times their arithmetic, and has a thread pool run each
+    tree, which takes a forest ten times its own. Features are finite numbers of the right shape by the time they get
+    here, so for these two the work is called directly; every other model is called as usual.
     """
+    if confidence == "margin":
+        return functools.partial(margins, model)
     forward = getattr(model, "_forward_pass_fast", None)
     if forward is not None and getattr(model, "out_activation_", None) == "softmax":
         return functools.partial(forward, check_input=False)
-    return model.predict_proba
+    if type(model).__name__ in {"RandomForestClassifier", "ExtraTreesClassifier"}:
+        return functools.partial(_mean_of_trees, [estimator.tree_ for estimator in model.estimators_])
+    probabilities: Probabilities = model.predict_proba
+    return probabilities
 
 
-def join(
-    model: ProbabilisticClassifier,
-    encoder: LabelEncoder,
-    commands: Mapping[str, str],
-    min_confidence: float,
-) -> GestureClassifier:
-    """Check that a classifier and its label encoder fit each other, and join them.
+def _mean_of_trees(trees: Sequence[Any], features: NDArray[np.float32]) -> NDArray[np.float64]:
+    features = np.ascontiguousarray(features)
+    total: NDArray[np.float64] = trees[0].predict(features)
+    for tree in trees[1:]:
+        total += tree.predict(features)
+    total /= len(trees)
+    return total
 
-    The number of its features tells which they are.
 
-    Raises:
-        ValueError: they do not; the message says how.
+def margins(model: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What stands for probabilities where a classifier has none.
+
+    The class that the classifier answers with gets the logistic function of twice its least margin, all others 0. Of a
+    support vector machine that decides between pairs of classes (``decision_function_shape="ovo"``), it is the least
+    over the pairs that the class is in: 0.5 on the border, 0.88 where the support vectors are. A softmax of its
+    decisions would say nothing about hands that make no gesture.
     """
-    if not callable(getattr(model, "predict_proba", None)):
-        raise ValueError(f"the classifier, a {type(model).__name__}, gives no probabilities (it has no predict_proba)")
-    count = getattr(model, "n_features_in_", None)
-    features = next((contract for contract in FEATURE_CONTRACTS if contract.count == count), None)
-    if features is None:
-        known_counts = " or ".join(f"{contract.count} ({contract.name})" for contract in FEATURE_CONTRACTS)
-        raise ValueError(f"the classifier takes {count} features, not {known_counts} of 21 landmarks")
-    classes = np.asarray(model.classes_)
-    known = np.arange(len(encoder.classes_))
-    if np.array_equal(classes, known):
-        gestures = encoder.inverse_transform(classes)
-    elif np.array_equal(classes, encoder.classes_):
-        gestures = classes
+    decisions = model.decision_function(features)
+    classes = len(model.classes_)
+    count = len(features)
+    if decisions.ndim == 1:
+        winners = (decisions > 0).astype(np.intp)
+        least = np.abs(decisions)
+    elif _is_pairwise(model):
+        first, second = np.triu_indices(classes, k=1)
+        votes = np.zeros((count, classes), dtype=np.intp)
+        is_first = decisions > 0
+        np.add.at(votes.T, first, is_first.T)
+        np.add.at(votes.T, second, ~is_first.T)
+        winners = votes.argmax(axis=1)
+        for_winner = np.where(first == winners[:, np.newaxis], decisions, np.inf)
+        against = np.where(second == winners[:, np.newaxis], -decisions, np.inf)
+        least = np.minimum(for_winner, against).min(axis=1)
     else:
-        raise ValueError(
-            f"the classifier has {len(classes)} classes ({_shorten(classes)}) "
-            f"and the encoder {len(known)} ({_shorten(encoder.classes_)}), which do not match"
-        )
-    names = [str(gesture) for gesture in gestures]
-    return GestureClassifier(model, names, commands, min_confidence, features)
+        winners = decisions.argmax(axis=1)
+        best_two = np.partition(decisions, -2, axis=1)[:, -2:]
+        least = best_two[:, 1] - best_two[:, 0]
+    confidences = np.zeros((count, classes))
+    confidences[np.arange(count), winners] = 1 / (1 + np.exp(-2 * np.clip(least, -350, 350)))
+    return confidences
 
 
-def _shorten(classes: NDArray[Any]) -> str:
-    listed = [str(name) for name in classes[:4]]
-    return ", ".join(listed + ["…"] * (len(classes) > 4))
+def _is_pairwise(model: Any) -> bool:
+    """Whether its decisions are between pairs of classes."""
+    return getattr(last_step(model), "decision_function_shape", None) == "ovo"
+
+
+def last_step(model: Any) -> Any:
+    """The classifier at the end of a pipeline, or the model itself."""
+    while hasattr(model, "steps"):
+        model = model.steps[-1][1]
+    return model

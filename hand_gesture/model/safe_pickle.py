@@ -1,154 +1,509 @@
-"""Unpickles classifiers and nothing else.
+"""Reads pickles and joblib's files without running what they say.
 
-A pickle is a program: it may call whatever it can import. This unpickler lets it import an allow-list only: classes of
-scikit-learn and XGBoost, and what numpy and scipy need to rebuild arrays and random generators. What it calls may make
-no more than the file holds.
+A pickle is a program: it may import anything and call it. This unpickler imports classes of a list only, calls no
+constructor, and builds arrays itself, from what the file holds. Everything else that a pickle names becomes a
+``Foreign``, which does nothing: what a model does not need may stay in the file.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
 import pickle
-import warnings
-from pathlib import Path
-from typing import Any, Final
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any, Final, NoReturn, cast
 
 import numpy as np
-import numpy.random._pickle
-from joblib.numpy_pickle import NumpyUnpickler
-from sklearn.exceptions import InconsistentVersionWarning
+from numpy.typing import NDArray
 
-MAX_FILE_BYTES: Final = 500_000_000
-_LIBRARIES: Final = frozenset({"sklearn", "xgboost"})
-_NUMPY_MODULES: Final = ("numpy.core", "numpy._core")  # the name before and since numpy 2
-_PLAIN: Final = frozenset(
-    {
-        *(("builtins", name) for name in ("bytearray", "dict", "frozenset", "list", "set", "slice", "tuple")),
-        *((f"{module}.multiarray", "scalar") for module in _NUMPY_MODULES),
-        *((f"{module}.numeric", "_frombuffer") for module in _NUMPY_MODULES),
-        ("numpy", "dtype"),
-        ("numpy", "ndarray"),
-        *(("numpy", name) for name in ("float64", "float32", "int64", "int32", "intp", "bool_")),
-        ("numpy.random._pickle", "__bit_generator_ctor"),
-        ("numpy.random._mt19937", "MT19937"),
-        ("numpy.random._pcg64", "PCG64"),
-        ("numpy.random.bit_generator", "SeedSequence"),
-        ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
-        ("collections", "OrderedDict"),
-        ("collections", "defaultdict"),
-        ("scipy.sparse._csr", "csr_matrix"),
-        ("scipy.sparse._csr", "csr_array"),
-        ("joblib.numpy_pickle", "NumpyArrayWrapper"),
-    }
-)
-_CONTAINERS: Final = frozenset({bytearray, dict, frozenset, list, set, tuple})
-_SPELLED_OUT: Final = frozenset({bytes, list, str})  # in the file, every item of it
+MAX_DEPTH: Final = 100  # of files within files; joblib writes one level
+_NUMPY: Final = ("numpy.core", "numpy._core")  # the name before and since numpy 2
+_DTYPE: Final = re.compile(r"[<=|]?(b1|[iu][1248]|f[248]|c8|c16|O8?|[US]\d{1,5}|V\d{1,4})")
 
 
 class UnsafePickleError(ValueError):
-    """The pickle asks for something that no classifier needs, or is no pickle at all."""
+    """The pickle cannot be read; the message says why, as the end of a sentence."""
 
 
-def _reconstruct(subtype: type, shape: tuple[int, ...], _kind: bytes) -> Any:
-    """Numpy's own helper with the only arguments that numpy itself writes: an empty array, filled later."""
-    if subtype is not np.ndarray or shape != (0,):
-        raise UnsafePickleError("it builds an array in a way that numpy does not")
+class Foreign:
+    """Something that a pickle names and that is neither imported nor called: it only remembers what it was told."""
+
+    def __init__(self, name: str, arguments: object = None) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.state: object = None
+        self.items: list[object] = []
+
+
+class _Structure:
+    """A dtype with fields, until its fields are known."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.dtype: np.dtype[Any] | None = None
+
+
+class _JoblibArray:
+    """joblib's ``NumpyArrayWrapper``: says what the array is whose bytes follow in the file."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
+
+def _refuse(what: str) -> NoReturn:
+    raise UnsafePickleError(what)
+
+
+# --- What a pickle may call, in place of the functions that it names. Nothing here makes more than the file holds.
+
+
+def _make_dtype(code: str, _align: object = False, _copy: object = False) -> np.dtype[Any] | _Structure:
+    if type(code) is not str or not _DTYPE.fullmatch(code):
+        _refuse(f"it describes an array by {str(code)[:20]!r}, which no classifier needs")
+    if "V" in code:
+        return _Structure(int(code.split("V")[1]))
+    return np.dtype(code)
+
+
+def _plain(dtype: object, *, objects: bool = False) -> np.dtype[Any]:
+    """A dtype whose values are bytes of the file, or references where they are allowed."""
+    if isinstance(dtype, _Structure):
+        dtype = dtype.dtype
+    if not isinstance(dtype, np.dtype) or dtype.itemsize == 0 or (dtype.hasobject and not objects):
+        _refuse("it has an array of a type that no classifier needs")
+    return dtype
+
+
+def _describe_dtype(dtype: object, state: object) -> None:
+    """What ``dtype.__setstate__`` is told: the byte order, and the fields of a structure."""
+    if not isinstance(state, tuple) or len(state) not in (8, 9):
+        _refuse("it describes the type of an array in a way that numpy does not")
+    _version, order, subarray, names, fields, size, *_ = state
+    if order == ">":
+        _refuse("its arrays were written on a big-endian machine")
+    if order not in ("<", "|", "=") or subarray is not None:
+        _refuse("it describes the type of an array in a way that numpy does not")
+    if isinstance(dtype, _Structure):
+        if dtype.dtype is not None or not (
+            isinstance(names, tuple) and isinstance(fields, dict) and size == dtype.size
+        ):
+            _refuse("it describes the type of an array in a way that numpy does not")
+        formats, offsets = [], []
+        for name in names:
+            format_, offset = fields[name][:2]
+            plain = _plain(format_)
+            if type(offset) is not int or not 0 <= offset <= size - plain.itemsize:
+                _refuse("it describes the type of an array in a way that numpy does not")
+            formats.append(plain)
+            offsets.append(offset)
+        dtype.dtype = np.dtype({"names": [*names], "formats": formats, "offsets": offsets, "itemsize": size})
+    elif names or fields:
+        _refuse("it describes the type of an array in a way that numpy does not")
+
+
+def _make_empty_array(_subtype: object, _shape: object, _kind: object) -> NDArray[Any]:
     return np.empty(0, dtype=np.int8)
 
 
-def _random_state(bit_generator: Any) -> Any:
-    """Numpy's own helper without the constructor that it would call, whatever that is."""
-    return numpy.random._pickle.__randomstate_ctor(bit_generator)
+def _shape(shape: object) -> tuple[int, ...]:
+    if type(shape) is int:
+        shape = (shape,)
+    if not isinstance(shape, tuple) or len(shape) > 8 or not all(type(side) is int and side >= 0 for side in shape):
+        _refuse("it has an array of an impossible shape")
+    return shape
 
 
-def _generator(bit_generator: Any) -> Any:
-    """The same for numpy's newer generators."""
-    return numpy.random._pickle.__generator_ctor(bit_generator)
+def _fill_array(array: NDArray[Any], state: object) -> None:
+    """What ``ndarray.__setstate__`` is told, for an array that is still empty."""
+    if not isinstance(state, tuple) or len(state) != 5 or array.dtype != np.int8 or array.size:
+        _refuse("it builds an array in a way that numpy does not")
+    version, shape, dtype, is_fortran, data = state
+    dtype, shape = _plain(dtype, objects=type(data) is list), _shape(shape)
+    if dtype.hasobject:
+        if dtype.kind != "O" or len(data) != math.prod(shape):
+            _refuse("it builds an array in a way that numpy does not")
+    elif not isinstance(data, bytes | bytearray) or len(data) != math.prod(shape) * dtype.itemsize:
+        _refuse("it has an array of another size than its bytes")
+    fill: Any = array.__setstate__
+    fill((version, shape, dtype, bool(is_fortran), data if dtype.hasobject else bytes(data)))
 
 
-_SUBSTITUTES: Final = {
-    **{(f"{module}.multiarray", "_reconstruct"): _reconstruct for module in _NUMPY_MODULES},
-    ("numpy.random._pickle", "__randomstate_ctor"): _random_state,
-    ("numpy.random._pickle", "__generator_ctor"): _generator,
-}
+def _array_of_buffer(
+    buffer: bytes | bytearray, dtype: object, shape: object, order: object = "C", _axes: object = None
+) -> NDArray[Any]:
+    plain, sides = _plain(dtype), _shape(shape)
+    if not isinstance(buffer, bytes | bytearray) or len(buffer) != math.prod(sides) * plain.itemsize:
+        _refuse("it has an array of another size than its bytes")
+    return np.frombuffer(bytearray(buffer), plain).reshape(sides, order="F" if order == "F" else "C")
 
 
-def _check_call(function: Any, arguments: tuple[Any, ...]) -> None:
-    """Refuse calls that make more than the file holds, such as ``bytearray(10**12)``; pickle itself writes none."""
-    if function is np.ndarray or (function in _CONTAINERS and not {*map(type, arguments)} <= _SPELLED_OUT):
-        raise UnsafePickleError(f"it makes a {function.__name__} in a way that no classifier needs")
+def _make_scalar(dtype: object, data: object = b"") -> Any:
+    plain = _plain(dtype)
+    if type(data) is str:  # of protocol 2 and below
+        data = data.encode("latin1")
+    if type(data) is not bytes or len(data) != plain.itemsize:
+        _refuse("it has a number of another size than its bytes")
+    return np.frombuffer(data, plain)[0]
 
 
-class _RestrictedUnpickler(NumpyUnpickler):  # type: ignore[misc]
-    """joblib's unpickler, which reads plain pickles and joblib's own files, with an allow-list."""
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    if type(text) is not str or encoding not in ("latin1", "latin-1"):
+        _refuse("it encodes text in a way that pickle does not")
+    return text.encode("latin1")
 
-    dispatch = NumpyUnpickler.dispatch.copy()
 
-    def load_reduce(self) -> None:
-        _check_call(*self.stack[-2:])
-        super().load_reduce()
+def _make_bytes(*arguments: object) -> bytes:
+    if not arguments:
+        return b""
+    (content,) = arguments
+    if type(content) is not list or not all(type(item) is int for item in content):
+        _refuse("it makes bytes in a way that pickle does not")
+    return bytes(cast("list[int]", content))
 
-    dispatch[pickle.REDUCE[0]] = load_reduce
 
-    def load_newobj(self) -> None:
-        _check_call(*self.stack[-2:])
-        super().load_newobj()
+def _make_bytearray(*arguments: object) -> bytearray:
+    if not arguments:
+        return bytearray()
+    content, *encoding = arguments
+    if type(content) is str:
+        return bytearray(_encode(content, cast("str", encoding[0] if encoding else "latin1")))
+    if type(content) is not bytes:
+        _refuse("it makes a bytearray in a way that no classifier needs")
+    return bytearray(content)
 
-    dispatch[pickle.NEWOBJ[0]] = load_newobj
 
-    def load_newobj_ex(self) -> None:
-        _check_call(*self.stack[-3:-1])
-        super().load_newobj_ex()
+def _is_simple(key: object) -> bool:
+    """Whether hashing it is quick: tuples within tuples take the time and the stack that a file says."""
+    if type(key) is tuple:
+        return all(type(item) is not tuple and _is_simple(item) for item in key)
+    return isinstance(key, str | bytes | int | float | bool | np.generic | None)
 
-    dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex
 
-    def _instantiate(self, klass: Any, args: tuple[Any, ...]) -> None:  # the oldest protocols' calls
-        _check_call(klass, args)
-        super()._instantiate(klass, args)
+def _make_set(items: object = ()) -> set[object]:
+    if type(items) not in (list, tuple) or not all(map(_is_simple, cast("list[object]", items))):
+        _refuse("it makes a set in a way that no classifier needs")
+    return set(cast("list[object]", items))
+
+
+def _make_frozenset(items: object = ()) -> frozenset[object]:
+    return frozenset(_make_set(items))
+
+
+def _make_ordered_dict(*arguments: object) -> OrderedDict[object, object]:
+    if arguments:
+        _refuse("it makes a dictionary in a way that pickle does not")
+    return OrderedDict()
+
+
+def _make_default_dict(*_: object) -> dict[object, object]:
+    return {}  # what it makes of a missing key does not matter
+
+
+def _make_slice(*arguments: object) -> slice:
+    if not all(argument is None or type(argument) is int for argument in arguments) or not 1 <= len(arguments) <= 3:
+        _refuse("it makes a slice in a way that pickle does not")
+    return slice(*arguments)
+
+
+_CALLS: Final[Mapping[tuple[str, str], Callable[..., Any]]] = MappingProxyType(
+    {
+        **{(f"{core}.multiarray", "_reconstruct"): _make_empty_array for core in _NUMPY},
+        **{(f"{core}.multiarray", "scalar"): _make_scalar for core in _NUMPY},
+        **{(f"{core}.numeric", "_frombuffer"): _array_of_buffer for core in _NUMPY},
+        ("numpy", "dtype"): _make_dtype,
+        ("_codecs", "encode"): _encode,
+        **{(module, "bytes"): _make_bytes for module in ("builtins", "__builtin__")},
+        **{(module, "bytearray"): _make_bytearray for module in ("builtins", "__builtin__")},
+        **{(module, "set"): _make_set for module in ("builtins", "__builtin__")},
+        **{(module, "frozenset"): _make_frozenset for module in ("builtins", "__builtin__")},
+        **{(module, "slice"): _make_slice for module in ("builtins", "__builtin__")},
+        ("collections", "OrderedDict"): _make_ordered_dict,
+        ("collections", "defaultdict"): _make_default_dict,
+        ("joblib.numpy_pickle", "NumpyArrayWrapper"): _JoblibArray,
+    }
+)
+# Types that pickles pass around and that nothing is made of
+_TYPES: Final = MappingProxyType(
+    {
+        ("numpy", "ndarray"): np.ndarray,
+        **{("numpy", name): getattr(np, name) for name in ("float64", "float32", "int64", "int32", "intp", "bool_")},
+        **{(module, "object"): object for module in ("builtins", "__builtin__")},
+        **{("builtins", name): kind for name, kind in (("int", int), ("float", float), ("str", str), ("bool", bool))},
+    }
+)
+
+
+class Special:
+    """How objects of a class are made and given their state, where ``object.__new__`` and ``__dict__`` will not do."""
+
+    def make(self, cls: type, arguments: tuple[Any, ...]) -> Any:
+        """An object, before its state.
+
+        Raises:
+            UnsafePickleError: the arguments are not those that pickle writes.
+        """
+        raise NotImplementedError
+
+    def set_state(self, instance: Any, state: Any) -> None:
+        """Give it its state.
+
+        Raises:
+            UnsafePickleError: the state is not one that the class can have.
+        """
+        raise NotImplementedError
+
+
+class Unpickler(pickle._Unpickler):
+    # ruff: noqa: D102 (pickle's names for what it does)
+    """An unpickler in Python, each of whose operations that calls or changes something is checked.
+
+    Args:
+        file: the pickle. It may hold joblib's arrays.
+        classes: from module and name to what the pickle may make: a class, which is imported when it is needed.
+        special: how those are made for which an empty object and its attributes will not do.
+    """
+
+    dispatch = pickle._Unpickler.dispatch.copy()
+    stack: list[Any]
+
+    def __init__(
+        self,
+        file: BytesIO,
+        classes: frozenset[tuple[str, str]],
+        special: Mapping[tuple[str, str], Special],
+        depth: int = 0,
+    ) -> None:
+        super().__init__(file)
+        self._file, self._classes, self._special, self._depth = file, classes, special, depth
+        self._names: dict[type, tuple[str, str]] = {}
+        self.versions: set[str] = set()
+        """What wrote it: the versions of scikit-learn that its estimators name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if substitute := _SUBSTITUTES.get((module, name)):
-            return substitute
-        if (module, name) in _PLAIN or _is_of_library(module, name):
-            return super().find_class(module, name)
-        raise UnsafePickleError(f"it asks for {module}.{name}, which no classifier needs")
+        key = (module, name)
+        if key in _CALLS:
+            return _CALLS[key]
+        if key in _TYPES:
+            return _TYPES[key]
+        if key in {("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor")}:
+            return self._reconstruct
+        if key in self._classes:
+            try:
+                found = getattr(importlib.import_module(module), name)
+            except (ImportError, AttributeError):
+                raise UnsafePickleError(f"it needs {module}.{name}, which is not installed") from None
+            self._names[found] = key
+            return found
+        return Foreign(f"{module}.{name}")
+
+    def _reconstruct(self, cls: object, base: object, _state: object) -> Any:
+        """What protocols 0 and 1 call to make an object."""
+        if base is not object:
+            _refuse("it makes an object in a way that no classifier needs")
+        return self._call(cls, ())
+
+    def _call(self, function: Any, arguments: Any) -> Any:
+        if type(arguments) is not tuple:
+            _refuse("it makes a call in a way that pickle does not")
+        if isinstance(function, Foreign):
+            if function.name == "builtins.getattr" and arguments and isinstance(arguments[0], Foreign):
+                return arguments[0]  # a method of a class, which names it
+            return Foreign(function.name, arguments)
+        if isinstance(function, type) and function in self._names:
+            special = self._special.get(self._names[function])
+            if special:
+                return special.make(function, arguments)
+            if arguments:
+                _refuse(f"it makes a {function.__name__} with arguments, which pickle does not")
+            make: Any = function.__new__
+            return make(function)
+        if function in _CALLS.values() or function == self._reconstruct:
+            try:
+                return function(*arguments)
+            except TypeError:
+                _refuse("it makes a call in a way that pickle does not")
+        _refuse("it calls what is not a function")
+
+    def load_reduce(self) -> None:
+        arguments = self.stack.pop()
+        self.stack[-1] = self._call(self.stack[-1], arguments)
+
+    dispatch[pickle.REDUCE[0]] = load_reduce  # type: ignore[assignment]
+    dispatch[pickle.NEWOBJ[0]] = load_reduce  # type: ignore[assignment]
+
+    def load_newobj_ex(self) -> None:
+        if self.stack.pop():
+            _refuse("it makes an object with arguments, which no classifier needs")
+        self.load_reduce()
+
+    dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex  # type: ignore[assignment]
+
+    def _instantiate(self, cls: Any, arguments: Any) -> None:  # the oldest protocols' calls
+        self.append(self._call(cls, tuple(arguments)))  # type: ignore[attr-defined]
+
+    def load_build(self) -> None:
+        state = self.stack.pop()
+        instance = self.stack[-1]
+        key = self._names.get(type(instance))
+        if isinstance(instance, Foreign):
+            instance.state = state
+        elif isinstance(instance, np.dtype | _Structure):
+            _describe_dtype(instance, state)
+        elif type(instance) is np.ndarray:
+            _fill_array(instance, state)
+        elif type(instance) is _JoblibArray:
+            self.stack[-1] = self._read_array(state)
+        elif key is None:
+            _refuse(f"it changes a {type(instance).__name__} in a way that no classifier needs")
+        elif special := self._special.get(key):
+            special.set_state(instance, state)
+        else:
+            self._set_attributes(instance, state)
+
+    dispatch[pickle.BUILD[0]] = load_build  # type: ignore[assignment]
+
+    def _set_attributes(self, instance: Any, state: Any) -> None:
+        if type(state) is tuple and len(state) == 2 and state[1] is None:
+            state = state[0]
+        if type(state) is not dict:
+            _refuse(f"it gives a {type(instance).__name__} another state than pickle does")
+        state = dict(state)
+        version = state.pop("_sklearn_version", None)
+        if type(version) is str:
+            self.versions.add(version)
+        for name in state:
+            if type(name) is not str or name.startswith("__") or callable(getattr(type(instance), name, None)):
+                _refuse(f"it changes what a {type(instance).__name__} does")
+        vars(instance).update(state)
+
+    def _read_array(self, state: Any) -> Any:
+        """An array as joblib writes it: its description, padding so that it is aligned, then its bytes or a pickle.
+
+        https://github.com/joblib/joblib/blob/main/joblib/numpy_pickle.py
+        """
+        if type(state) is not dict:
+            _refuse("it has an array that joblib did not write")
+        dtype, shape = _plain(state.get("dtype"), objects=True), _shape(state.get("shape"))
+        if dtype.hasobject:
+            if self._depth == MAX_DEPTH:
+                _refuse("it has files within files")
+            inner = type(self)(self._file, self._classes, self._special, self._depth + 1)
+            array = inner.load()
+            self.versions |= inner.versions
+            self._names |= inner._names
+            if type(array) is not np.ndarray:
+                _refuse("it has an array that joblib did not write")
+            return array
+        if state.get("numpy_array_alignment_bytes") is not None:
+            padding = self._file.read(1)
+            self._file.read(padding[0] if padding else 0)
+        content = self._file.read(min(math.prod(shape) * dtype.itemsize, self._left()))
+        array = _array_of_buffer(content, dtype, shape[::-1] if state.get("order") == "F" else shape)
+        return array.transpose() if state.get("order") == "F" else array
+
+    def _left(self) -> int:
+        return len(self._file.getbuffer()) - self._file.tell()
+
+    def load_bytearray8(self) -> None:
+        size = int.from_bytes(self.read(8), "little")  # type: ignore[attr-defined]
+        if size > len(self._file.getbuffer()):
+            _refuse("it ends early")
+        self.append(bytearray(self.read(size)))  # type: ignore[attr-defined]
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8  # type: ignore[assignment]
+
+    def load_append(self) -> None:
+        value = self.stack.pop()
+        self._extend([value])
+
+    dispatch[pickle.APPEND[0]] = load_append  # type: ignore[assignment]
+
+    def load_appends(self) -> None:
+        self._extend(self.pop_mark())  # type: ignore[attr-defined]
+
+    dispatch[pickle.APPENDS[0]] = load_appends  # type: ignore[assignment]
+
+    def _extend(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if isinstance(target, Foreign):
+            target.items += items
+        elif type(target) is list:
+            target += items
+        else:
+            _refuse(f"it appends to a {type(target).__name__}")
+
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set_items([key, value])
+
+    dispatch[pickle.SETITEM[0]] = load_setitem  # type: ignore[assignment]
+
+    def load_setitems(self) -> None:
+        self._set_items(self.pop_mark())  # type: ignore[attr-defined]
+
+    dispatch[pickle.SETITEMS[0]] = load_setitems  # type: ignore[assignment]
+
+    def load_dict(self) -> None:
+        items = self.pop_mark()  # type: ignore[attr-defined]
+        self.stack.append({})
+        self._set_items(items)
+
+    dispatch[pickle.DICT[0]] = load_dict  # type: ignore[assignment]
+
+    def _set_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if isinstance(target, Foreign):
+            target.items += items
+            return
+        if not isinstance(target, dict) or len(items) % 2 or not all(map(_is_simple, items[::2])):
+            _refuse(f"it sets items of a {type(target).__name__}")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            dict.__setitem__(target, key, value)
+
+    def load_additems(self) -> None:
+        items = self.pop_mark()  # type: ignore[attr-defined]
+        target = self.stack[-1]
+        if type(target) is not set or not all(map(_is_simple, items)):
+            _refuse(f"it adds items to a {type(target).__name__}")
+        target.update(items)
+
+    dispatch[pickle.ADDITEMS[0]] = load_additems  # type: ignore[assignment]
+
+    def load_frozenset(self) -> None:
+        items = self.pop_mark()  # type: ignore[attr-defined]
+        self.append(_make_frozenset(items))  # type: ignore[attr-defined]
+
+    dispatch[pickle.FROZENSET[0]] = load_frozenset  # type: ignore[assignment]
+
+    def get_extension(self, code: int) -> NoReturn:
+        _refuse(f"it uses copyreg's code {code}")
 
 
-def _is_of_library(module: str, name: str) -> bool:
-    """Whether it is a class of a library, or what Cython makes to rebuild one: a function that makes it, empty."""
-    library = module.partition(".")[0]
-    if library not in _LIBRARIES or "." in name:
-        return False
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ImportError:
-        raise UnsafePickleError(f"it needs {module}, which is not installed") from None
-    is_class = isinstance(found, type) and found.__module__.partition(".")[0] == library
-    return is_class or (found is not None and name.startswith("__pyx_unpickle_"))
+def load(
+    content: bytes, classes: frozenset[tuple[str, str]], special: Mapping[tuple[str, str], Special]
+) -> tuple[Any, set[str]]:
+    """Read a pickle; see ``Unpickler``.
 
-
-def load(path: Path) -> Any:
-    """Unpickle a classifier or an encoder that ``pickle`` or ``joblib`` wrote.
+    Returns:
+        What it holds, and the versions of scikit-learn that wrote it.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        UnsafePickleError: it is not a pickle, asks for something that is not on the allow-list, or was written by
-            another version of scikit-learn; the message says which, as the end of a sentence.
+        UnsafePickleError: it is no pickle, or asks for something that no classifier needs.
     """
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise UnsafePickleError(f"it is larger than {MAX_FILE_BYTES // 1_000_000} MB")
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("error", InconsistentVersionWarning)
-        try:
-            return _RestrictedUnpickler(str(path), file, ensure_native_byte_order=True).load()
-        except UnsafePickleError:
-            raise
-        except InconsistentVersionWarning as warning:
-            raise UnsafePickleError(
-                f"it was written by scikit-learn {warning.original_sklearn_version}, "
-                f"but {warning.current_sklearn_version} is installed"
-            ) from None
-        except MemoryError:
-            raise UnsafePickleError("it asks for more memory than there is") from None
-        except Exception as error:  # a hostile stream can make the unpickler fail in any way
-            raise UnsafePickleError(f"it cannot be read as a pickle ({type(error).__name__}: {error})") from None
+    unpickler = Unpickler(BytesIO(content), classes, special)
+    try:
+        return unpickler.load(), unpickler.versions
+    except UnsafePickleError:
+        raise
+    except MemoryError:
+        raise UnsafePickleError("it asks for more memory than it may have") from None
+    except RecursionError:
+        raise UnsafePickleError("it is nested too deeply") from None
+    except EOFError:
+        raise UnsafePickleError("it ends early") from None
+    except Exception as error:  # a hostile stream can make the unpickler fail in any way
+        raise UnsafePickleError(f"it cannot be read as a pickle ({type(error).__name__}: {error})") from None

@@ -98,7 +98,7 @@ class Metrics:
         self.model_info = Gauge(
             "hand_gesture_model_info",
             "The model that answers; always 1.",
-            ["version", "digest", "feature_contract"],
+            ["version", "digest", "feature_contract", "kind"],
             multiprocess_mode="livemax",
         )
         self.workers.set(1)
@@ -114,9 +114,11 @@ class Metrics:
         self._request_duration_of = cache(self.request_duration.labels)
         self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
 
-    def declare_model(self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str) -> None:
+    def declare_model(
+        self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str, kind: str
+    ) -> None:
         """Announce the model and start a series for each of its gestures."""
-        self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract).set(1)
+        self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract, kind=kind).set(1)
         for gesture in gestures:
             self.predictions.labels(gesture)
 

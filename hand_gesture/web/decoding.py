@@ -20,10 +20,11 @@ from hand_gesture.landmarks import (
     MAX_IMAGE_SIDE,
     MalformedLandmarksError,
     MissingLandmarksError,
+    Unit,
+    convert,
     largest_coordinate,
     parse_hand,
     read_hands,
-    restore_shape,
 )
 from hand_gesture.web.contract import MAX_HOLD_MS
 
@@ -39,6 +40,13 @@ _RESULT_FIELDS: Final = frozenset({"worldLandmarks", "handedness", "handednesses
 _IMAGE_FIELDS: Final = frozenset({"image", "frame", "img", "file", "photo", "image_base64"})
 
 ImageSize = tuple[float, float] | None  # width and height in pixels, where they are known
+_unit = Unit.PIXELS
+
+
+def use_unit(unit: Unit) -> None:
+    """Read hands, from now on, in the unit of the features of the model that is served."""
+    global _unit  # noqa: PLW0603 (a process serves one model)
+    _unit = unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +66,15 @@ def decode_hand_request(body: bytes | str, image_size: ImageSize = None) -> NDAr
         image_size: of the frame, where the body does not tell.
 
     Returns:
-        The hand's coordinates, shape (1, 63), in pixels if the frame's size is known.
+        The hand's coordinates, shape (1, 63), in the unit of ``use_unit`` if the frame's size is
+        known.
 
     Raises:
         RejectedRequestError: status 400; the message says what is wrong.
     """
     fields = _load_object(body, required="landmarks")
     hands = _read_hand(fields["landmarks"])
-    restore_shape(hands, _read_image_size(fields.get("image_size")) or image_size)
+    convert(hands, _read_image_size(fields.get("image_size")) or image_size, _unit)
     return hands
 
 
@@ -78,7 +87,8 @@ def decode_hands_request(body: bytes | str, max_hands: int, image_size: ImageSiz
         image_size: of the frame, where the body does not tell.
 
     Returns:
-        The hands' coordinates, shape (n, 63), in pixels if the frame's size is known.
+        The hands' coordinates, shape (n, 63), in the unit of ``use_unit`` if the frame's size is
+        known.
 
     Raises:
         RejectedRequestError: status 400; the message says what is wrong, and with which hand.
@@ -93,7 +103,7 @@ def decode_hands_request(body: bytes | str, max_hands: int, image_size: ImageSiz
     hands = read_hands(values)
     if hands is None:
         raise _reject_hands(values)
-    restore_shape(hands, _read_image_size(fields.get("image_size")) or image_size)
+    convert(hands, _read_image_size(fields.get("image_size")) or image_size, _unit)
     return hands
 
 
@@ -101,7 +111,8 @@ def decode_binary_frame(message: bytes, image_size: ImageSize) -> NDArray[np.flo
     """Read a frame: for each hand 63 numbers x1, y1, z1, … z21 as little-endian float32.
 
     Returns:
-        The hands' coordinates, shape (n, 63), in pixels if the frame's size is known.
+        The hands' coordinates, shape (n, 63), in the unit of ``use_unit`` if the frame's size is
+        known.
 
     Raises:
         RejectedRequestError: status 400; the message says what is wrong, and with which hand.
@@ -116,7 +127,7 @@ def decode_binary_frame(message: bytes, image_size: ImageSize) -> NDArray[np.flo
         if len(values) > 1:
             raise _reject_hands(values)
         _read_hand(values[0])
-    restore_shape(hands, image_size, largest)
+    convert(hands, image_size, _unit, largest)
     return hands
 
 

@@ -6,16 +6,16 @@ import json
 import math
 from typing import Any
 
+import joblib
 import numpy as np
 from jsonschema_rs import Draft202012Validator
 from numpy.typing import NDArray
 
 from hand_gesture.model.artifacts import MODEL_FILE
-from hand_gesture.model.safe_pickle import load as load_pickle
 from hand_gesture.web.contract import HandRequest
 from tests.hands import ARTIFACTS, CLASSIFIER
 
-MODEL = load_pickle(ARTIFACTS / MODEL_FILE)
+MODEL = joblib.load(ARTIFACTS / MODEL_FILE)
 VALIDATOR = Draft202012Validator(HandRequest.model_json_schema())
 
 

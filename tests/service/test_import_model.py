@@ -6,14 +6,18 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import LabelEncoder
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelEncoder, StandardScaler
 
+from hand_gesture.landmarks import convert, parse_hand
 from hand_gesture.model.artifacts import load_artifacts
+from hand_gesture.model.features import parse as parse_features
 from tests.hands import ARTIFACTS, REFERENCE
 from tests.server import PROJECT, Server, import_model, serve, serve_in_vain
 
@@ -59,18 +63,22 @@ def test_card_manifest_store_and_figures_name_the_same_model(home: Path, server:
     assert server.client.get("/docs.json").json()["info"]["version"] == version
 
 
+def samples_of(features: str, copies: int = 10) -> tuple[Any, Any]:
+    """Features of shaken reference hands of both sides, and the numbers of their gestures."""
+    hands = np.array([parse_hand(hand) for hand in (*REFERENCE.hands.values(), *REFERENCE.other_side.values())])
+    described = parse_features(features)
+    convert(hands, REFERENCE.image_size, described.unit)
+    samples = np.repeat(described.make(hands), copies, axis=0)
+    spread = samples.std(axis=0) * 0.05
+    samples = samples + np.random.default_rng(0).normal(size=samples.shape) * spread
+    return samples, np.tile(np.repeat(np.arange(len(REFERENCE.hands)), copies), 2)
+
+
 @pytest.fixture
 def own_pickles(tmp_path: Path) -> Path:
-    """A person's own classifier, trained on the same features."""
-    from hand_gesture.landmarks import parse_hand, wrist_middle_tip
-
-    random = np.random.default_rng(0)
-    hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
-    hands.reshape(-1, 21, 3)[..., :2] *= REFERENCE.image_size
-    samples = np.repeat(wrist_middle_tip(hands), 10, axis=0)
+    """A person's own classifier and its encoder."""
     encoder = LabelEncoder().fit(list(REFERENCE.hands))
-    model = LogisticRegression(C=100, max_iter=500)
-    model.fit(samples + random.normal(0, 0.02, samples.shape), np.repeat(np.arange(len(hands)), 10))
+    model = LogisticRegression(C=100, max_iter=2000).fit(*samples_of("wrist_middle_tip_v1"))
     (tmp_path / "mine.pkl").write_bytes(pickle.dumps(model))
     (tmp_path / "mine_encoder.pkl").write_bytes(pickle.dumps(encoder))
     return tmp_path
@@ -80,7 +88,9 @@ def test_own_pickles_are_imported_and_served(own_home: Path, own_pickles: Path) 
     arguments = ("--model", own_pickles / "mine.pkl", "--encoder", own_pickles / "mine_encoder.pkl")
     result = import_model(own_home, *arguments)
     assert result.returncode == 0, result.stderr
-    version = result.stdout.split()[0].partition(":")[2]
+    version = result.stdout.splitlines()[-1].split()[0].partition(":")[2]
+    assert "Its features are wrist_middle_tip_v1" in result.stdout
+    assert "hands a second" in result.stdout
     with serve(own_home) as server:
         body = {"landmarks": REFERENCE.hands["fist"], "image_size": REFERENCE.image_size}
         assert server.client.post("/predict", json=body).json()["gesture"] == "fist"
@@ -125,20 +135,54 @@ def test_malformed_commands_are_refused(home: Path, tmp_path: Path, content: str
     assert "mine.json is malformed" in result.stderr
 
 
-def test_xgboost_model_is_imported(tmp_path: Path, own_pickles: Path) -> None:
+@pytest.mark.parametrize("write", ["pickle", "json"])
+def test_xgboost_model_is_imported(tmp_path: Path, own_pickles: Path, write: str) -> None:
     xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install '.[xgboost]'")
-    from hand_gesture.landmarks import parse_hand, wrist_middle_tip
-
-    hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
-    hands.reshape(-1, 21, 3)[..., :2] *= REFERENCE.image_size
-    samples = np.repeat(wrist_middle_tip(hands), 20, axis=0)
-    samples += np.random.default_rng(0).normal(0, 0.02, samples.shape).astype(np.float32)
-    model = xgboost.XGBClassifier(n_estimators=5).fit(samples, np.repeat(np.arange(18), 20))
-    (tmp_path / "xgb.pkl").write_bytes(pickle.dumps(model))
-    result = import_model(
-        tmp_path / "home", "--model", tmp_path / "xgb.pkl", "--encoder", own_pickles / "mine_encoder.pkl"
-    )
+    model = xgboost.XGBClassifier(n_estimators=5).fit(*samples_of("wrist_middle_tip_v1"))
+    file = tmp_path / f"xgb.{write}"
+    if write == "json":
+        model.save_model(file)
+    else:
+        file.write_bytes(pickle.dumps(model))
+    result = import_model(tmp_path / "home", "--model", file, "--encoder", own_pickles / "mine_encoder.pkl")
     assert result.returncode == 0, result.stderr
+    assert "Its features are" in result.stdout
+
+
+def test_a_model_in_0_to_1_gets_the_hands_so(own_home: Path, tmp_path: Path) -> None:
+    """Hands in pixels and in 0..1 are the same hand to a model that was trained on MediaPipe's coordinates."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=100, max_iter=2000)).fit(*samples_of("min_xy"))
+    (tmp_path / "mine.pkl").write_bytes(pickle.dumps(model))
+    labels = ",".join(REFERENCE.hands)
+    result = import_model(own_home, "--model", tmp_path / "mine.pkl", "--labels", labels, "--features", "min_xy")
+    assert result.returncode == 0, result.stderr
+    width, height = REFERENCE.image_size
+    with serve(own_home) as server:
+        for gesture in ("fist", "palm", "peace"):
+            hand = REFERENCE.hands[gesture]
+            for landmarks in (hand, [[x * width, y * height, z] for x, y, z in hand]):
+                body = {"landmarks": landmarks, "image_size": REFERENCE.image_size}
+                assert server.client.post("/predict", json=body).json()["gesture"] == gesture
+
+
+def test_commands_alone_are_for_the_model_imported_last(own_home: Path, own_pickles: Path, tmp_path: Path) -> None:
+    arguments = ("--model", own_pickles / "mine.pkl", "--encoder", own_pickles / "mine_encoder.pkl")
+    assert import_model(own_home, *arguments).returncode == 0
+    (tmp_path / "mine.json").write_text('{"rock": "jump"}')
+    assert import_model(own_home, "--commands", tmp_path / "mine.json").returncode == 0
+    models = own_home / "models" / "hand_gesture"
+    artifacts = load_artifacts(models / (models / "latest").read_text())
+    assert artifacts.manifest.name == "mine.pkl"
+    assert json.loads((models / artifacts.version / "commands.json").read_text()) == {"rock": "jump"}
+
+
+def test_a_command_for_a_gesture_that_there_is_not_is_refused(home: Path, tmp_path: Path) -> None:
+    before = stored(home)
+    (tmp_path / "mine.json").write_text('{"lik": "up"}')
+    result = import_model(home, "--commands", tmp_path / "mine.json")
+    assert result.returncode == 1
+    assert "has a command for lik" in result.stderr
+    assert stored(home) == before
 
 
 class Hostile:
@@ -175,8 +219,8 @@ def other_contract(folder: Path) -> None:
         (missing, "cannot be read (No such file or directory)"),
         (hostile, "asks for posix.system"),
         (other_classes, "do not match"),
-        (other_features, "takes 18 features, not 63"),
-        (other_contract, "takes the reference hand of"),
+        (other_features, "takes 18 features; from the 21 landmarks"),
+        (other_contract, "features that are not known here"),
     ],
 )
 def test_what_is_wrong_ends_with_a_sentence_and_leaves_the_store(

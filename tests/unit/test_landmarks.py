@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 from hand_gesture.landmarks import (
     LANDMARK_NAMES,
-    MAX_FEATURE,
     MalformedLandmarksError,
     MissingLandmarksError,
     parse_hand,
     restore_shape,
-    wrist_middle_tip,
-    wrist_rms,
 )
+from hand_gesture.model.features import MAX_FEATURE, wrist_middle_tip, wrist_rms
 from tests.hands import FORMS, LIKE, as_numbers, as_objects, with_z_in_pixels
 
 coordinates = st.floats(-1000, 1000, allow_nan=False, width=32)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hand_gesture.landmarks import FEATURE_CONTRACTS
 from hand_gesture.model.classifier import GestureClassifier, Prediction
+from hand_gesture.model.features import WRIST_MIDDLE_TIP
 
 HANDS = np.zeros((1, 63))
 COMMANDS = {"like": "up", "none": "jump"}
@@ -28,7 +28,7 @@ class Fixed:
 
 def answer(classes: list[str], probabilities: list[float], min_confidence: float) -> Prediction:
     (prediction,) = GestureClassifier(
-        Fixed(*probabilities), classes, COMMANDS, min_confidence, FEATURE_CONTRACTS[0]
+        Fixed(*probabilities), classes, COMMANDS, min_confidence, WRIST_MIDDLE_TIP
     ).predict(HANDS)
     return prediction
 
@@ -65,6 +65,6 @@ def test_a_classifier_with_the_class(probabilities: list[float], min_confidence:
 
 
 def test_gestures_are_the_classes_but_for_none() -> None:
-    classifier = GestureClassifier(Fixed(0.5, 0.25, 0.25), ["like", "none", "rock"], COMMANDS, 0, FEATURE_CONTRACTS[0])
+    classifier = GestureClassifier(Fixed(0.5, 0.25, 0.25), ["like", "none", "rock"], COMMANDS, 0, WRIST_MIDDLE_TIP)
     assert classifier.gestures == ("like", "rock")
     assert classifier.classes == ("like", "none", "rock")

@@ -1,0 +1,285 @@
+"""How hands become what a classifier was trained on, described by data.
+
+A description says where the origin is, what the coordinates are divided by, and which of them are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hand_gesture.landmarks import (
+    LANDMARK_COUNT,
+    MIDDLE_FINGER_TIP,
+    MIN_DISTANCE,
+    PLANAR_COUNT,
+    WRIST,
+    Unit,
+    turn_to_one_side,
+)
+
+# Real hands stay within about 10. A degenerate one (wrist on the finger tip) would otherwise reach infinity.
+MAX_FEATURE: Final = 1e3
+
+Hands = NDArray[np.float64]
+Origin = Literal["none", "wrist", "least", "centre"]
+Measure = Literal["none", "rms", "largest", "largest_distance", "mean_distance", "box", "box_side"]
+Depth = Literal["absent", "as_is", "relative", "scaled"]
+
+
+class Features(BaseModel):
+    """A description of features: hands, shape (n, 63), become features, shape (n, ``count``).
+
+    The hands' values are finite and at most ``MAX_COORDINATE`` times a frame's size. The features are finite, too; 32
+    bits are more than a camera resolves, and halve the arithmetic.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: Unit = Unit.PIXELS
+    """Of x and y: pixels keep the hand's true shape; ``image`` is MediaPipe's 0..1, as wide as the frame is."""
+    origin: Origin = "wrist"
+    """What is subtracted: nothing, the wrist, the least x and the least y, or the mean of the points."""
+    one_side: bool = False
+    """Whether hands are mirrored so that left and right ones are alike."""
+    upright: int | None = None
+    """The landmark that lies straight above the origin after turning, if any."""
+    scale: Measure | tuple[tuple[int, int], ...] = "none"
+    """What the coordinates are divided by: a measure, or the mean distance of pairs of landmarks.
+
+    ``rms`` is the root mean square of the coordinates, ``largest`` their largest magnitude, ``largest_distance`` and
+    ``mean_distance`` those of the points from the origin, ``box`` the width for x and the height for y, ``box_side``
+    the larger of both.
+    """
+    scale_dimensions: Literal[2, 3] = 2
+    """Whether z counts in what the coordinates are divided by."""
+    z: Depth = "absent"
+    """As MediaPipe gives it, relative to the origin's, or that and divided as x and y are."""
+    wrist: bool = True
+    """Whether the wrist is among the features."""
+    grouped: bool = False
+    """All x, then all y, then all z; otherwise point by point."""
+
+    @property
+    def count(self) -> int:
+        """Number of features."""
+        return (LANDMARK_COUNT - (not self.wrist)) * self._dimensions
+
+    @property
+    def name(self) -> str:
+        """Its name if it has one, else what it is made of; ``parse`` reads either."""
+        return _NAMES.get(self) or _spell(self)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it does not group or turn the coordinates, which few projects do."""
+        return not self.grouped and self.upright is None
+
+    @property
+    def _dimensions(self) -> int:
+        return 2 if self.z == "absent" else 3
+
+    def make(self, hands: Hands) -> NDArray[np.float32]:
+        """Features of hands, shape (n, 63), in this description's unit."""
+        points = hands.reshape(-1, LANDMARK_COUNT, 3)
+        if self._dimensions == 2 and self.scale_dimensions == 2:
+            points = points[..., :2]
+        relative = self._relative(points)
+        if self.one_side:
+            turn_to_one_side(relative)
+        if self.upright is not None:
+            _turn_upright(relative, self.upright)
+        if self.scale == "rms" and self._dimensions == 2:  # of the bundled model: as few calls as it takes
+            flat = relative.reshape(len(relative), PLANAR_COUNT)
+            size = np.sqrt(np.einsum("ij,ij->i", flat, flat) / PLANAR_COUNT)
+            size[size < MIN_DISTANCE] = 1
+            flat /= size[:, np.newaxis]
+        elif self.scale != "none":
+            self._divide(relative)
+        return self._arrange(relative)
+
+    def _relative(self, points: Hands) -> Hands:
+        if self.origin == "wrist":
+            relative = points - points[:, WRIST : WRIST + 1]
+        elif self.origin == "least":
+            relative = points - points.min(axis=1, keepdims=True)
+        elif self.origin == "centre":
+            relative = points - points.mean(axis=1, keepdims=True)
+        else:
+            relative = points.copy()
+        if self.z == "as_is" and self.origin != "none":
+            relative[..., 2] = points[..., 2]
+        return relative
+
+    def _divide(self, relative: Hands) -> None:
+        size = self._size(relative[..., : self.scale_dimensions])
+        size[size < MIN_DISTANCE] = 1
+        if self.z == "scaled":
+            if size.shape[-1] == 2:
+                size = np.concatenate([size, np.ones_like(size[..., :1])], axis=-1)
+            relative /= size
+        else:
+            relative[..., :2] /= size
+
+    def _size(self, points: Hands) -> Hands:
+        """What to divide by, shape (n, 1, 1), or (n, 1, 2) where x and y have their own."""
+        if isinstance(self.scale, tuple):
+            pairs = np.array(self.scale)
+            distances = np.sqrt(((points[:, pairs[:, 0]] - points[:, pairs[:, 1]]) ** 2).sum(axis=2))
+            return np.asarray(distances.mean(axis=1)[:, np.newaxis, np.newaxis])
+        if self.scale in {"box", "box_side"}:
+            box = np.ptp(points[..., :2], axis=1)[:, np.newaxis]
+            return np.asarray(box if self.scale == "box" else box.max(axis=2, keepdims=True))
+        if self.scale == "rms":
+            return np.asarray(np.sqrt((points**2).mean(axis=(1, 2), keepdims=True)))
+        if self.scale == "largest":
+            return np.asarray(np.abs(points).max(axis=(1, 2), keepdims=True))
+        distances = np.sqrt((points**2).sum(axis=2, keepdims=True))
+        chosen = distances.max if self.scale == "largest_distance" else distances.mean
+        return np.asarray(chosen(axis=1, keepdims=True))
+
+    def _arrange(self, relative: Hands) -> NDArray[np.float32]:
+        if relative.shape[2] != self._dimensions:
+            relative = relative[..., : self._dimensions]
+        if not self.wrist:
+            relative = relative[:, 1:]
+        if self.grouped:
+            relative = relative.transpose(0, 2, 1)
+        features = relative.reshape(len(relative), self.count)
+        if self.scale != "rms":  # which bounds them
+            features = np.minimum(np.maximum(features, -MAX_FEATURE), MAX_FEATURE)
+        return features.astype(np.float32)
+
+
+def _turn_upright(relative: Hands, landmark: int) -> None:
+    x, y = relative[:, landmark, 0].copy(), relative[:, landmark, 1].copy()
+    length = np.hypot(x, y)
+    length[length < MIN_DISTANCE] = 1
+    cos, sin = (-y / length)[:, np.newaxis], (-x / length)[:, np.newaxis]
+    turned_x = cos * relative[..., 0] - sin * relative[..., 1]
+    relative[..., 1] = sin * relative[..., 0] + cos * relative[..., 1]
+    relative[..., 0] = turned_x
+
+
+def _image(**description: Any) -> Features:
+    return Features(unit=Unit.IMAGE, **description)
+
+
+def _to_tip(**description: Any) -> Features:
+    return Features(scale=((WRIST, MIDDLE_FINGER_TIP),), **description)
+
+
+WRIST_RMS: Final = Features(scale="rms", one_side=True)
+WRIST_MIDDLE_TIP: Final = _to_tip(z="as_is")
+NAMED: Final = {
+    "wrist_middle_tip_v1": WRIST_MIDDLE_TIP,
+    "wrist_rms_v3": WRIST_RMS,
+    "raw_xy": _image(origin="none"),
+    "raw_xyz": _image(origin="none", z="as_is"),
+    "min_xy": _image(origin="least"),
+    "min_xyz": _image(origin="least", z="relative"),
+    "minmax_xy": _image(origin="least", scale="box"),
+    "wrist_xy": _image(),
+    "wrist_xyz": _image(z="relative"),
+}
+_NAMES: Final = {features: name for name, features in NAMED.items()}
+wrist_rms: Final = WRIST_RMS.make
+wrist_middle_tip: Final = WRIST_MIDDLE_TIP.make
+
+
+class UnknownFeaturesError(ValueError):
+    """A text that names no features; the message is a sentence that says what would."""
+
+
+def parse(text: str) -> Features:
+    """Read a description: a name such as ``min_xy``, or ``unit=pixels,origin=wrist,scale=0-9,z=scaled``.
+
+    What is left out is as in ``Features``. A scale by the mean of several distances is ``scale=0-5+0-17``.
+
+    Raises:
+        UnknownFeaturesError: it is neither.
+    """
+    if text in NAMED:
+        return NAMED[text]
+    values: dict[str, object] = {}
+    for part in text.replace(" ", "").split(","):
+        key, separator, value = part.partition("=")
+        if not separator:
+            names = ", ".join(NAMED)
+            raise UnknownFeaturesError(f"There are no features {text!r}; there are {names}, and descriptions.")
+        is_pairs = key == "scale" and value[:1].isdigit()
+        values[key] = [pair.split("-") for pair in value.split("+")] if is_pairs else value
+    if values.get("scale_dimensions"):
+        values["scale_dimensions"] = {"2": 2, "3": 3}.get(str(values["scale_dimensions"]), 0)
+    try:
+        features = Features.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UnknownFeaturesError(f"{text!r} describes no features: {first['loc'][0]}: {first['msg']}.") from None
+    landmarks = [landmark for pair in features.scale for landmark in pair] if isinstance(features.scale, tuple) else []
+    if not all(0 <= landmark < LANDMARK_COUNT for landmark in (*landmarks, features.upright or 0)):
+        raise UnknownFeaturesError(f"{text!r} names a landmark that is not one of 0 to {LANDMARK_COUNT - 1}.")
+    return features
+
+
+def _spell(features: Features) -> str:
+    parts = []
+    for key, value in features.model_dump(exclude_defaults=True).items():
+        is_pairs = key == "scale" and not isinstance(value, str)
+        spelt = "+".join(f"{a}-{b}" for a, b in value) if is_pairs else str(value).lower()
+        parts.append(f"{key}={spelt}")
+    return ",".join(parts) or "origin=wrist"
+
+
+_LENGTHS: Final = tuple(((WRIST, tip),) for tip in (12, 9, 5, 17, 13, 10, 11, 8, 4, 16, 20))
+_SCALES: Final[tuple[Measure | tuple[tuple[int, int], ...], ...]] = (
+    *("none", "largest", "largest_distance", "mean_distance", "rms", "box", "box_side"),
+    *_LENGTHS,
+    ((5, 17),),
+    ((WRIST, 5), (WRIST, 17)),
+    ((WRIST, 5), (WRIST, 9), (WRIST, 13), (WRIST, 17)),
+    ((WRIST, 4), (WRIST, 8), (WRIST, 12), (WRIST, 16), (WRIST, 20)),
+)
+
+
+def descriptions(count: int) -> Iterator[Features]:
+    """Every description that gives so many features and that a project is likely to use, the most likely first."""
+    named = [features for features in NAMED.values() if features.count == count]
+    yield from named
+    seen = set(named)
+    for features in _combinations():
+        if features.count == count and features not in seen:
+            seen.add(features)
+            yield features
+
+
+def _combinations() -> Iterator[Features]:
+    origins: tuple[Origin, ...] = ("wrist", "least", "none", "centre")
+    depths: tuple[Depth, ...] = ("absent", "as_is", "relative", "scaled")
+    for origin in origins:
+        for scale in _SCALES if origin != "none" else ("none",):
+            is_fixed = scale == "none" or (origin == "least" and scale not in {"box", "box_side", "largest"})
+            if origin == "least" and is_fixed and scale != "none":
+                continue  # distances of landmarks do not go with the corner of a box
+            for z in depths if scale != "none" else depths[:3]:
+                for dimensions in (2, 3) if z == "scaled" and scale not in {"box", "box_side"} else (2,):
+                    for unit in Unit:
+                        for one_side, upright in ((False, None), (True, None), (False, 9), (True, 9)):
+                            if (one_side or upright) and (origin not in {"wrist", "centre"} or z != "absent"):
+                                continue
+                            for wrist, grouped in ((True, False), (False, False), (True, True), (False, True)):
+                                yield Features(
+                                    unit=unit,
+                                    origin=origin,
+                                    one_side=one_side,
+                                    upright=upright,
+                                    scale=scale,
+                                    scale_dimensions=dimensions,
+                                    z=z,
+                                    wrist=wrist,
+                                    grouped=grouped,
+                                )

@@ -1,0 +1,104 @@
+"""Tells what a model file is by its first bytes, and takes off what compresses it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any, Final
+
+SAMPLE: Final = 4096  # bytes that tell what a file is
+OWN: Final = "this service runs scikit-learn's and XGBoost's classifiers"
+_TRAIN: Final = f"{OWN}: train one of them on the same landmarks"
+
+_STARTS: Final = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run `git lfs pull` where it comes from"),
+    (b"\x89HDF", f"a Keras model (HDF5); {_TRAIN}"),
+    (b"CBM1", f"a CatBoost model; {_TRAIN}"),
+    (b"tree\nversion=", f"a LightGBM model; {_TRAIN}"),
+    (b"\x93NUMPY", "a NumPy array, not a model"),
+    (b"%PDF", "a PDF document, not a model"),
+    (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", f"a PyTorch model; {_TRAIN}"),
+    (b"\x04\x22\x4d\x18", "compressed with LZ4: write it again with joblib.dump(model, path, compress=3)"),
+)
+_INSIDE_ZIP: Final = (
+    (b"data.pkl", f"a PyTorch model; {_TRAIN}"),
+    (b"schema.json", "a skops file: load it with skops and write it again with joblib.dump"),
+    (b"config.json", f"a Keras model; {_TRAIN}"),
+    (b".tflite", f"a MediaPipe task; {_TRAIN}"),
+)
+
+
+class ForeignFormatError(ValueError):
+    """The file holds no model that is read; the message says what it is and what to do, as the end of a sentence."""
+
+
+def check_format(content: bytes, name: str) -> None:
+    """Refuse what is neither a pickle nor XGBoost's JSON.
+
+    Raises:
+        ForeignFormatError: it is something else.
+    """
+    head = content[:SAMPLE]
+    if not content:
+        raise ForeignFormatError("is empty")
+    for start, what in _STARTS:
+        if head.startswith(start):
+            raise ForeignFormatError(f"is {what}")
+    if head.startswith(b"PK\x03\x04"):
+        what = next((what for entry, what in _INSIDE_ZIP if entry in content), "a zip archive: unpack it first")
+        raise ForeignFormatError(f"is {what}")
+    if head[4:8] == b"TFL3":
+        raise ForeignFormatError(f"is a TensorFlow Lite model; {_TRAIN}")
+    if name.endswith(".onnx") or (head[:1] == b"\x08" and (b"onnx" in head.lower() or b"pytorch" in head.lower())):
+        raise ForeignFormatError(f"is an ONNX model; {_TRAIN}")
+    text = head.lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html")):
+        raise ForeignFormatError("is a web page (HTML), not the file itself: download the raw file")
+    if text.startswith(b"<"):
+        raise ForeignFormatError(f"is XML, such as PMML; {OWN}, from pickles")
+    if text.startswith(b"{") and not is_xgboost_json(content):
+        raise ForeignFormatError(_explain_json(content))
+
+
+def is_xgboost_json(content: bytes) -> bool:
+    """Whether it is a model that XGBoost's save_model wrote, as JSON or as UBJSON."""
+    return content.lstrip()[:1] == b"{" and b"learner" in content and b"gradient_booster" in content
+
+
+def _explain_json(content: bytes) -> str:
+    try:
+        keys = json.loads(content)
+    except ValueError:
+        return "is not JSON that can be read"
+    if isinstance(keys, dict) and ("modelTopology" in keys or keys.get("format") == "layers-model"):
+        return f"is a TensorFlow.js model; {_TRAIN}"
+    return f"is JSON, but not a model that XGBoost saved; {OWN}"
+
+
+def decompress(content: bytes, limit: int) -> bytes:
+    """A pickle that joblib compressed, as it was before; any other content as it is.
+
+    Raises:
+        ForeignFormatError: it is damaged, or larger than ``limit`` bytes.
+    """
+    openers: dict[bytes, Callable[[], Any]] = {
+        b"\x1f\x8b": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
+        b"BZh": bz2.BZ2Decompressor,
+        b"\xfd7zXZ": lzma.LZMADecompressor,
+        b"\x5d\x00\x00": lzma.LZMADecompressor,
+        **{b"\x78" + level: zlib.decompressobj for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")},
+    }
+    opener = next((make for start, make in openers.items() if content.startswith(start)), None)
+    if opener is None:
+        return content
+    try:
+        decompressed: bytes = opener().decompress(content, limit + 1)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, gzip.BadGzipFile):
+        raise ForeignFormatError("is compressed, but damaged") from None
+    if len(decompressed) > limit:
+        raise ForeignFormatError(f"is larger than {limit // 1_000_000} MB when it is unpacked")
+    return decompressed

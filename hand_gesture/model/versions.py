@@ -1,0 +1,92 @@
+"""Which estimators of other versions of scikit-learn answer the same under the installed one.
+
+What is listed was compared: the answers to the same hands under the version that wrote a file and under this one differ
+by at most 7e-7 (support vector machines of 1.1.3 to 1.8.0, networks, pipelines and scalers of 1.6.1, neighbours of 1.3
+and 1.5, LogisticRegression of 1.8.0, forests of 1.2.0 to 1.8.0, LabelEncoder of any), or the code that predicts has not
+changed since.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import Any, Final
+
+from hand_gesture.model.estimators import walk
+
+_SINCE: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("RandomForestClassifier", "ExtraTreesClassifier"), (1, 0)),
+        **dict.fromkeys(("DecisionTreeClassifier", "ExtraTreeClassifier"), (1, 0)),
+        **dict.fromkeys(("SVC", "NuSVC", "LinearSVC", "KNeighborsClassifier", "MLPClassifier"), (1, 1)),
+        **dict.fromkeys(("LogisticRegression", "LogisticRegressionCV", "RidgeClassifier", "Perceptron"), (1, 1)),
+        **dict.fromkeys(("GaussianNB", "LinearDiscriminantAnalysis", "VotingClassifier", "Pipeline"), (1, 1)),
+        **dict.fromkeys(("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "Normalizer"), (1, 1)),
+        **dict.fromkeys(("QuantileTransformer", "PCA", "LabelBinarizer"), (1, 1)),
+        "LabelEncoder": (0, 0),
+        "Bunch": (0, 0),
+        "Tree": (0, 0),
+    }
+)
+_FORESTS_HOLD_PROBABILITIES: Final = (1, 4)
+
+
+class VersionError(ValueError):
+    """The versions do not go together; the message is a sentence that says what to do."""
+
+
+def check_versions(name: str, model: Any, written_by: Iterable[str], installed: str, *, trust: bool) -> str:
+    """Say whether a model of another version of scikit-learn may be used.
+
+    Args:
+        name: the file's, for the sentence.
+        model: settled; see ``estimators.settle``.
+        written_by: the versions that its estimators name.
+        installed: the version that is installed.
+        trust: whether whoever imports it says that it answers the same.
+
+    Returns:
+        A sentence; "" where the version is the installed one.
+
+    Raises:
+        VersionError: it is not known to answer the same.
+    """
+    others = sorted(version for version in written_by if version != installed)
+    if not others:
+        return ""
+    kinds = {type(estimator).__name__ for estimator in walk(model)}
+    was = f"{name} was written by scikit-learn {' and '.join(others)}"
+    oldest = min(map(_parse, others))
+    unknown = sorted(kind for kind in kinds if oldest < _SINCE.get(kind, _parse(installed)))
+    if max(map(_parse, others)) > _parse(installed):
+        unknown = sorted(kinds)
+    reason = f"{' and '.join(unknown)} may answer otherwise under {installed}"
+    if not unknown and (ovr := _one_versus_rest(model)):
+        unknown, reason = [ovr], f"{ovr} of one class against the rest has other probabilities under {installed}"
+    if unknown and not trust:
+        raise VersionError(
+            f"{was}, and {reason}; train it again with scikit-learn {installed}, or add --trust-version if you have "
+            "compared its answers."
+        )
+    if unknown:
+        return f"{was}, and {reason}; it is used because you said --trust-version."
+    if oldest < _FORESTS_HOLD_PROBABILITIES and kinds & {"DecisionTreeClassifier", "ExtraTreeClassifier"}:
+        return f"{was}; its trees were converted and answer the same under {installed}."
+    main = type(model).__name__
+    return f"{was}; {main} answers the same under {installed}."
+
+
+def _parse(version: str) -> tuple[int, int]:
+    numbers = re.findall(r"\d+", version)
+    return (int(numbers[0][:6]), int(numbers[1][:6])) if len(numbers) > 1 else (0, 0)
+
+
+def _one_versus_rest(model: Any) -> str:
+    """The logistic regression, if any, that decided between each class and the rest, as older versions could."""
+    for estimator in walk(model):
+        if type(estimator).__name__.startswith("LogisticRegression") and len(getattr(estimator, "classes_", ())) > 2:
+            way = getattr(estimator, "multi_class", "auto")
+            if way == "ovr" or (way != "multinomial" and getattr(estimator, "solver", "") == "liblinear"):
+                return type(estimator).__name__
+    return ""

@@ -1,0 +1,263 @@
+"""Pickles that say more than a classifier needs, and classifiers that do not hold together."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree._tree import Tree
+
+from hand_gesture.model import estimators
+from hand_gesture.model.safe_pickle import Foreign, UnsafePickleError
+from tests.hands import ARTIFACTS, PROJECT
+
+SAMPLES = np.random.default_rng(0).normal(size=(60, 63))
+CLASSES = np.arange(60) % 3
+
+
+class Hostile:
+    """Pickles to a call of whatever it is given."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.function, self.arguments
+
+
+def read(content: object) -> Any:
+    value, _ = estimators.read(content if isinstance(content, bytes) else pickle.dumps(content))
+    return value
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("function", [os.system, eval, np.load, __import__])
+def test_what_a_pickle_calls_is_not_called(function: Any, protocol: int) -> None:
+    value = read(pickle.dumps([Hostile(function, "touch ran")], protocol))[0]
+    assert isinstance(value, Foreign)
+    assert value.name.endswith(function.__name__)
+    assert not Path("ran").exists()
+    with pytest.raises(UnsafePickleError, match="is not among the classes that are read"):
+        estimators.settle(value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"not a pickle", "cannot be read as a pickle"),
+        (b"", "ends early"),
+        (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.", "ends early"),
+        (Hostile(np.zeros(1).__reduce__()[0], np.ndarray, (10**13,), b"b"), None),
+        (Hostile(bytearray, 10**13), "in a way that no classifier needs"),
+        (Hostile(bytes, 10**13), "in a way that pickle does not"),
+        (b"cnumpy\ndtype\n(S'V1500000000'\ntR.", "no classifier needs"),
+        (b"cnumpy\ndtype\n(S'V0'\nI0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntb.", "numpy does not"),
+        (b"cbuiltins\nset\n((((ttttR.", "in a way that"),
+        (b"}((ttI1\ns.", "sets items of a dict"),  # a tuple within a tuple takes the stack to hash
+        (b"cnumpy\nndarray\n(I1\ntR.", "calls what is not a function"),
+        (b"(I99999999999999\nibuiltins\nbytearray\n.", "in a way that no classifier needs"),
+        (b"(cbuiltins\nbytearray\nI9999999999999\no.", "in a way that no classifier needs"),
+        (b"\x80\x02\x82\x01.", "copyreg's code 1"),
+        (b"csklearn.svm._classes\nSVC\n(I1\ntR.", "makes a SVC with arguments"),
+        (b"csklearn.svm._classes\nSVC\n)\x81}S'predict'\nI1\nsb.", "changes what a SVC does"),
+        (b"csklearn.svm._classes\nSVC\n)\x81}S'__class__'\nI1\nsb.", "changes what a SVC does"),
+        (b"csklearn.tree._tree\nTree\n(I9\nI9\nI9\ntR.", "makes a tree in a way"),
+    ],
+)
+def test_hostile_pickles_are_refused(content: object, message: str | None) -> None:
+    if message is None:
+        read(content)  # harmless: it makes nothing
+        return
+    with pytest.raises(UnsafePickleError, match=message):
+        read(content)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_containers_are_read_in_each_protocol(protocol: int) -> None:
+    content = [{1, 2}, frozenset({"a"}), bytearray(b"\xff\0"), slice(1, 2), np.eye(2), np.float32(1), {"a": (1,)}]
+    content += [np.array(["a", "bc"]), np.array([1, None], dtype=object), b"\xff\0", np.asfortranarray(np.eye(3, 2))]
+    assert str(read(pickle.dumps(content, protocol))) == str(content)
+
+
+CLASSIFIERS = [
+    MLPClassifier((4,), max_iter=200),
+    GradientBoostingClassifier(n_estimators=2),
+    HistGradientBoostingClassifier(max_iter=2),
+    KNeighborsClassifier(3),
+    KNeighborsClassifier(3, algorithm="brute", weights="distance"),
+    RandomForestClassifier(3),
+    ExtraTreesClassifier(3),
+    AdaBoostClassifier(n_estimators=3),
+    BaggingClassifier(n_estimators=3),
+    LinearDiscriminantAnalysis(),
+    SVC(probability=True),
+    make_pipeline(StandardScaler(), PCA(9), LogisticRegression()),
+    make_pipeline(QuantileTransformer(n_quantiles=9, output_distribution="normal"), SGDClassifier(loss="log_loss")),
+    OneVsRestClassifier(LogisticRegression()),
+    VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())], voting="soft"),
+    StackingClassifier([("a", GaussianNB()), ("b", LogisticRegression())], cv=2),
+]
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=lambda classifier: str(classifier)[:40])
+@pytest.mark.parametrize("write", ["joblib", "pickle 2", "pickle 5"])
+@pytest.mark.filterwarnings("ignore")  # nobody cares how well they do
+def test_what_people_train_is_read(tmp_path: Path, classifier: Any, write: str) -> None:
+    classifier.fit(SAMPLES, CLASSES)
+    if write == "joblib":
+        joblib.dump(classifier, tmp_path / "model.pkl")
+        content = (tmp_path / "model.pkl").read_bytes()
+    else:
+        content = pickle.dumps(classifier, int(write[-1]))
+    again = estimators.settle(read(content))
+    assert again.predict_proba(SAMPLES) == pytest.approx(classifier.predict_proba(SAMPLES), abs=1e-12)
+    written_anew = estimators.settle(read(pickle.dumps(again, 5)))
+    assert np.array_equal(written_anew.predict_proba(SAMPLES), again.predict_proba(SAMPLES))
+
+
+def changed(classifier: Any, **attributes: Any) -> Any:
+    """A trained classifier, some of whose attributes are not what training gave."""
+    vars(classifier).update(attributes)
+    return classifier
+
+
+def svc(**attributes: Any) -> Any:
+    return changed(SVC().fit(SAMPLES, CLASSES), **attributes)
+
+
+def neighbors(**attributes: Any) -> Any:
+    return changed(KNeighborsClassifier().fit(SAMPLES, CLASSES), **attributes)
+
+
+def histogram(**fields: Any) -> Any:
+    classifier = HistGradientBoostingClassifier(max_iter=1).fit(SAMPLES, CLASSES)
+    for name, value in fields.items():
+        classifier._predictors[0][0].nodes[name][0] = value
+    return classifier
+
+
+class _Pickler(pickle.Pickler):
+    """Writes trees whose nodes or leaves are other ones."""
+
+    def __init__(self, file: Any, **fields: Any) -> None:
+        super().__init__(file, 5)
+        self._fields = fields
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is not Tree:
+            return NotImplemented
+        make, arguments, state = value.__reduce__()
+        nodes = state["nodes"].copy()
+        for name, new in self._fields.items():
+            if name in nodes.dtype.names:
+                nodes[name][0] = new
+            else:
+                state = state | {name: new}
+        return make, arguments, state | {"nodes": nodes}
+
+
+def forest(tmp_path: Path, **fields: Any) -> bytes:
+    with (tmp_path / "forest.pkl").open("wb") as file:
+        _Pickler(file, **fields).dump(RandomForestClassifier(2, random_state=0).fit(SAMPLES, CLASSES))
+    return (tmp_path / "forest.pkl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"left_child": 50_000_000}, "point outside of it"),
+        ({"right_child": 0}, "point outside of it"),
+        ({"left_child": -2}, "point outside of it"),
+        ({"left_child": -1}, "point outside of it"),
+        ({"feature": 63}, "features which are not there"),
+        ({"threshold": np.nan}, "thresholds are not numbers"),
+        ({"node_count": 10**6}, "another size than it says"),
+        ({"values": np.zeros((1, 1, 3))}, "leaves are not numbers"),
+    ],
+)
+def test_trees_that_point_outside_are_refused(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnsafePickleError, match=message):
+        estimators.settle(read(forest(tmp_path, **fields)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: svc(_n_support=np.array([900, 1, 1], dtype=np.int32)), "support vectors is not as the rest says"),
+        (lambda: svc(_intercept_=np.zeros(1)), "_intercept_ of its SVC"),
+        (lambda: svc(_dual_coef_=np.full((2, 60), np.nan)), "_dual_coef_ of its SVC"),
+        (lambda: svc(kernel="precomputed"), "kernel 'precomputed'"),
+        (lambda: svc(support_vectors_=np.zeros((2, 63))), "SVC"),
+        (lambda: neighbors(_y=np.full(60, 7)), "classes without a name"),
+        (lambda: neighbors(n_neighbors=61), "weighs neighbours"),
+        (lambda: neighbors(effective_metric_="pyfunc"), "measures distances"),
+        (lambda: histogram(left=1_000_000), "point outside of it"),
+        (lambda: histogram(feature_idx=63), "features which are not there"),
+        (lambda: histogram(is_categorical=1), "not those of the installed scikit-learn"),
+        (lambda: changed(KNeighborsClassifier().fit(SAMPLES, CLASSES), _fit_X=None), "not as the installed version"),
+    ],
+)
+def test_numbers_that_compiled_code_would_follow_are_checked(make: Any, message: str) -> None:
+    with pytest.raises(UnsafePickleError, match=message):
+        estimators.settle(read(pickle.dumps(make())))
+
+
+def test_forests_of_before_1_4_answer_as_they_did(tmp_path: Path) -> None:
+    """Their leaves hold how many samples they have seen, and their nodes do not say where missing values go."""
+    now = RandomForestClassifier(3, random_state=0, max_depth=3).fit(SAMPLES, CLASSES)
+
+    class Old(pickle.Pickler):
+        def reducer_override(self, value: Any) -> Any:
+            if type(value) is not Tree:
+                return NotImplemented
+            make, arguments, state = value.__reduce__()
+            nodes = state["nodes"]
+            old = np.zeros(len(nodes), dtype=[(name, nodes.dtype[name]) for name in (nodes.dtype.names or ())[:-1]])
+            for name in old.dtype.names or ():
+                old[name] = nodes[name]
+            counts = nodes["weighted_n_node_samples"][:, np.newaxis, np.newaxis]
+            return make, arguments, state | {"nodes": old, "values": state["values"] * counts}
+
+    with (tmp_path / "old.pkl").open("wb") as file:
+        Old(file).dump(now)
+    old = estimators.settle(read((tmp_path / "old.pkl").read_bytes()))
+    assert old.predict_proba(SAMPLES) == pytest.approx(now.predict_proba(SAMPLES), abs=1e-15)
+
+
+def test_reading_a_network_imports_no_more_than_it_names() -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from hand_gesture.model.artifacts import load_artifacts
+load_artifacts(Path({str(ARTIFACTS)!r}))
+print("sklearn.svm" in sys.modules, "xgboost" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["False", "False"]
