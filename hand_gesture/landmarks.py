@@ -175,7 +175,8 @@ def points_right(relative: NDArray[np.float64]) -> NDArray[np.bool_]:
         relative: points relative to the wrist, shape (n, 21, 2 or 3).
     """
     index, pinky = relative[:, INDEX_FINGER_MCP], relative[:, PINKY_MCP]
-    return np.asarray(index[:, 0] * pinky[:, 1] < index[:, 1] * pinky[:, 0])
+    right: NDArray[np.bool_] = index[:, 0] * pinky[:, 1] < index[:, 1] * pinky[:, 0]
+    return right
 
 
 def _flatten(value: Any) -> list[Any]:  # noqa: PLR0911 (a form each)

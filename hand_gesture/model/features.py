@@ -5,7 +5,8 @@ A description says where the origin is, what the coordinates are divided by, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -83,76 +84,110 @@ class Features(BaseModel):
     def _dimensions(self) -> int:
         return 2 if self.z == "absent" else 3
 
-    def make(self, hands: Hands) -> NDArray[np.float32]:
-        """Features of hands, shape (n, 63), in this description's unit."""
-        points = hands.reshape(-1, LANDMARK_COUNT, 3)
-        if self._dimensions == 2 and self.scale_dimensions == 2:
-            points = points[..., :2]
-        relative = self._relative(points)
-        if self.one_side:
-            turn_to_one_side(relative)
-        if self.upright is not None:
-            _turn_upright(relative, self.upright)
-        if self.scale == "rms" and self._dimensions == 2:  # of the bundled model: as few calls as it takes
-            flat = relative.reshape(len(relative), PLANAR_COUNT)
-            size = np.sqrt(np.einsum("ij,ij->i", flat, flat) / PLANAR_COUNT)
-            size[size < MIN_DISTANCE] = 1
-            flat /= size[:, np.newaxis]
-        elif self.scale != "none":
-            self._divide(relative)
-        return self._arrange(relative)
+    @functools.cached_property
+    def make(self) -> Callable[[Hands], NDArray[np.float32]]:
+        """From hands, shape (n, 63), in this description's unit, to features, shape (n, ``count``).
 
-    def _relative(self, points: Hands) -> Hands:
-        if self.origin == "wrist":
-            relative = points - points[:, WRIST : WRIST + 1]
-        elif self.origin == "least":
-            relative = points - points.min(axis=1, keepdims=True)
-        elif self.origin == "centre":
-            relative = points - points.mean(axis=1, keepdims=True)
-        else:
-            relative = points.copy()
-        if self.z == "as_is" and self.origin != "none":
+        The description is looked at once: this is called for each hand of a stream.
+        """
+        is_planar = self._dimensions == 2 and self.scale_dimensions == 2
+        is_bounded = self.scale == "rms" and is_planar
+        dimensions, count, one_side, upright = self._dimensions, self.count, self.one_side, self.upright
+        subtract, divide = self._subtraction(), self._division()
+
+        def make(hands: Hands) -> NDArray[np.float32]:
+            points = hands.reshape(-1, LANDMARK_COUNT, 3)
+            relative = subtract(points[..., :2] if is_planar else points)
+            if one_side:
+                turn_to_one_side(relative)
+            if upright is not None:
+                _turn_upright(relative, upright)
+            if divide:
+                divide(relative)
+            if not (is_planar or dimensions == 3):
+                relative = relative[..., :2]
+            if not self.wrist:
+                relative = relative[:, 1:]
+            if self.grouped:
+                relative = relative.transpose(0, 2, 1)
+            features = relative.reshape(-1, count)
+            if not is_bounded:
+                features = np.minimum(np.maximum(features, -MAX_FEATURE), MAX_FEATURE)
+            return features.astype(np.float32)
+
+        return make
+
+    def _subtraction(self) -> Callable[[Hands], Hands]:
+        origins: dict[Origin, Callable[[Hands], Hands]] = {
+            "wrist": lambda points: points - points[:, WRIST : WRIST + 1],
+            "least": lambda points: points - points.min(axis=1, keepdims=True),
+            "centre": lambda points: points - points.mean(axis=1, keepdims=True),
+            "none": lambda points: points.copy(),
+        }
+        subtract = origins[self.origin]
+        if self.z != "as_is":
+            return subtract
+
+        def subtract_from_xy(points: Hands) -> Hands:
+            relative = subtract(points)
             relative[..., 2] = points[..., 2]
-        return relative
+            return relative
 
-    def _divide(self, relative: Hands) -> None:
-        size = self._size(relative[..., : self.scale_dimensions])
-        size[size < MIN_DISTANCE] = 1
-        if self.z == "scaled":
-            if size.shape[-1] == 2:
-                size = np.concatenate([size, np.ones_like(size[..., :1])], axis=-1)
-            relative /= size
-        else:
+        return subtract_from_xy
+
+    def _division(self) -> Callable[[Hands], None] | None:
+        if self.scale == "none":
+            return None
+        if self.scale == "rms" and self._dimensions == self.scale_dimensions == 2:
+            return _divide_by_rms
+        measure, dimensions, is_scaled = _measure(self.scale), self.scale_dimensions, self.z == "scaled"
+
+        def divide(relative: Hands) -> None:
+            size = measure(relative[..., :dimensions])
+            size[size < MIN_DISTANCE] = 1
             relative[..., :2] /= size
+            if is_scaled:
+                relative[..., 2:] /= size[..., :1]
 
-    def _size(self, points: Hands) -> Hands:
-        """What to divide by, shape (n, 1, 1), or (n, 1, 2) where x and y have their own."""
-        if isinstance(self.scale, tuple):
-            pairs = np.array(self.scale)
-            distances = np.sqrt(((points[:, pairs[:, 0]] - points[:, pairs[:, 1]]) ** 2).sum(axis=2))
-            return np.asarray(distances.mean(axis=1)[:, np.newaxis, np.newaxis])
-        if self.scale in {"box", "box_side"}:
-            box = np.ptp(points[..., :2], axis=1)[:, np.newaxis]
-            return np.asarray(box if self.scale == "box" else box.max(axis=2, keepdims=True))
-        if self.scale == "rms":
-            return np.asarray(np.sqrt((points**2).mean(axis=(1, 2), keepdims=True)))
-        if self.scale == "largest":
-            return np.asarray(np.abs(points).max(axis=(1, 2), keepdims=True))
-        distances = np.sqrt((points**2).sum(axis=2, keepdims=True))
-        chosen = distances.max if self.scale == "largest_distance" else distances.mean
-        return np.asarray(chosen(axis=1, keepdims=True))
+        return divide
 
-    def _arrange(self, relative: Hands) -> NDArray[np.float32]:
-        if relative.shape[2] != self._dimensions:
-            relative = relative[..., : self._dimensions]
-        if not self.wrist:
-            relative = relative[:, 1:]
-        if self.grouped:
-            relative = relative.transpose(0, 2, 1)
-        features = relative.reshape(len(relative), self.count)
-        if self.scale != "rms":  # which bounds them
-            features = np.minimum(np.maximum(features, -MAX_FEATURE), MAX_FEATURE)
-        return features.astype(np.float32)
+
+def _divide_by_rms(relative: Hands) -> None:
+    """Divide x and y, and nothing else, by their root mean square, in as few calls as it takes."""
+    flat = relative.reshape(-1, PLANAR_COUNT)
+    size = np.sqrt(np.einsum("ij,ij->i", flat, flat) / PLANAR_COUNT)
+    size[size < MIN_DISTANCE] = 1
+    flat /= size[:, np.newaxis]
+
+
+def _measure(scale: Measure | tuple[tuple[int, int], ...]) -> Callable[[Hands], Hands]:
+    """What to divide points by, shape (n, 1, 1), or (n, 1, 2) where x and y have their own."""
+    if isinstance(scale, tuple):
+        pairs = scale
+
+        def mean_length(points: Hands) -> Hands:
+            total = _length(points, *pairs[0])
+            for pair in pairs[1:]:
+                total = total + _length(points, *pair)
+            return (total / len(pairs))[:, np.newaxis, np.newaxis]
+
+        return mean_length
+    measures: dict[str, Callable[[Hands], Hands]] = {
+        "rms": lambda points: np.sqrt((points**2).mean(axis=(1, 2), keepdims=True)),
+        "largest": lambda points: np.abs(points).max(axis=(1, 2), keepdims=True),
+        "largest_distance": lambda points: np.sqrt((points**2).sum(axis=2, keepdims=True)).max(axis=1, keepdims=True),
+        "mean_distance": lambda points: np.sqrt((points**2).sum(axis=2, keepdims=True)).mean(axis=1, keepdims=True),
+        "box": lambda points: np.ptp(points[..., :2], axis=1)[:, np.newaxis],
+        "box_side": lambda points: np.ptp(points[..., :2], axis=1).max(axis=1)[:, np.newaxis, np.newaxis],
+    }
+    return measures[scale]
+
+
+def _length(points: Hands, start: int, end: int) -> Hands:
+    """Distances between two landmarks, shape (n,)."""
+    way = points[:, end] - points[:, start]
+    lengths: Hands = np.sqrt(np.einsum("ij,ij->i", way, way))
+    return lengths
 
 
 def _turn_upright(relative: Hands, landmark: int) -> None:

@@ -96,9 +96,12 @@ def decompress(content: bytes, limit: int) -> bytes:
     if opener is None:
         return content
     try:
-        decompressed: bytes = opener().decompress(content, limit + 1)
+        decompressor = opener()
+        decompressed: bytes = decompressor.decompress(content, limit + 1)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, gzip.BadGzipFile):
         raise ForeignFormatError("is compressed, but damaged") from None
     if len(decompressed) > limit:
         raise ForeignFormatError(f"is larger than {limit // 1_000_000} MB when it is unpacked")
+    if not decompressor.eof:
+        raise ForeignFormatError("is compressed, but ends early: it is damaged")
     return decompressed

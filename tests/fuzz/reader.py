@@ -81,7 +81,7 @@ def _read(content: bytes) -> None:
     try:
         warnings.simplefilter("ignore")
         sandbox.limit(len(content))
-        sys.addaudithook(lambda event, _: opened.append(event) if event.startswith(sandbox.REFUSED) else None)
+        sys.addaudithook(lambda event, arguments: _note(event, arguments, opened))
         sys.addaudithook(sandbox.refuse)
         inspect(ModelFile("model.pkl", content), None, None, OPTIONS, HANDS)
     except InspectionError as error:
@@ -90,6 +90,13 @@ def _read(content: bytes) -> None:
         message = f"UNEXPECTED {type(error).__name__}: {error}"
     os.write(1, json.dumps([message[:500], opened]).encode())
     os._exit(0)
+
+
+def _note(event: str, arguments: tuple[object, ...], opened: list[str]) -> None:
+    """Note what is asked for, but for modules that libraries import when they need them: both are refused."""
+    target = str(arguments[0] if arguments else "")
+    if event.startswith(sandbox.REFUSED) and event != "import" and not target.startswith((sys.prefix, sys.base_prefix)):
+        opened.append(f"{event} {target}")
 
 
 if __name__ == "__main__":

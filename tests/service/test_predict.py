@@ -178,8 +178,8 @@ def test_openapi_describes_every_route_and_its_examples_work(server: Server) -> 
 
 
 def test_half_closed_hand_makes_no_gesture(server: Server) -> None:
-    open_, closed = np.array(REFERENCE.hands["stop"]), np.array(REFERENCE.hands["fist"])
-    body = {"landmarks": (0.7 * open_ + 0.3 * closed).tolist(), "image_size": IMAGE_SIZE}
+    open_, closed = np.array(REFERENCE.hands["three2"]), np.array(REFERENCE.hands["fist"])
+    body = {"landmarks": (0.6 * open_ + 0.4 * closed).tolist(), "image_size": IMAGE_SIZE}
     answer = server.client.post("/predict", json=body).json()
     assert (answer["gesture"], answer["command"]) == ("none", None)
     assert answer["confidence"] > 0.5

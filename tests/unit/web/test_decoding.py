@@ -52,6 +52,11 @@ def test_every_form_is_decoded_and_fits_the_schema(form: Any) -> None:
         ({"image": "data:image/png;base64,"}, "takes no images but the landmarks that MediaPipe finds"),
         ({"landmarks": LIKE, "b": 1, "a": 1}, "Unknown fields a, b; the fields are landmarks and image_size."),
         ({"landmarks": LIKE, **dict.fromkeys("abcdefg", 1)}, "Unknown fields a, b, c, d, e and 2 more; the fields"),
+        ({"landmarks": LIKE, **dict.fromkeys("abcde", 1)}, "Unknown fields a, b, c, d, e; the fields"),
+        ({"landmarks": LIKE, **dict.fromkeys("abcdef", 1)}, "Unknown fields a, b, c, d, e and 1 more; the fields"),
+        ({"x1": 1, "y1": 1}, "as one list of 63 numbers"),
+        ({"data": 1}, "Unknown field data; the fields are landmarks and image_size."),
+        ({"n" * 30: 1}, f"Unknown field {'n' * 30}; the fields"),
         ({"landmarks": LIKE, "n" * 99: 1}, "Unknown field nnnnnnnnnnnnnnnnnnnnnnnnnnnnnn…; the fields"),
     ],
 )
@@ -242,6 +247,23 @@ def test_bad_hands_are_refused(hands: Any, reason: Reason, message: str) -> None
     with pytest.raises(RejectedRequestError, match=message) as caught:
         decode_hands_request(body(hands=hands), max_hands=3)
     assert caught.value.reason is reason
+
+
+def test_a_whole_result_for_several_hands_is_told_which_field() -> None:
+    with pytest.raises(RejectedRequestError) as caught:
+        decode_hands_request(body(landmarks=[LIKE], handedness=[]), max_hands=3)
+    assert str(caught.value) == "This is MediaPipe's whole result; send its landmarks in the field hands."
+
+
+@pytest.mark.parametrize(
+    ("count", "end"),
+    [(1, ""), (2, " So it is with 1 more hand."), (3, " So it is with 2 more hands.")],
+)
+def test_other_hands_that_lack_points_are_told(count: int, end: str) -> None:
+    with pytest.raises(RejectedRequestError) as caught:
+        decode_hands_request(body(hands=[LIKE[:20]] * count), max_hands=3)
+    message = str(caught.value)
+    assert message.endswith(end) if count > 1 else "So it is" not in message and message.endswith("z.")
 
 
 def test_points_missing_from_several_hands_are_all_counted() -> None:

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import joblib
+import pytest
+
+from hand_gesture.model.formats import ForeignFormatError, check_format, decompress
+
+
+def zipped(name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, "content")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "model.pkl", "Git LFS pointer"),
+        (b"\n<!DOCTYPE html><html>", "model.pkl", "web page"),
+        (b"\x89HDF\r\n\x1a\n", "model.h5", "Keras"),
+        (zipped("config.json"), "model.keras", "Keras"),
+        (zipped("archive/data.pkl"), "model.pt", "PyTorch"),
+        (b"\x1c\0\0\0TFL3", "model.tflite", "TensorFlow Lite"),
+        (b"\x08\x08\x12\x07pytorch", "model", "ONNX"),
+        (b"tree\nversion=v4\n", "model.txt", "LightGBM"),
+        (json.dumps({"modelTopology": {}}).encode(), "model.json", "TensorFlow.js"),
+        (b'{"a": 1}', "model.json", "not a model that XGBoost saved"),
+        (b"{", "model.json", "not JSON that can be read"),
+        (b"", "model.pkl", "empty"),
+    ],
+)
+def test_what_it_is_instead_is_said(content: bytes, name: str, message: str) -> None:
+    with pytest.raises(ForeignFormatError, match=message):
+        check_format(content, name)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles_are_let_through(protocol: int) -> None:
+    check_format(pickle.dumps({"model": 1.5}, protocol), "model.pkl")
+
+
+@pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "xz", "lzma"])
+def test_what_joblib_compressed_is_unpacked(tmp_path: Path, method: str) -> None:
+    joblib.dump(list(range(1000)), tmp_path / "model.pkl", compress=(method, 3))
+    content = (tmp_path / "model.pkl").read_bytes()
+    assert pickle.loads(decompress(content, 10**6)) == list(range(1000))  # noqa: S301 (written above)
+    with pytest.raises(ForeignFormatError, match="larger than 0 MB"):
+        decompress(content, 100)
+    with pytest.raises(ForeignFormatError, match="damaged"):
+        decompress(content[:20] + b"\xff" * 50, 10**6)
