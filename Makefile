@@ -44,7 +44,7 @@ serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and
 test: $(VENV)/.dev page ## Run the tests of all but the page
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, where there is one
+test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, Firefox and WebKitGTK, where there are
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 
 test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about a quarter of an hour

@@ -129,7 +129,7 @@ def chromium_tab(*, webgl: bool = True) -> Iterator[Tab]:
     """A new Chromium, which has no camera."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here: install Debian's package chromium")
-    options = [*OPTIONS, ALLOWED, *([] if webgl else ["--disable-3d-apis"])]
+    options = [*OPTIONS, ALLOWED, *([] if webgl else ["--disable-software-rasterizer"])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield PlaywrightTab(browser.new_page())

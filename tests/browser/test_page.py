@@ -98,7 +98,7 @@ def test_reduced_motion(server: Server, open_page: Open) -> None:
 def test_camera_without_a_hand(server: Server, open_page: Open) -> None:
     page = open_page(server.url)
     press(page, "Start camera")
-    until(page, "Number(document.querySelector('[data-figure=rate]').cells[1].textContent) > 0")
+    until(page, "Number.parseFloat(document.querySelector('[data-figure=rate]').cells[1].textContent) > 0")
     expect(page.locator(".answer")).to_have_count(0)
     expect(page.locator("#problem")).to_be_hidden()
     expect(page.locator("#picture")).to_have_class("mirrored")

@@ -281,7 +281,7 @@ new ResizeObserver(balanceRows).observe(strip);
 /** @param {Summary} summary of the milliseconds between two pictures */
 export function showRate({ rate, line }) {
   const [, value, , curve] = cells("rate");
-  value.textContent = rate ? rate.toFixed(rate < 10 ? 1 : 0) : "–";
+  value.textContent = rate ? `${rate.toFixed(rate < 10 ? 1 : 0)} fps` : "–";
   drawCurve(curve, line);
 }
 
