@@ -31,15 +31,18 @@ START, PLAY, END = "#start", "#play", "#stop"
 AT_THE_WELCOME = "document.getElementById('welcome').checkVisibility()"
 AN_ANSWER = "document.querySelector('.answer') !== null"
 NOTHING_WRONG = "document.getElementById('problem').hidden"
-NEVER_ALLOWED_UNTIL_LATER = """void (() => {
+ANSWERED_LATE = """void (() => {
   const canvas = document.createElement("canvas");
   canvas.getContext("2d");
   window.late = [];
-  MediaDevices.prototype.getUserMedia = () => new Promise((resolve) => window.late.push(resolve));
+  MediaDevices.prototype.getUserMedia = () =>
+    new Promise((resolve, reject) => window.late.push({ resolve, reject }));
   window.allowLate = () => {
     window.stream = canvas.captureStream(10);
-    window.late.forEach((allow) => allow(window.stream));
+    window.late.forEach(({ resolve }) => resolve(window.stream));
   };
+  window.denyLate = () =>
+    window.late.forEach(({ reject }) => reject(new DOMException("no", "NotAllowedError")));
 })()"""
 
 
@@ -143,7 +146,7 @@ def test_photos(page: Tab, tmp_path: Path) -> None:
 
 @needs_finder
 def test_a_camera_that_is_allowed_too_late_is_not_used(page: Tab) -> None:
-    page.evaluate(NEVER_ALLOWED_UNTIL_LATER)
+    page.evaluate(ANSWERED_LATE)
     press(page, START)
     until(page, "window.late.length === 1")
     press(page, PLAY)
@@ -159,6 +162,31 @@ def test_a_camera_that_is_allowed_too_late_is_not_used(page: Tab) -> None:
         "new Promise((resolve) => setTimeout(resolve, 500)).then(() => document.getElementById('caption').hidden)"
     )
     assert not page.evaluate(AN_ANSWER)
+
+
+@needs_finder
+def test_a_camera_that_is_denied_too_late_changes_nothing(page: Tab) -> None:
+    page.evaluate(ANSWERED_LATE)
+    press(page, START)
+    until(page, "window.late.length === 1")
+    press(page, PLAY)
+    until(page, AN_ANSWER)
+    page.evaluate("void window.denyLate()")
+    press(page, "#gestures li[data-gesture=fist] button")
+    until(page, shows("fist"))
+    assert page.evaluate(NOTHING_WRONG)
+    press(page, END)
+    press(page, START)
+    until(page, "window.late.length === 2")
+    page.evaluate("void window.denyLate()")
+    assert problem(page).startswith("The camera was denied")
+    press(page, START)
+    until(page, "window.late.length === 3")
+    press(page, PLAY)
+    page.evaluate("void window.denyLate()")
+    until(page, AN_ANSWER)
+    assert page.evaluate(NOTHING_WRONG)
+    assert not page.evaluate(AT_THE_WELCOME)
 
 
 @needs_hands
