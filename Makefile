@@ -52,7 +52,7 @@ mutate: $(VENV)/.dev ## Change the code in one place after the other, and list t
 	nice -n 15 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, where there is one
+test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, Firefox and WebKitGTK, where there are
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 
 test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about a quarter of an hour

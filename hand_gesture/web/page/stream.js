@@ -19,7 +19,13 @@ const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
 
 /**
  * @typedef {{x: number, y: number, z?: number}} Point
- * @typedef {{gesture: string, confidence: number, command: string | null, held: string, changed: boolean}} Answer
+ * @typedef {object} Answer for one hand of a frame
+ * @property {number} [hand] a number that stays with the hand
+ * @property {string} gesture
+ * @property {number} confidence 0 to 1
+ * @property {string | null} command
+ * @property {string} held
+ * @property {boolean} changed whether something else held before
  * @typedef {{error: string, reason: string}} Failure
  * @typedef {{image_size?: [number, number], hold_ms?: number, key?: string}} Settings
  * @typedef {"open" | "away" | "refused"} State
@@ -108,7 +114,14 @@ export function openStream(address, { settings = {}, onAnswer, onError = () => {
       flush();
     };
     socket.onmessage = ({ data }) => {
-      const answer = JSON.parse(data);
+      /** @type {any} */
+      let answer;
+      try {
+        answer = JSON.parse(data);
+      } catch {
+        lose("What answers is not this service; trying again.");
+        return;
+      }
       clearTimeout(patience);
       isWaiting = false;
       if (answer.error) {
