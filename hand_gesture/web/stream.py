@@ -7,11 +7,10 @@ so that a client that sends faster than the model answers is slowed down and not
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final, NoReturn, cast
+from typing import Final, NoReturn, cast
 
 import numpy as np
 import orjson
@@ -20,11 +19,10 @@ from starlette.types import Receive, Scope, Send
 
 from hand_gesture.bento.connections import SERVICE_RESTART
 from hand_gesture.errors import Reason, RejectedRequestError, ServerReason
-from hand_gesture.model.classifier import NONE, Prediction
 from hand_gesture.settings import Settings
-from hand_gesture.steadiness import Steadiness
 from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized, is_welcome
+from hand_gesture.web.camera import Camera
 from hand_gesture.web.deadlines import Deadline, Deadlines
 from hand_gesture.web.decoding import (
     ImageSize,
@@ -128,7 +126,7 @@ class StreamEndpoint:
             text = "The server has as many streams as it can take; try again in a second."
             raise _Refused(CloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
         settings = await self._read_settings(scope, receive)
-        camera = _Camera(settings)
+        camera = Camera(settings.hold_seconds)
         loop = asyncio.get_running_loop()
         task = cast("asyncio.Task[object]", asyncio.current_task())
         idle_seconds = self._settings.stream_idle_seconds
@@ -142,7 +140,7 @@ class StreamEndpoint:
                     if cast("float", idle.when()) - now < 0.95 * idle_seconds:
                         idle.reschedule(now + idle_seconds)
                     deadline = self._deadlines.start(task, loop)
-                    await self._answer(message, camera, deadline, send)
+                    await self._answer(message, settings.image_size, camera, deadline, send)
         except TimeoutError:
             text = f"There was no frame for {idle_seconds:g} seconds."
             raise _Refused(CloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text) from None
@@ -167,13 +165,15 @@ class StreamEndpoint:
             raise _Refused(CloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
         return settings
 
-    async def _answer(self, message: bytes | str, camera: _Camera, deadline: Deadline, send: Send) -> None:
+    async def _answer(
+        self, message: bytes | str, image_size: ImageSize, camera: Camera, deadline: Deadline, send: Send
+    ) -> None:
         """Answer one frame."""
         started = perf_counter()
         status: int = HTTPStatus.OK
         answer: object
         try:
-            answer = await self._classify(message, camera, started)
+            answer = await self._classify(message, image_size, camera, started)
         except (Exception, asyncio.CancelledError) as caught:
             if not deadline.expired and isinstance(caught, asyncio.CancelledError):
                 self._deadlines.stop(deadline)
@@ -192,13 +192,15 @@ class StreamEndpoint:
             # The frames of a client that goes on at once would take the time of those that are answered
             await asyncio.sleep(SECONDS_TO_COOL_DOWN)
 
-    async def _classify(self, message: bytes | str, camera: _Camera, time: float) -> object:
+    async def _classify(self, message: bytes | str, image_size: ImageSize, camera: Camera, time: float) -> object:
         self._inference.check_room()
-        hands, is_list = self._decode(message, camera.image_size)
-        if not is_list:
-            return camera.answer(0, await self._inference.call("/predict", hands), time)
-        calls = [self._inference.call("/predict", hand[np.newaxis]) for hand in hands]
-        return [camera.answer(index, shown, time) for index, shown in enumerate(await asyncio.gather(*calls))]
+        hands, as_list = self._decode(message, image_size)
+        if len(hands) == 1:
+            predictions = [await self._inference.call("/predict", hands)]
+        else:
+            calls = [self._inference.call("/predict", hand[np.newaxis]) for hand in hands]
+            predictions = await asyncio.gather(*calls)
+        return camera.answer(hands, predictions, time, as_list=as_list)
 
     def _decode(self, message: bytes | str, image_size: ImageSize) -> tuple[NDArray[np.float64], bool]:
         """A frame's hands, and whether it is answered with a list."""
@@ -208,39 +210,6 @@ class StreamEndpoint:
         if '"hands"' in message:
             return decode_hands_request(message, self._settings.max_hands, image_size), True
         return decode_hand_request(message, image_size), False
-
-
-@dataclass(slots=True)
-class _Hand:
-    """What holds for a hand, and the command that it means."""
-
-    steadiness: Steadiness
-    command: str | None = None
-
-
-class _Camera:
-    """What is known of a stream's camera: its frames' size, and what each of its hands holds."""
-
-    def __init__(self, settings: StreamSettings) -> None:
-        self.image_size = settings.image_size
-        self._hold_seconds = settings.hold_seconds
-        self._hands: list[_Hand] = []
-
-    def answer(self, index: int, shown: Prediction, time: float) -> dict[str, Any]:
-        """What the client is told of a frame's hand."""
-        while len(self._hands) <= index:
-            self._hands.append(_Hand(Steadiness(self._hold_seconds, NONE)))
-        hand = self._hands[index]
-        held, changed = hand.steadiness.show(shown.gesture, time)
-        if changed:  # to what this frame shows, or to nothing after a pause
-            hand.command = shown.command if held == shown.gesture else None
-        return {
-            "gesture": shown.gesture,
-            "confidence": shown.confidence,
-            "command": hand.command,
-            "held": held,
-            "changed": changed,
-        }
 
 
 async def _receive(receive: Receive) -> bytes | str:
