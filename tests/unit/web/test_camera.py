@@ -1,6 +1,9 @@
+from typing import Any
+
 import numpy as np
 
 from hand_gesture.model.classifier import Prediction
+from hand_gesture.steadiness import PAUSE_SECONDS
 from hand_gesture.web.camera import Camera
 
 HANDS = np.zeros((2, 63))
@@ -26,9 +29,20 @@ def test_one_hand_is_told_of_by_an_object_and_several_by_a_list() -> None:
     assert Camera(0).answer(HANDS, [LIKE, STOP], 0.0, as_list=False) == [like, told(STOP, None, "stop", changed=True)]
 
 
-def test_command_is_that_of_the_gesture_that_holds() -> None:
+def test_command_is_that_of_what_holds() -> None:
     camera = Camera(0.1)
-    answers = [camera.answer(HANDS[:1], [LIKE], time, as_list=False) for time in (0.0, 0.05, 0.1, 0.15)]
-    assert answers[:2] == [told(LIKE, None, "none", changed=False)] * 2
-    assert answers[2:] == [told(LIKE, "jump", "like", changed=True), told(LIKE, "jump", "like", changed=False)]
-    assert camera.answer(HANDS[:1], [STOP], 0.2, as_list=False) == told(STOP, "jump", "like", changed=False)
+    like, dislike = Prediction("like", 0.9, "up"), Prediction("dislike", 0.9, "down")
+
+    def show(prediction: Prediction, time: float) -> tuple[str, bool, str | None]:
+        answer: Any = camera.answer(HANDS[:1], [prediction], time, as_list=False)
+        assert answer["gesture"] == prediction.gesture
+        return answer["held"], answer["changed"], answer["command"]
+
+    assert show(like, 0.0) == ("none", False, None)
+    assert show(like, 0.05) == ("none", False, None)
+    assert show(like, 0.1) == ("like", True, "up")
+    assert show(dislike, 0.15) == ("like", False, "up")
+    assert show(like, 0.2) == ("like", False, "up")
+    late = 0.3 + PAUSE_SECONDS
+    assert show(dislike, late) == ("none", True, None)
+    assert show(dislike, late + 0.125) == ("dislike", True, "down")
