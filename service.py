@@ -21,7 +21,6 @@ from threadpoolctl import threadpool_limits
 from hand_gesture.bento.http_connection import use_direct_connections
 from hand_gesture.bento.supervision import use_reliable_supervisor
 from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
-from hand_gesture.bento.websocket_connection import StreamLimits
 from hand_gesture.model.artifacts import (
     COMMANDS_FILE,
     MODEL_FILE,
@@ -59,15 +58,7 @@ use_json_logs()
 use_reliable_supervisor(make_lost_workers_counter)
 leave_predictions_to_the_gateway()
 SETTINGS: Final = load_settings()
-use_direct_connections(
-    SETTINGS.keep_alive_seconds,
-    StreamLimits(
-        max_message_bytes=SETTINGS.max_message_bytes,
-        ping_seconds=SETTINGS.stream_ping_seconds,
-        patience_seconds=SETTINGS.stream_patience_seconds,
-        check_seconds=SETTINGS.shortest_limit_seconds / 20,
-    ),
-)
+use_direct_connections(SETTINGS.keep_alive_seconds)
 
 
 def _stored_model() -> bentoml.Model:

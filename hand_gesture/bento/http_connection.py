@@ -9,9 +9,7 @@ a new BentoML or uvicorn changes what is used here.
 from __future__ import annotations
 
 import base64
-import binascii
-import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, Protocol
 
@@ -19,26 +17,17 @@ import httptools
 import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from hand_gesture.bento.websocket_connection import Session, StreamLimits, WebSocket, WebSockets, Wire
+from hand_gesture.bento.watch import Watch
+from hand_gesture.bento.websocket_connection import Limits, Session, WebSocket, Wire
 
 APPLICATION: Final = "hand_gesture.application"  # where the application is found in the state of ASGI's lifespan
 KEY_BYTES: Final = 16  # of Sec-WebSocket-Key, RFC 6455, section 4.1
 VERSION: Final = b"13"  # of the WebSocket protocol
 
 
-class Respond(Protocol):
-    """Sends the answer to a plain request."""
-
-    def __call__(self, status: int, headers: bytes, body: bytes, *, closes: bool, pause: float) -> None:
-        """Send it.
-
-        Args:
-            status: of the answer.
-            headers: as they go over the wire, with those of the body.
-            body: of the answer.
-            closes: the headers say that the connection ends with this answer.
-            pause: seconds until the next request of this connection is taken.
-        """
+# Sends the answer to a plain request: status; headers as they go over the wire; body; whether the headers say that the
+# connection ends with it; seconds until the next request of the connection is taken
+Respond = Callable[[int, bytes, bytes, bool, float], None]
 
 
 class Request(Protocol):
@@ -54,6 +43,9 @@ class Request(Protocol):
 class Application(Protocol):
     """What answers requests and streams that come straight from the connection."""
 
+    watch: Watch
+    limits: Limits  # of a WebSocket
+
     def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> Request | None:
         """Take a POST of HTTP/1.1 whose body has a length, or None where it must go by ASGI.
 
@@ -63,7 +55,7 @@ class Application(Protocol):
             respond: to be called once.
         """
 
-    def open_stream(self, path: str, headers: Sequence[tuple[bytes, bytes]], wire: Wire) -> Session | None:
+    def open_stream(self, target: bytes, headers: Sequence[tuple[bytes, bytes]], wire: Wire) -> Session | None:
         """Take a WebSocket, or None where it must not be accepted."""
 
 
@@ -77,7 +69,6 @@ class HttpConnection(HttpToolsProtocol):
     """
 
     keep_alive_seconds: ClassVar[float]
-    websockets: ClassVar[WebSockets]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -168,44 +159,41 @@ class HttpConnection(HttpToolsProtocol):
         self.cycle = None  # type: ignore[assignment]
 
     def _open_websocket(self, rest: bytes) -> None:
-        problem = self._handshake_problem()
-        if problem is not None:
-            status, text, headers = problem
-            self._refuse_upgrade(status, text, headers)
-            return
-        path = urllib.parse.unquote(self.url.partition(b"?")[0].decode("latin-1"))
-        websocket = WebSocket(self.websockets, self.server_state.connections)
-        session = self._application.open_stream(path, self.headers, websocket) if self._application else None
+        application = self._application
+        if application is None:
+            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There are no WebSockets here.")
+        if (problem := self._handshake_problem()) is not None:
+            return self._refuse_upgrade(*problem)
+        websocket = WebSocket(application.limits, application.watch, self.server_state.connections)
+        session = application.open_stream(self.url, self.headers, websocket)
         if session is None:
-            self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There is no stream here for this page.")
-            return
+            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There is no stream here for this page.")
         self.connections.discard(self)
-        key = dict(self.headers)[b"sec-websocket-key"]
-        websocket.accept(self.transport, session, key, rest)
+        websocket.accept(self.transport, session, dict(self.headers)[b"sec-websocket-key"], rest)
         # The service collects garbage as rarely as it can (see service.py), and parsers refer to what refers to them
         self.parser = None  # type: ignore[assignment]
+        return None
 
-    def _handshake_problem(self) -> tuple[HTTPStatus, str, bytes] | None:
-        """What is wrong with the request for a WebSocket (RFC 6455, section 4.2.1): status, sentence, headers."""
-        given = [value for name, value in self.headers if name == b"sec-websocket-version"]
-        if given != [VERSION]:
-            headers = b"sec-websocket-version: %b\r\n" % VERSION
-            return HTTPStatus.UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13.", headers
+    def _handshake_problem(self) -> tuple[HTTPStatus, str] | None:
+        """What is wrong with the request for a WebSocket (RFC 6455, section 4.2.1): status and sentence."""
+        headers = {name: value for name, value in self.headers if name.startswith(b"sec-websocket-")}
         if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
-            return HTTPStatus.BAD_REQUEST, "A WebSocket is opened by a GET of HTTP/1.1.", b""
-        keys = [value for name, value in self.headers if name == b"sec-websocket-key"]
+            return HTTPStatus.BAD_REQUEST, "A WebSocket is opened by a GET of HTTP/1.1."
+        if headers.get(b"sec-websocket-version") != VERSION:
+            return HTTPStatus.UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13."
         try:
-            (key,) = keys
-            if len(base64.b64decode(key, validate=True)) == KEY_BYTES:
-                return None
-        except (ValueError, binascii.Error):
-            pass
-        return HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64.", b""
+            key = base64.b64decode(headers.get(b"sec-websocket-key", b""), validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            return HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64."
+        return None
 
-    def _refuse_upgrade(self, status: HTTPStatus, text: str, headers: bytes = b"") -> None:
+    def _refuse_upgrade(self, status: HTTPStatus, text: str) -> None:
         body = text.encode()
-        size = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(body)
-        self.transport.write(STATUS_LINE[status] + headers + size + b"connection: close\r\n\r\n" + body)
+        headers = b"sec-websocket-version: %b\r\ncontent-type: text/plain; charset=utf-8\r\n" % VERSION
+        end = b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
+        self.transport.write(STATUS_LINE[status] + headers + end)
         self.transport.close()
 
 
@@ -242,7 +230,7 @@ class _PlainCycle:
         elif not self.more_body:
             self.request.receive(bytes(self.body))
 
-    def respond(self, status: int, headers: bytes, body: bytes, *, closes: bool, pause: float) -> None:
+    def respond(self, status: int, headers: bytes, body: bytes, closes: bool, pause: float) -> None:
         """Send the answer, as uvicorn's cycle would."""
         connection = self._connection
         if connection is None or connection.transport.is_closing():
@@ -270,14 +258,12 @@ class _PlainCycle:
             connection.on_response_complete()
 
 
-def use_direct_connections(keep_alive_seconds: float, limits: StreamLimits) -> None:
+def use_direct_connections(keep_alive_seconds: float) -> None:
     """Have the workers that start after this treat connections so.
 
     Args:
         keep_alive_seconds: how long an idle HTTP connection stays open.
-        limits: what one WebSocket may take.
     """
     HttpConnection.keep_alive_seconds = keep_alive_seconds
-    HttpConnection.websockets = WebSockets(limits)
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{HttpConnection.__name__}"
     uvicorn.config.WS_PROTOCOLS["auto"] = None

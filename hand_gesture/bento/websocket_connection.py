@@ -17,6 +17,8 @@ from typing import Any, Final, Protocol
 from picows import WSAutoPingStrategy, WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
+from hand_gesture.bento.watch import Watch
+
 READ_BYTES: Final = 4096  # at once: 15 frames of a hand, or 680 of the smallest messages
 MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
 NO_CODE: Final = 1005  # of a close frame without a code, section 7.4.1
@@ -30,7 +32,7 @@ _HANDSHAKE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class StreamLimits:
+class Limits:
     """What one WebSocket may take.
 
     ``patience_seconds`` is how long one may keep this side waiting: for a sign of life after a ping, for what it was
@@ -40,7 +42,6 @@ class StreamLimits:
     max_message_bytes: int
     ping_seconds: float  # of silence, until it is asked for a sign of life
     patience_seconds: float
-    check_seconds: float  # between two looks at what takes too long
 
 
 class Session(Protocol):
@@ -84,34 +85,6 @@ class Wire(Protocol):
         """Read on."""
 
 
-class WebSockets:
-    """The WebSockets of a worker, which one timer looks after."""
-
-    def __init__(self, limits: StreamLimits) -> None:
-        self.limits = limits
-        self._open: set[WebSocket] = set()
-
-    def add(self, websocket: WebSocket) -> None:
-        """Look after one from now on."""
-        if not self._open:
-            self._look_later()
-        self._open.add(websocket)
-
-    def discard(self, websocket: WebSocket) -> None:
-        """Forget one."""
-        self._open.discard(websocket)
-
-    def _look_later(self) -> None:
-        asyncio.get_running_loop().call_later(self.limits.check_seconds, self._look)
-
-    def _look(self) -> None:
-        now = perf_counter()
-        for websocket in list(self._open):
-            websocket.check(now)
-        if self._open:
-            self._look_later()
-
-
 class WebSocket(WSListener):
     """One WebSocket, from its acceptance to its end."""
 
@@ -121,25 +94,28 @@ class WebSocket(WSListener):
         "_is_paused",
         "_is_text",
         "_last_heard",
+        "_limits",
         "_message",
         "_pinged_at",
         "_protocol",
         "_session",
-        "_siblings",
         "_socket",
         "_stalled_at",
         "_transport",
+        "_watch",
         "is_heard",
     )
 
-    def __init__(self, siblings: WebSockets, connections: set[Any]) -> None:
+    def __init__(self, limits: Limits, watch: Watch, connections: set[Any]) -> None:
         """Prepare one.
 
         Args:
-            siblings: all of the worker.
+            limits: what it may take.
+            watch: sees that it takes no longer.
             connections: uvicorn's set of those that end before the worker does.
         """
-        self._siblings = siblings
+        self._limits = limits
+        self._watch = watch
         self._connections = connections
         self._message: bytearray | None = None  # one that comes in fragments
         self._is_text = False
@@ -161,10 +137,10 @@ class WebSocket(WSListener):
         """
         self._session = session
         self._socket = transport
-        self._protocol = _Protocol(self, self._siblings.limits.max_message_bytes)
+        self._protocol = _Protocol(self, self._limits.max_message_bytes)
         self._protocol.connection_made(_Transport(transport))
         self._connections.add(self._protocol)
-        self._siblings.add(self)
+        self._watch.add(self)
         transport.set_protocol(self._protocol)
         data = memoryview(_HANDSHAKE % key + rest)
         while data:
@@ -206,7 +182,7 @@ class WebSocket(WSListener):
             self._message = bytearray()
             self._is_text = frame.msg_type is WSMsgType.TEXT
         self._message += frame.get_payload_as_memoryview()
-        most = self._siblings.limits.max_message_bytes
+        most = self._limits.max_message_bytes
         if len(self._message) > most:
             self._fail(WSCloseCode.MESSAGE_TOO_BIG, f"A message is larger than {most} bytes.")
         elif frame.fin:
@@ -281,20 +257,19 @@ class WebSocket(WSListener):
 
     def check(self, now: float) -> None:
         """Let go of a client that keeps this side waiting, and ask a silent one for a sign of life."""
-        limits = self._siblings.limits
         waits_since = self._closed_at if self._stalled_at is None else self._stalled_at
         if waits_since is not None:
-            if now - waits_since >= limits.patience_seconds:
+            if now - waits_since >= self._limits.patience_seconds:
                 self._socket.abort()
             return
         if self.is_heard or self._is_paused:
             self.is_heard, self._last_heard, self._pinged_at = False, now, None
         elif self._pinged_at is None:
-            if now - self._last_heard >= limits.ping_seconds:
+            if now - self._last_heard >= self._limits.ping_seconds:
                 self._pinged_at = now
                 self._transport.send_ping()
-        elif now - self._pinged_at >= limits.patience_seconds:
-            text = f"There was no sign of life within {limits.patience_seconds:g} seconds of a ping."
+        elif now - self._pinged_at >= self._limits.patience_seconds:
+            text = f"There was no sign of life within {self._limits.patience_seconds:g} seconds of a ping."
             self._fail(WSCloseCode.INTERNAL_ERROR, text)
             return
         self._session.check()
@@ -308,7 +283,7 @@ class WebSocket(WSListener):
 
     def on_ws_disconnected(self, _: WSTransport) -> None:
         """The connection is lost, or closed."""
-        self._siblings.discard(self)
+        self._watch.discard(self)
         self._connections.discard(self._protocol)
         self._session.end(WSCloseCode.ABNORMAL_CLOSURE.value)
         # These refer to each other, and the service collects garbage as rarely as it can

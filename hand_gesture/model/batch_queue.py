@@ -1,4 +1,4 @@
-"""Gathers hands that come one by one into runs of the model."""
+"""Gathers the hands of requests and frames into runs of the model."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Called once with a hand's answer and None, or with None and what kept it from being answered
-Done = Callable[[Any, Exception | None], None]
+# Called once with the hands' answers and None, or with None and what kept them from being answered
+Done = Callable[[Sequence[Any] | None, Exception | None], None]
 
 
 class WaitedTooLongError(Exception):
-    """A hand whose turn did not come in time."""
+    """Hands whose turn did not come in time."""
 
 
 class Ticket:
-    """A hand in the queue, for the one who may want to take it back."""
+    """Hands in the queue, for the one who may want to take them back."""
 
-    __slots__ = ("done", "hand", "latest", "queue")
+    __slots__ = ("done", "hands", "latest", "queue")
 
-    def __init__(self, hand: NDArray[np.float64], done: Done, latest: float, queue: BatchQueue) -> None:
-        self.hand = hand
+    def __init__(self, hands: NDArray[np.float64], done: Done, latest: float, queue: BatchQueue) -> None:
+        self.hands = hands
         self.done: Done | None = done
         self.latest = latest  # when its run must begin, of the loop's time
         self.queue = queue
 
     def cancel(self) -> None:
-        """Have nothing called: the answer is no longer wanted."""
+        """Have nothing called: the answers are no longer wanted."""
         if self.done is not None:
             self.done = None
             self.queue.pending -= 1
 
-    def settle(self, answer: Any, error: Exception | None) -> None:
-        """Give the answer, or the error, to whoever waits for it."""
+    def settle(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
+        """Give the answers, or the error, to whoever waits for them."""
         if self.done is not None:
             done, self.done = self.done, None
             self.queue.pending -= 1
             try:
-                done(answer, error)
+                done(answers, error)
             except Exception as bug:  # the others of the batch get their answers
-                context = {"message": "an answer could not be given", "exception": bug}
+                context = {"message": "answers could not be given", "exception": bug}
                 asyncio.get_running_loop().call_exception_handler(context)
 
 
@@ -70,7 +70,7 @@ class BatchQueue:
             max_batch_size: most hands in one run.
             max_wait_seconds: longest that a hand waits for its run to begin.
         """
-        self.pending = 0  # hands that wait for their answers
+        self.pending = 0  # requests and frames that wait for their answers
         self._method = method
         self._max_batch_size = max_batch_size
         self._max_wait_seconds = max_wait_seconds
@@ -81,14 +81,14 @@ class BatchQueue:
         self._is_running = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def submit(self, hand: NDArray[np.float64], done: Done) -> Ticket:
-        """Have the method answer one hand, shape (1, 63).
+    def submit(self, hands: NDArray[np.float64], done: Done) -> Ticket:
+        """Have the method answer the hands of a request or a frame, shape (n, 63).
 
         ``done`` gets ``WaitedTooLongError`` where the run did not begin in time, and otherwise what the method raises,
-        for each hand of the run. It is called in a later turn of the event loop.
+        for all hands of the run. It is called in a later turn of the event loop.
         """
         loop = asyncio.get_running_loop()
-        ticket = Ticket(hand, done, loop.time() + self._max_wait_seconds, self)
+        ticket = Ticket(hands, done, loop.time() + self._max_wait_seconds, self)
         self.pending += 1
         self._waiting.append(ticket)
         if self._is_running:
@@ -112,17 +112,19 @@ class BatchQueue:
         batch: list[Ticket] = []
         try:
             self._refuse_late(loop)
-            while self._waiting and len(batch) < self._max_batch_size:
+            count = 0
+            while self._waiting and (not batch or count + len(self._waiting[0].hands) <= self._max_batch_size):
                 ticket = self._waiting.popleft()
                 if ticket.done is not None:
                     batch.append(ticket)
+                    count += len(ticket.hands)
             self._was_alone = len(batch) <= 1
             if batch:
-                answers = await self._method(np.concatenate([ticket.hand for ticket in batch]))
-                if len(answers) != len(batch):
-                    raise ValueError(f"the model gave {len(answers)} answers for {len(batch)} hands")
-                for ticket, answer in zip(batch, answers, strict=True):
-                    ticket.settle(answer, None)
+                answers = await self._answer(np.concatenate([ticket.hands for ticket in batch]))
+                end = 0
+                for ticket in batch:
+                    start, end = end, end + len(ticket.hands)
+                    ticket.settle(answers[start:end], None)
         except Exception as error:
             self._fail(batch, error)
         except BaseException as end:  # such as CancelledError; the callers would wait for nothing
@@ -133,6 +135,14 @@ class BatchQueue:
             if self._waiting:
                 self._is_due = True
                 self._start_run(loop)
+
+    async def _answer(self, hands: NDArray[np.float64]) -> Sequence[Any]:
+        answers: list[Any] = []
+        for start in range(0, len(hands), self._max_batch_size):
+            answers += await self._method(hands[start : start + self._max_batch_size])
+        if len(answers) != len(hands):
+            raise ValueError(f"the model gave {len(answers)} answers for {len(hands)} hands")
+        return answers
 
     @staticmethod
     def _fail(batch: Sequence[Ticket], error: Exception) -> None:

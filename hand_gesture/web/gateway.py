@@ -8,250 +8,149 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import urllib.parse
+from collections.abc import Mapping
 from http import HTTPStatus
-from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hand_gesture.bento.http_connection import APPLICATION, Respond
-from hand_gesture.bento.websocket_connection import Wire
+from hand_gesture.bento.watch import Watch
+from hand_gesture.bento.websocket_connection import Limits, Wire
 from hand_gesture.errors import Headers, Reason, RejectedRequestError
-from hand_gesture.model.batch_queue import Ticket
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized, is_welcome
 from hand_gesture.web.cors import Cors
-from hand_gesture.web.deadlines import Deadlines
 from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_hand_request, decode_hands_request
+from hand_gesture.web.exchange import Exchange, Route, Worker
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
-from hand_gesture.web.responses import Answer, answer_error, answer_with, finish, send_answer
-from hand_gesture.web.stream import STREAM, Stream, Streams
+from hand_gesture.web.responses import CLOSE, Answer, finish, send_answer
+from hand_gesture.web.stream import STREAM, Stream
 
-Decode = Callable[[bytes], NDArray[np.float64]]
-CLOSES: Final = (b"connection", b"close")
-CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
+LOOKS: Final = 20  # within the shortest time limit: it may be exceeded by a twentieth
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """How a prediction route's body is read."""
-
-    decode: Decode
-    max_body_bytes: int
 
 
 class PredictionGateway:
     """Answers the prediction routes and opens the streams; every other request passes untouched.
 
-    A plain request comes straight from the connection (``open_request``), every other one by ASGI (``__call__``). Both
+    A plain request comes straight from its connection (``open_request``), every other one by ASGI (``__call__``). Both
     ways give the same answers.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self.metrics = get_metrics()
-        self.inference = Inference(settings)
-        self.deadlines = Deadlines(settings.request_timeout_seconds)
-        self._streams = Streams(self.inference, settings, self.metrics)
-        self.cors = Cors(self._respond, settings.allowed_origins)
-        one_hand = _Route(decode_hand_request, min(MAX_HAND_BYTES, settings.max_body_bytes))
+        self.watch = Watch(settings.shortest_limit_seconds / LOOKS)
+        self.limits = Limits(settings.max_message_bytes, settings.stream_ping_seconds, settings.stream_patience_seconds)
+        self._worker = Worker(settings, get_metrics(), Inference(settings), self.watch)
+        self._cors = Cors(self._answer_asgi, settings.allowed_origins)
+        of_one = min(MAX_HAND_BYTES, settings.max_body_bytes)
         several = functools.partial(decode_hands_request, max_hands=settings.max_hands)
-        self.routes = {
-            "/predict": one_hand,
-            "/predict/command": one_hand,
-            "/predict_batch": _Route(several, settings.max_body_bytes),
-        }
-        self._plain_routes = {route.encode(): route for route, how in self.routes.items() if how is one_hand}
+        routes = (
+            Route("/predict", decode_hand_request, of_one, is_for_one_hand=True),
+            Route("/predict/command", decode_hand_request, of_one, is_for_one_hand=True),
+            Route("/predict_batch", several, settings.max_body_bytes, is_for_one_hand=False),
+        )
+        self._routes = {route.path: route for route in routes}
+        self._plain_routes = {route.path.encode(): route for route in routes if route.is_for_one_hand}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or start and end with the worker."""
-        if scope["type"] == "lifespan":
-            # The connections find this gateway in the state, and the service's methods are known when it is up
-            scope["state"][APPLICATION] = self
-            await self._app(scope, receive, functools.partial(self._connect, scope["app"], send))
-        else:
-            await self.cors(scope, receive, send)
+        if scope["type"] != "lifespan":
+            await self._cors(scope, receive, send)
+            return
+        scope["state"][APPLICATION] = self  # where the connections look for it
+        await self._app(scope, receive, functools.partial(self._connect, scope["app"], send))
 
     async def _connect(self, app: Starlette, send: Send, message: Message) -> None:
         if message["type"] == "lifespan.startup.complete":
-            self.inference.connect(app)
+            self._worker.inference.connect(app)
         await send(message)
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self.routes.get(scope["path"])
+    def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> Exchange | None:
+        """Take a plain POST, or None where it is not plain enough; see ``http_connection.Application``."""
+        route = self._plain_routes.get(target)
+        if (
+            route is None
+            or headers.get(b"content-type", b"application/json") != b"application/json"
+            or b"content-encoding" in headers
+            or int(headers.get(b"content-length", b"0")) > route.max_body_bytes
+            or (self._settings.api_key and not is_authorized(headers.items(), self._settings.api_key))
+        ):
+            return None
+        return Exchange(self._worker, route, functools.partial(self._answer_plain, respond, headers.get(b"origin")))
+
+    def _answer_plain(self, respond: Respond, origin: bytes | None, answer: Answer | None) -> None:
+        if answer is not None:
+            closes = CLOSE in answer.headers
+            respond(answer.status, _wire(answer) + self._cors.headers_for(origin), answer.body, closes, _pause(answer))
+
+    def open_stream(self, target: bytes, headers: Headers, wire: Wire) -> Stream | None:
+        """Take a WebSocket, or None where it must not be; see ``http_connection.Application``."""
+        if urllib.parse.unquote(target.partition(b"?")[0].decode("latin-1")) != STREAM:
+            return None
+        if not is_welcome(headers, self._settings.allowed_origins):
+            self._worker.metrics.count_rejected(Reason.UNAUTHORIZED)
+            return None
+        return Stream(self._worker, headers, wire)
+
+    async def _answer_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get(scope["path"])
         if route is None:
             await self._pass_on(scope, receive, send)
             return
-        started = perf_counter()
-        self.metrics.in_flight.inc()
-        status: int = CLIENT_CLOSED_REQUEST
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Answer | None] = loop.create_future()
+        exchange = Exchange(self._worker, route, answered.set_result)
+        reading = loop.create_task(self._read(exchange, route, scope, receive))
+        answer = await answered
+        reading.cancel()
+        if answer is not None:
+            pause = _pause(answer)
+            await send_answer(send, answer, more_body=pause > 0)
+            if pause:
+                await asyncio.sleep(pause)
+                await finish(send)
+
+    async def _read(self, exchange: Exchange, route: Route, scope: Scope, receive: Receive) -> None:
         try:
-            answer = await self._answer(scope, receive, route)
-            status = answer.status
-            is_refused = status == HTTPStatus.SERVICE_UNAVAILABLE
-            await send_answer(send, answer, more_body=is_refused)
+            _check_method(scope)
+            _check_key(scope["headers"], self._settings.api_key)
+            _check_media_type(scope["headers"])
+            exchange.receive(await _read_body(receive, route.max_body_bytes))
         except ClientDisconnect:
-            return
-        finally:
-            self.metrics.in_flight.dec()
-            self.metrics.count_request(scope["path"], status, perf_counter() - started)
-        if is_refused:
-            # A client that asks again at once would take the time of those that are answered
-            await asyncio.sleep(SECONDS_TO_COOL_DOWN)
-            await finish(send)
+            exchange.disconnect()
+        except Exception as error:
+            exchange.fail(error)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == STREAM:
             message = "This is a WebSocket: open it with ws:// or wss:// (see docs/stream.md)."
             headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
             error = RejectedRequestError(HTTPStatus.UPGRADE_REQUIRED, Reason.METHOD_NOT_ALLOWED, message, headers)
-            await send_answer(send, self._reject(error))
         # Starlette takes "/predict\n" for /predict, too: nothing posted may get past this gateway's keys and limits
         elif scope["method"] == "POST":
-            message = f"Only {', '.join(self.routes)} take a POST."
-            await send_answer(send, self._reject(_method_not_allowed(message, allowed=b"GET, HEAD")))
+            error = _method_not_allowed(f"Only {', '.join(self._routes)} take a POST.", allowed=b"GET, HEAD")
         else:
             await self._app(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, route: _Route) -> Answer:
-        body: bytes | None = None
-        deadline = asyncio.timeout(self._settings.request_timeout_seconds)
-        try:
-            async with deadline:
-                _check_method(scope)
-                _check_key(scope["headers"], self._settings.api_key)
-                _check_media_type(scope["headers"])
-                body = await _read_body(receive, route.max_body_bytes)
-                # Not sooner, or clients that send their bodies slowly would leave no room for the others
-                self.inference.check_room()
-                return answer_with(await self.inference.call(scope["path"], route.decode(body)))
-        except ClientDisconnect:
-            raise
-        except Exception as error:
-            if isinstance(error, TimeoutError) and deadline.expired():
-                return self.expired(has_body=body is not None)
-            return self.failed(error, scope["path"])
-
-    def expired(self, *, has_body: bool) -> Answer:
-        """The answer to a request whose time is over."""
-        if has_body:
-            return answer_error(self.inference.too_late())
-        message = f"The body did not arrive within {self._settings.request_timeout_seconds:g} seconds."
-        # What else of the body comes is not read
-        return self._reject(RejectedRequestError(HTTPStatus.REQUEST_TIMEOUT, Reason.BODY_TOO_SLOW, message, [CLOSES]))
-
-    def failed(self, error: Exception, path: str) -> Answer:
-        """The answer to a request that cannot be answered."""
-        explained = self.inference.explain(error, path)
-        return self._reject(explained) if isinstance(explained, RejectedRequestError) else answer_error(explained)
-
-    def _reject(self, error: RejectedRequestError) -> Answer:
-        self.metrics.count_rejected(error.reason, error.missing_landmarks)
-        return answer_error(error)
-
-    def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> PlainRequest | None:
-        """Take a plain POST whose head has come, or None where it is not plain enough.
-
-        Args:
-            target: path and query.
-            headers: of different names, in lower case; there is no ``Transfer-Encoding``.
-            respond: sends the answer.
-        """
-        path = self._plain_routes.get(target)
-        if (
-            path is None
-            or headers.get(b"content-type", b"application/json") != b"application/json"
-            or b"content-encoding" in headers
-            or int(headers.get(b"content-length", b"0")) > self.routes[path].max_body_bytes
-            or not is_authorized(headers.items(), self._settings.api_key)
-        ):
-            return None
-        return PlainRequest(self, path, headers.get(b"origin"), respond)
-
-    def open_stream(self, path: str, headers: Sequence[tuple[bytes, bytes]], wire: Wire) -> Stream | None:
-        """A stream on a WebSocket that is about to be accepted, or None where it must not be."""
-        if path != STREAM:
-            return None
-        if not is_welcome(headers, self._settings.allowed_origins):
-            self.metrics.count_rejected(Reason.UNAUTHORIZED)
-            return None
-        return self._streams.make(headers, wire)
-
-
-class PlainRequest:
-    """A request for one hand, from its head to its answer, without ASGI."""
-
-    __slots__ = ("_gateway", "_has_body", "_loop", "_origin", "_path", "_respond", "_started", "_ticket")
-
-    def __init__(self, gateway: PredictionGateway, path: str, origin: bytes | None, respond: Respond) -> None:
-        self._gateway = gateway
-        self._path = path
-        self._origin = origin
-        self._respond: Respond | None = respond
-        self._has_body = False
-        self._ticket: Ticket | None = None
-        self._started = perf_counter()
-        gateway.metrics.in_flight.inc()
-        gateway.deadlines.start(self, asyncio.get_running_loop())
-
-    def receive(self, body: bytes) -> None:
-        """Take the whole body."""
-        self._has_body = True
-        gateway = self._gateway
-        try:
-            gateway.inference.check_room()
-            hand = gateway.routes[self._path].decode(body)
-            self._ticket = gateway.inference.submit(self._path, hand, self._settle)
-        except Exception as error:
-            self._end(gateway.failed(error, self._path))
-
-    def disconnect(self) -> None:
-        """The client has gone."""
-        if self._respond is not None:
-            self._count(CLIENT_CLOSED_REQUEST)
-
-    def expire(self) -> None:
-        """Its time is over."""
-        self._end(self._gateway.expired(has_body=self._has_body))
-
-    def _settle(self, prediction: Any, error: Exception | None) -> None:
-        self._end(answer_with(prediction) if error is None else self._gateway.failed(error, self._path))
-
-    def _end(self, answer: Answer) -> None:
-        respond = self._respond
-        if respond is None:
             return
-        self._count(answer.status)
-        head = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(answer.body)
-        for header in answer.headers:
-            head += b"%b: %b\r\n" % header
-        respond(
-            answer.status,
-            head + self._gateway.cors.headers_for(self._origin),
-            answer.body,
-            closes=CLOSES in answer.headers,
-            # A client that asks again at once would take the time of those that are answered
-            pause=SECONDS_TO_COOL_DOWN if answer.status == HTTPStatus.SERVICE_UNAVAILABLE else 0,
-        )
+        await send_answer(send, self._worker.explain(error, scope["path"]))
 
-    def _count(self, status: int) -> None:
-        self._respond = None
-        if self._ticket is not None:
-            self._ticket.cancel()
-        gateway = self._gateway
-        gateway.deadlines.stop(self)
-        gateway.metrics.in_flight.dec()
-        gateway.metrics.count_request(self._path, status, perf_counter() - self._started)
+
+def _wire(answer: Answer) -> bytes:
+    """An answer's headers as they go over the wire."""
+    return b"".join([b"%b: %b\r\n" % header for header in answer.all_headers()])
+
+
+def _pause(answer: Answer) -> float:
+    """Seconds: a client that asks again at once would take the time of those that are answered."""
+    return SECONDS_TO_COOL_DOWN if answer.status == HTTPStatus.SERVICE_UNAVAILABLE else 0
 
 
 def _check_method(scope: Scope) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import orjson
@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from picows import WSCloseCode
 
 from hand_gesture.bento.websocket_connection import Wire
-from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError, ServerReason
-from hand_gesture.model.batch_queue import Ticket
-from hand_gesture.settings import Settings
-from hand_gesture.telemetry.metrics import Metrics
+from hand_gesture.errors import FailedRequestError, Headers, Reason, RejectedRequestError, ServerReason
+from hand_gesture.model.classifier import Prediction
 from hand_gesture.web.access import is_authorized
 from hand_gesture.web.camera import Camera
 from hand_gesture.web.decoding import (
@@ -33,28 +31,10 @@ from hand_gesture.web.decoding import (
     decode_hands_request,
     decode_stream_settings,
 )
-from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Gathering, Inference
+from hand_gesture.web.exchange import Worker
+from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Cancellable
 
 STREAM: Final = "/stream"
-
-_Headers = Sequence[tuple[bytes, bytes]]
-
-
-class Streams:
-    """The streams of a worker, and what they share."""
-
-    def __init__(
-        self, inference: Inference, settings: Settings, metrics: Metrics, clock: Callable[[], float] = perf_counter
-    ) -> None:
-        self.inference = inference
-        self.settings = settings
-        self.metrics = metrics
-        self.clock = clock
-        self.open = 0
-
-    def make(self, headers: _Headers, wire: Wire) -> Stream:
-        """A stream on a WebSocket that is about to be accepted."""
-        return Stream(self, headers, wire)
 
 
 class Stream:
@@ -63,6 +43,7 @@ class Stream:
     __slots__ = (
         "_as_list",
         "_camera",
+        "_clock",
         "_cools_until",
         "_hands",
         "_headers",
@@ -72,21 +53,30 @@ class Stream:
         "_is_over",
         "_is_stalled",
         "_settings",
-        "_shared",
         "_started",
         "_waiting",
         "_wire",
+        "_worker",
     )
 
-    def __init__(self, shared: Streams, headers: _Headers, wire: Wire) -> None:
-        self._shared = shared
-        self._headers: _Headers = headers
+    def __init__(self, worker: Worker, headers: Headers, wire: Wire, clock: Callable[[], float] = perf_counter) -> None:
+        """Prepare for a WebSocket that is about to be accepted.
+
+        Args:
+            worker: where.
+            headers: of the request for it.
+            wire: it.
+            clock: seconds.
+        """
+        self._worker = worker
+        self._clock = clock
+        self._headers = headers
         self._wire = wire
         self._settings: StreamSettings | None = None
         self._waiting: deque[bytes | str] = deque()
-        self._in_flight: Ticket | Gathering | None = None
+        self._in_flight: Cancellable | None = None
         self._started = 0.0  # the frame in flight
-        self._heard_at = shared.clock()  # the last frame, or the beginning
+        self._heard_at = self._clock()  # the last frame, or the beginning
         self._cools_until = 0.0
         self._is_stalled = False  # the client does not take its answers
         self._is_ending = False  # with what has come
@@ -94,10 +84,7 @@ class Stream:
 
     def begin(self) -> None:
         """The stream is open."""
-        shared = self._shared
-        shared.open += 1
-        shared.metrics.streams.inc()
-        if shared.open > shared.settings.max_streams:
+        if self._worker.metrics.open_stream() > self._worker.settings.max_streams:
             text = "The server has as many streams as it can take; try again in a second."
             self._refuse(WSCloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
 
@@ -107,7 +94,7 @@ class Stream:
             return
         if self._waiting or not self._is_free():
             self._waiting.append(message)
-            if len(self._waiting) >= self._shared.settings.max_waiting_frames:
+            if len(self._waiting) >= self._worker.settings.max_waiting_frames:
                 self._wire.pause_reading()
         else:
             self._take(message)
@@ -129,7 +116,7 @@ class Stream:
             return
         if self._is_ending and self._in_flight is None and not self._waiting:
             self._close(WSCloseCode.SERVICE_RESTART, "The service is going down; connect again.")
-        elif not self._is_stalled and len(self._waiting) < self._shared.settings.max_waiting_frames:
+        elif not self._is_stalled and len(self._waiting) < self._worker.settings.max_waiting_frames:
             self._wire.resume_reading()
 
     def _take_settings(self, message: bytes | str) -> None:
@@ -142,60 +129,54 @@ class Stream:
         except RejectedRequestError as error:
             self._refuse(WSCloseCode.POLICY_VIOLATION, error.reason, str(error))
             return
-        if not is_authorized(self._headers, self._shared.settings.api_key, settings.key):
+        if not is_authorized(self._headers, self._worker.settings.api_key, settings.key):
             text = "This server asks for a key; send it as Authorization: Bearer KEY, or as key in the settings."
             self._refuse(WSCloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
             return
         self._settings = settings
         self._camera = Camera(settings.hold_seconds)
         self._headers = ()
-        self._heard_at = self._shared.clock()
+        self._heard_at = self._clock()
 
     def _take_frame(self, message: bytes | str, settings: StreamSettings) -> None:
-        shared = self._shared
-        self._started = self._heard_at = shared.clock()
+        worker = self._worker
+        self._started = self._heard_at = self._clock()
         try:
-            shared.inference.check_room()
+            worker.inference.check_room()
             self._hands, self._as_list = self._decode(message, settings.image_size)
-            if len(self._hands) == 1:
-                self._in_flight = shared.inference.submit("/predict", self._hands, self._settle_one)
-            else:
-                self._in_flight = shared.inference.submit_all("/predict", self._hands, self._settle)
+            self._in_flight = worker.inference.submit("/predict", self._hands, self._settle)
         except Exception as error:
-            self._answer_error(shared.inference.explain(error, STREAM))
+            self._answer_error(worker.inference.explain(error, STREAM))
 
     def _decode(self, message: bytes | str, image_size: ImageSize) -> tuple[NDArray[np.float64], bool]:
         """A frame's hands, and whether it is answered with a list also for one."""
         if isinstance(message, bytes):
             return decode_binary_frame(message, image_size), False
         if '"hands"' in message:
-            return decode_hands_request(message, self._shared.settings.max_hands, image_size), True
+            return decode_hands_request(message, self._worker.settings.max_hands, image_size), True
         return decode_hand_request(message, image_size), False
 
-    def _settle_one(self, prediction: Any, error: Exception | None) -> None:
-        self._settle([prediction], error)
-
-    def _settle(self, predictions: Any, error: Exception | None) -> None:
+    def _settle(self, predictions: Sequence[Prediction] | None, error: Exception | None) -> None:
         """Answer the frame in flight."""
         self._in_flight = None
-        if error is None:
+        if predictions is not None:
             answer = self._camera.answer(self._hands, predictions, self._started, as_list=self._as_list)
             self._answer(HTTPStatus.OK, answer)
-        else:
-            self._answer_error(self._shared.inference.explain(error, STREAM))
+        elif error is not None:
+            self._answer_error(self._worker.inference.explain(error, STREAM))
         self._go_on()
 
     def _answer_error(self, error: FailedRequestError) -> None:
         if isinstance(error, RejectedRequestError):
-            self._shared.metrics.count_rejected(error.reason, error.missing_landmarks)
+            self._worker.metrics.count_rejected(error.reason, error.missing_landmarks)
         elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             # The frames of a client that goes on at once would take the time of those that are answered
-            self._cools_until = self._shared.clock() + SECONDS_TO_COOL_DOWN
+            self._cools_until = self._clock() + SECONDS_TO_COOL_DOWN
         self._answer(error.status, {"error": str(error), "reason": error.reason})
 
     def _answer(self, status: int, answer: object) -> None:
         self._wire.send(orjson.dumps(answer))
-        self._shared.metrics.count_request(STREAM, status, self._shared.clock() - self._started)
+        self._worker.metrics.count_answer(STREAM, status, self._clock() - self._started)
 
     def pause_writing(self) -> None:
         """The client does not take its answers: take no more of its frames."""
@@ -212,12 +193,12 @@ class Stream:
         """Look what takes too long: the settings, a frame's answer, the next frame."""
         if self._is_over:
             return
-        now, settings = self._shared.clock(), self._shared.settings
+        now, settings = self._clock(), self._worker.settings
         if self._in_flight is not None:
             if now - self._started >= settings.request_timeout_seconds:
                 self._in_flight.cancel()
                 self._in_flight = None
-                self._answer_error(self._shared.inference.too_late())
+                self._answer_error(self._worker.inference.too_late())
                 self._go_on()
         elif self._cools_until:
             if now >= self._cools_until:
@@ -246,14 +227,12 @@ class Stream:
         if self._in_flight is not None:
             self._in_flight.cancel()
             self._in_flight = None
-        self._shared.open -= 1
-        self._shared.metrics.streams.dec()
-        self._shared.metrics.count_closed_stream(code)
+        self._worker.metrics.close_stream(code)
 
     def _refuse(self, code: WSCloseCode, reason: Reason | ServerReason, text: str) -> None:
         """Close with an error before, since the reason in a close frame has room for little."""
         if isinstance(reason, Reason):
-            self._shared.metrics.count_rejected(reason)
+            self._worker.metrics.count_rejected(reason)
         self._wire.send(orjson.dumps({"error": text, "reason": reason}))
         self._close(code, text)
 

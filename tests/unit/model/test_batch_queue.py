@@ -39,8 +39,8 @@ def ask(queue: BatchQueue, hand: NDArray[np.float64]) -> asyncio.Future[Any]:
     """A hand's answer, to be awaited."""
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def settle(answer: Any, error: Exception | None) -> None:
-        answered.set_result(answer) if error is None else answered.set_exception(error)
+    def settle(answers: Any, error: Exception | None) -> None:
+        answered.set_result(answers[0]) if error is None else answered.set_exception(error)
 
     queue.submit(hand, settle)
     return answered
@@ -238,3 +238,17 @@ def test_pending_hands_are_counted() -> None:
         assert queue.pending == 0
 
     run(count)
+
+
+def test_the_hands_of_a_frame_stay_together_and_none_is_lost() -> None:
+    async def frames(queue: BatchQueue, method: Method) -> None:
+        given: list[Any] = []
+        for first, count in ((0, 3), (10, 1), (20, 2), (30, 9)):
+            hands = np.repeat(HAND, count, axis=0)
+            hands[:, 0] = range(first, first + count)
+            queue.submit(hands, lambda answers, _: given.append(answers))
+        await turns_of_the_loop()
+        assert given == [[0, 1, 2], [10], [20, 21], [30, 31, 32, 33, 34, 35, 36, 37, 38]]
+        assert method.batches == [[0, 1, 2, 10], [20, 21], [30, 31, 32, 33], [34, 35, 36, 37], [38]]
+
+    run(frames)
