@@ -24,6 +24,7 @@ MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
 NO_CODE: Final = 1005  # of a close frame without a code, section 7.4.1
 LAST_CODE: Final = 4999  # section 7.4.2
 _UNSENT_CODES: Final = (WSCloseCode.NO_INFO.value, WSCloseCode.ABNORMAL_CLOSURE.value)  # which picows lets pass
+_RESERVED: Final = "A frame has reserved bits, for which no extension was agreed on."
 # What picows reads instead of the client's own request, which HttpConnection has checked
 _HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -66,7 +67,7 @@ class Session(Protocol):
         """The worker is about to end: close when what has come is answered."""
 
     def end(self, code: int) -> None:
-        """The WebSocket is over, other than by ``Wire.close``."""
+        """The WebSocket is over, other than by ``Wire.close``; only the first code counts."""
 
 
 class Wire(Protocol):
@@ -158,17 +159,16 @@ class WebSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take a frame."""
         kind = frame.msg_type
-        if self._closed_at is not None:
-            if kind is WSMsgType.CLOSE:
-                self._socket.close()
+        if kind is WSMsgType.CLOSE:
+            self._take_close(frame)
+        elif self._closed_at is not None:
+            return
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self._fail(WSCloseCode.PROTOCOL_ERROR, "No extension was agreed on that sets reserved bits.")
+            self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
         elif kind is WSMsgType.BINARY and frame.fin and self._message is None:  # nearly every one
             self._session.receive(frame.get_payload_as_bytes())
         elif kind is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
-        elif kind is WSMsgType.CLOSE:
-            self._answer_close(frame)
         elif kind is not WSMsgType.PONG:
             self._take_fragment(frame)
 
@@ -192,16 +192,20 @@ class WebSocket(WSListener):
             except UnicodeDecodeError:
                 self._fail(WSCloseCode.INVALID_TEXT, "A text message must be UTF-8.")
 
-    def _answer_close(self, frame: WSFrame) -> None:
-        payload = frame.get_payload_as_bytes()
-        code = int.from_bytes(payload[:2]) if payload else NO_CODE  # picows has refused what is no code
-        if code in _UNSENT_CODES or code > LAST_CODE:
-            self._fail(WSCloseCode.PROTOCOL_ERROR, "The close frame has a code that must not be sent.")
-            return
-        self._transport.send(WSMsgType.CLOSE, payload)
-        self._closed_at = perf_counter()
+    def _take_close(self, frame: WSFrame) -> None:
+        """Answer a close frame, if it is no answer itself, and end the connection."""
+        if self._closed_at is None:
+            payload = frame.get_payload_as_bytes()
+            code = int.from_bytes(payload[:2]) if payload else NO_CODE  # picows has refused what is no code
+            if frame.rsv1 or frame.rsv2 or frame.rsv3:
+                self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
+            elif code in _UNSENT_CODES or code > LAST_CODE:
+                self._fail(WSCloseCode.PROTOCOL_ERROR, "The close frame has a code that must not be sent.")
+            else:
+                self._closed_at = perf_counter()
+                self._transport.send(WSMsgType.CLOSE, payload)
+                self._session.end(code)
         self._socket.close()
-        self._session.end(code)
 
     def _fail(self, code: WSCloseCode, reason: str) -> None:
         self.close(code, reason)
