@@ -113,6 +113,9 @@ class Metrics:
         self._requests_of = cache(self.requests.labels)
         self._request_duration_of = cache(self.request_duration.labels)
         self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
+        self._being_answered = 0
+        self._open_streams = 0
+        self._is_due = False  # what happened in this turn of the event loop is to be counted
 
     def declare_model(
         self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str, kind: str
@@ -122,23 +125,47 @@ class Metrics:
         for gesture in gestures:
             self.predictions.labels(gesture)
 
-    def count_request(self, route: str, status: int, seconds: float) -> None:
-        """Count a prediction request and its time, with all others of this turn of the event loop.
+    def begin_request(self) -> None:
+        """Count a prediction request as being answered, until ``end_request``."""
+        self._being_answered += 1
+        self._count_later()
+
+    def end_request(self, route: str, status: int, seconds: float) -> None:
+        """Count a prediction request and its time."""
+        self._being_answered -= 1
+        self.count_answer(route, status, seconds)
+
+    def count_answer(self, route: str, status: int, seconds: float) -> None:
+        """Count the answer to a request or a frame, with all others of this turn of the event loop.
 
         Those of a batch are answered in one turn, and to count them one by one takes four times as long.
         """
-        if not self._answered:
-            asyncio.get_running_loop().call_soon(self._count_answered)
         self._answered[route, status].append(seconds)
+        self._count_later()
 
-    def _count_answered(self) -> None:
+    def _count_later(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._count)
+
+    def _count(self) -> None:
+        self._is_due = False
+        self.in_flight.set(self._being_answered)
         answered, self._answered = self._answered, collections.defaultdict(list)
         for (route, status), seconds in answered.items():
             self._requests_of(route, status).inc(len(seconds))
             observe_all(self._request_duration_of(route), seconds)
 
-    def count_closed_stream(self, code: int) -> None:
+    def open_stream(self) -> int:
+        """Count a stream that is open from now on, and say how many this worker has."""
+        self._open_streams += 1
+        self.streams.set(self._open_streams)
+        return self._open_streams
+
+    def close_stream(self, code: int) -> None:
         """Count a stream that has ended; codes that clients made up are counted together."""
+        self._open_streams -= 1
+        self.streams.set(self._open_streams)
         self.closed_streams.labels(code if code in _CLOSE_CODES else "other").inc()
 
     def count_rejected(self, reason: Reason, missing_landmarks: int = 0) -> None:

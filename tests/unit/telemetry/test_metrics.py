@@ -57,7 +57,7 @@ def test_requests_are_counted_once_each_in_the_next_turn_of_the_loop(metrics: Me
         found = []
         for requests in ([(200, 0.5)], [], [(200, 0.25), (400, 0.125), (200, 0.0)]):
             for status, seconds in requests:
-                metrics.count_request("/turns", status, seconds)
+                metrics.count_answer("/turns", status, seconds)
             await asyncio.sleep(0)
             found.append(counted("/turns"))
         return found
@@ -76,10 +76,10 @@ def test_a_turn_that_cannot_be_counted_does_not_keep_the_next_from_it(
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context["exception"]))
         with monkeypatch.context() as full_disk:
             full_disk.setattr(metrics, "_requests_of", fail)
-            metrics.count_request("/after", 200, 0.5)
+            metrics.count_answer("/after", 200, 0.5)
             await asyncio.sleep(0)
         assert [type(error) for error in failed] == [OSError]
-        metrics.count_request("/after", 200, 0.25)
+        metrics.count_answer("/after", 200, 0.25)
         await asyncio.sleep(0)
 
     asyncio.run(main())
