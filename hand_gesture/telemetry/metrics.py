@@ -27,6 +27,7 @@ _INFERENCE_BUCKETS: Final = (
 )
 _REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_HANDS_BUCKETS: Final = (0, 1, 2, 3, 4, 8)
 _CONFIDENCE_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 # Those of RFC 6455 and the IANA registry that can be seen at a stream's end
 _CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013})
@@ -80,6 +81,14 @@ class Metrics:
         self.closed_streams = Counter(
             "hand_gesture_closed_streams", "Streams that have ended, by their close code.", ["code"]
         )
+        self.hands_in_frame = Histogram(
+            "hand_gesture_hands_in_frame", "Hands in one frame of a stream.", buckets=_HANDS_BUCKETS
+        )
+        self.changes = Counter(
+            "hand_gesture_changes",
+            "Changes of what a hand on a stream holds, by the gesture that it held then; none: it let go.",
+            ["gesture"],
+        )
         self.cpu_usage = Gauge(
             "hand_gesture_cpu_usage_percent",
             "CPU of the service's whole process tree since the sample before; 100 is one core.",
@@ -108,13 +117,18 @@ class Metrics:
         self._predictions_of = cache(self.predictions.labels)
         self._requests_of = cache(self.requests.labels)
         self._request_duration_of = cache(self.request_duration.labels)
+        self._changes_of = cache(self.changes.labels)
         self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
+        self._hands_in_frames: list[float] = []
+        self._gestures: frozenset[str] = frozenset()
 
     def declare_model(self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str) -> None:
         """Announce the model and start a series for each of its gestures."""
         self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract).set(1)
+        self._gestures = frozenset(gestures)
         for gesture in gestures:
             self.predictions.labels(gesture)
+            self.changes.labels(gesture)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Count a prediction request and its time, with all others of this turn of the event loop.
@@ -130,6 +144,17 @@ class Metrics:
         for (route, status), seconds in answered.items():
             self._requests_of(route, status).inc(len(seconds))
             observe_all(self._request_duration_of(route), seconds)
+        if self._hands_in_frames:
+            hands, self._hands_in_frames = self._hands_in_frames, []
+            observe_all(self.hands_in_frame, hands)
+
+    def count_frame(self, hands: int) -> None:
+        """Count the hands of a stream's frame; ``count_request``, which follows when it is answered, stores them."""
+        self._hands_in_frames.append(hands)
+
+    def count_change(self, gesture: str) -> None:
+        """Count a hand that holds something else than before; gestures that are not the model's count together."""
+        self._changes_of(gesture if gesture in self._gestures else "other").inc()
 
     def count_closed_stream(self, code: int) -> None:
         """Count a stream that has ended; codes that clients made up are counted together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import bentoml
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -11,6 +11,8 @@ from hand_gesture.errors import Reason, ServerReason
 from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, MAX_COORDINATE, MAX_IMAGE_SIDE, PLANAR_COUNT
 
 MAX_HOLD_MS: Final = 10_000
+MAX_HANDS_IN_FRAME: Final = 8  # of a stream: those of four people
+ALWAYS_LISTS: Final = "list"  # setting "answers" of a stream
 
 _COORDINATE: Final = {"type": "number", "minimum": -MAX_COORDINATE, "maximum": MAX_COORDINATE}
 
@@ -89,8 +91,31 @@ class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]
 class FrameResponse(PredictionResponse):
     """The gesture of one hand of a stream's frame, and what holds."""
 
-    held: str = Field(description="The gesture that has been shown for hold_ms; none where there is none.")
-    changed: bool = Field(description="Whether something else held after the frame before.")
+    held: str = Field(description="What has been most of what was shown for hold_ms; none where there is none.")
+    changed: bool = Field(description="Whether the hand held something else before.")
+    hand: int = Field(ge=1, description="The hand's number in this stream: the same from frame to frame.")
+
+
+class ReleasedHandResponse(BaseModel):
+    """A hand that has left, and holds nothing from this frame on."""
+
+    gesture: None
+    confidence: None
+    command: None
+    held: str = Field(description="none")
+    changed: bool = Field(description="true")
+    hand: int = Field(ge=1)
+
+
+class EmptyFrameResponse(BaseModel):
+    """The answer to a frame without hands: of the hand that is released or still holds something, if there is one."""
+
+    gesture: str = Field(description="none")
+    confidence: None
+    command: str | None = Field(description="What the gesture that holds means to the game, if anything.")
+    held: str
+    changed: bool
+    hand: int | None = Field(description="The number of that hand.")
 
 
 class StreamSettingsMessage(BaseModel):
@@ -101,6 +126,10 @@ class StreamSettingsMessage(BaseModel):
     image_size: ImageSize = None
     hold_ms: float = Field(
         default=0, ge=0, le=MAX_HOLD_MS, description="How long a gesture must be shown until it holds."
+    )
+    answers: Literal["list"] | None = Field(
+        default=None,
+        description="list: each answer is a list, for one hand and none, too, and tells of released hands.",
     )
     key: str = Field(default="", description="One of the keys that the server asks for, where no header can be sent.")
 

@@ -14,7 +14,6 @@ from typing import Final, NoReturn, cast
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
 from hand_gesture.bento.connections import SERVICE_RESTART
@@ -27,9 +26,7 @@ from hand_gesture.web.deadlines import Deadline, Deadlines
 from hand_gesture.web.decoding import (
     ImageSize,
     StreamSettings,
-    decode_binary_frame,
-    decode_hand_request,
-    decode_hands_request,
+    decode_frame,
     decode_stream_settings,
 )
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
@@ -126,7 +123,7 @@ class StreamEndpoint:
             text = "The server has as many streams as it can take; try again in a second."
             raise _Refused(CloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
         settings = await self._read_settings(scope, receive)
-        camera = Camera(settings.hold_seconds)
+        camera = Camera(settings, self._metrics.count_change)
         loop = asyncio.get_running_loop()
         task = cast("asyncio.Task[object]", asyncio.current_task())
         idle_seconds = self._settings.stream_idle_seconds
@@ -194,22 +191,14 @@ class StreamEndpoint:
 
     async def _classify(self, message: bytes | str, image_size: ImageSize, camera: Camera, time: float) -> object:
         self._inference.check_room()
-        hands, as_list = self._decode(message, image_size)
-        if len(hands) == 1:
-            predictions = [await self._inference.call("/predict", hands)]
+        frame = decode_frame(message, image_size)
+        if len(frame.hands) == 1:
+            predictions = [await self._inference.call("/predict", frame.hands)]
         else:
-            calls = [self._inference.call("/predict", hand[np.newaxis]) for hand in hands]
+            calls = [self._inference.call("/predict", hand[np.newaxis]) for hand in frame.hands]
             predictions = await asyncio.gather(*calls)
-        return camera.answer(hands, predictions, time, as_list=as_list)
-
-    def _decode(self, message: bytes | str, image_size: ImageSize) -> tuple[NDArray[np.float64], bool]:
-        """A frame's hands, and whether it is answered with a list."""
-        if isinstance(message, bytes):
-            hands = decode_binary_frame(message, image_size)
-            return hands, len(hands) > 1
-        if '"hands"' in message:
-            return decode_hands_request(message, self._settings.max_hands, image_size), True
-        return decode_hand_request(message, image_size), False
+        self._metrics.count_frame(len(predictions))
+        return camera.answer(frame, predictions, time)
 
 
 async def _receive(receive: Receive) -> bytes | str:

@@ -1,0 +1,50 @@
+"""The time of a stream's frames.
+
+Frames that a network held up arrive together. Where they carry the client's time, that is what counts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_GAP_SECONDS: Final = 60.0
+MEAN_GAPS_IN_A_PAUSE: Final = 2.5  # a slow camera makes no pauses
+_NEWEST_SHARE: Final = 0.25  # of the mean gap
+
+
+class FrameClock:
+    """Counts the seconds of one stream. They never go backwards, whatever a client's clock does."""
+
+    def __init__(self) -> None:
+        self.now = 0.0  # of the last frame, in seconds since the first
+        self.gap = 0.0  # between the last frame and the one before
+        self._mean_gap = 0.0  # of the frames before that; newer ones weigh more
+        self._arrival: float | None = None
+        self._client_time: float | None = None
+
+    def advance(self, arrival: float, client_time: float | None) -> float:
+        """Take the next frame, and get its time.
+
+        Only differences of the client's time count. Where it goes backwards, no time has passed; a gap of more than a
+        minute counts as a minute. Where this frame or the one before carries no time, their arrivals count.
+
+        Args:
+            arrival: when the frame arrived, in seconds; never less than that of the frame before.
+            client_time: the client's time of the frame in milliseconds, if it tells; finite.
+        """
+        if self._arrival is None:
+            gap = 0.0
+        elif client_time is not None and self._client_time is not None:
+            gap = (client_time - self._client_time) / 1000
+        else:
+            gap = arrival - self._arrival
+        self._arrival, self._client_time = arrival, client_time
+        share = _NEWEST_SHARE if self._mean_gap else 1.0
+        self._mean_gap += share * (self.gap - self._mean_gap)
+        self.gap = min(max(gap, 0.0), MAX_GAP_SECONDS)
+        self.now += self.gap
+        return self.now
+
+    def is_after_pause(self, seconds: float) -> bool:
+        """Whether the last frame came more than some seconds after the one before, and much later than usual."""
+        return self.gap > seconds and self.gap > MEAN_GAPS_IN_A_PAUSE * self._mean_gap > 0
