@@ -102,20 +102,41 @@ class ReleasedHandResponse(BaseModel):
     gesture: None
     confidence: None
     command: None
-    held: str = Field(description="none")
-    changed: bool = Field(description="true")
+    held: Literal["none"]
+    changed: Literal[True]
     hand: int = Field(ge=1)
 
 
 class EmptyFrameResponse(BaseModel):
-    """The answer to a frame without hands: of the hand that is released or still holds something, if there is one."""
+    """The answer to a frame without hands: of the hand that is released with it or still holds a gesture, if any."""
 
-    gesture: str = Field(description="none")
+    gesture: Literal["none"]
     confidence: None
     command: str | None = Field(description="What the gesture that holds means to the game, if anything.")
     held: str
-    changed: bool
-    hand: int | None = Field(description="The number of that hand.")
+    changed: bool = Field(description="Whether the hand is released with this frame.")
+    hand: int | None = Field(description="The hand's number; null where none holds a gesture.")
+
+
+_CLIENT_TIME = Field(default=None, description="The client's time of the frame, in milliseconds.")
+
+
+class FrameOfOneHand(HandRequest):
+    """A stream's frame of one hand."""
+
+    time: float | None = _CLIENT_TIME
+
+
+class FrameOfHands(BaseModel):
+    """A stream's frame of several hands, or none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hands: Annotated[
+        list[Hand], WithJsonSchema({"type": "array", "maxItems": MAX_HANDS_IN_FRAME, "items": HAND_SCHEMA})
+    ]
+    image_size: ImageSize = None
+    time: float | None = _CLIENT_TIME
 
 
 class StreamSettingsMessage(BaseModel):
