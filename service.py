@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple, cast
 import bentoml
 import numpy as np
 from numpy.typing import NDArray
-from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
-from hand_gesture.bento.connections import StreamLimits, use_patient_connections
+from hand_gesture.bento.http_connection import use_direct_connections
 from hand_gesture.bento.supervision import use_reliable_supervisor
 from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
+from hand_gesture.bento.websocket_connection import StreamLimits
 from hand_gesture.model.artifacts import (
     COMMANDS_FILE,
     MODEL_FILE,
@@ -59,13 +59,13 @@ use_json_logs()
 use_reliable_supervisor(make_lost_workers_counter)
 leave_predictions_to_the_gateway()
 SETTINGS: Final = load_settings()
-use_patient_connections(
+use_direct_connections(
     SETTINGS.keep_alive_seconds,
     StreamLimits(
         max_message_bytes=SETTINGS.max_message_bytes,
-        max_waiting=SETTINGS.max_waiting_frames,
         ping_seconds=SETTINGS.stream_ping_seconds,
         patience_seconds=SETTINGS.stream_patience_seconds,
+        check_seconds=SETTINGS.shortest_limit_seconds / 20,
     ),
 )
 
@@ -236,18 +236,8 @@ class HandGesture:
         return _Call(predictions, seconds, cpu_seconds >= SLOW_CALL_CPU_SECONDS or seconds >= SLOW_CALL_SECONDS)
 
 
-def _add_middlewares(service: bentoml.Service[HandGesture]) -> None:
-    # The outermost comes first: errors carry the headers that let a browser read them.
-    service.add_asgi_middleware(
-        CORSMiddleware,
-        allow_origins=SETTINGS.allowed_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["*"],  # tracing adds some of its own; no credentials are ever used
-        allow_private_network=True,
-        expose_headers=["Retry-After"],
-        max_age=86_400,
-    )
+def _add_gateway(service: bentoml.Service[HandGesture]) -> None:
     service.add_asgi_middleware(PredictionGateway, settings=SETTINGS)
 
 
-_add_middlewares(cast("bentoml.Service[HandGesture]", HandGesture))  # what the decorator made of the class
+_add_gateway(cast("bentoml.Service[HandGesture]", HandGesture))  # what the decorator made of the class

@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         description="How long a stream's client may leave that, or what it is sent, without an answer.",
     )
 
+    @property
+    def shortest_limit_seconds(self) -> float:
+        """The shortest time that a stream may take for anything."""
+        limits = (self.request_timeout_seconds, self.stream_ping_seconds, self.stream_patience_seconds)
+        return min(*limits, self.stream_idle_seconds)
+
     @field_validator("allowed_origins", "api_key", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

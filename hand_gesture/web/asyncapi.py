@@ -5,7 +5,9 @@ https://www.asyncapi.com/docs/reference/specification/v3.0.0
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+from picows import WSCloseCode
 
 from hand_gesture.settings import Settings
 from hand_gesture.web.contract import (
@@ -19,14 +21,14 @@ from hand_gesture.web.contract import (
     StreamSettingsMessage,
 )
 from hand_gesture.web.decoding import CLIENT_TIME, HAND_BYTES
-from hand_gesture.web.stream import STREAM, CloseCode
+from hand_gesture.web.stream import STREAM
 
-_CLOSE_CODES = {
-    CloseCode.GOING_AWAY: "no frame came for STREAM_IDLE_SECONDS",
-    CloseCode.UNSUPPORTED_DATA: "the first message is not text",
-    CloseCode.POLICY_VIOLATION: "the settings do not fit, came too late, or carry no key that is asked for",
-    CloseCode.SERVICE_RESTART: "the service is going down",
-    CloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams",
+CLOSE_CODES: Final = {
+    WSCloseCode.GOING_AWAY: "no frame came for STREAM_IDLE_SECONDS",
+    WSCloseCode.UNSUPPORTED_DATA: "the first message is not text",
+    WSCloseCode.POLICY_VIOLATION: "the settings do not fit, came too late, or carry no key that is asked for",
+    WSCloseCode.SERVICE_RESTART: "the service is going down",
+    WSCloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams",
 }
 
 
@@ -37,7 +39,7 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
         settings: what the operator has set: limits, and whether keys are asked for.
         version: the model's version.
     """
-    codes = "; ".join(f"{code.value}: {when}" for code, when in _CLOSE_CODES.items())
+    codes = "; ".join(f"{code.value}: {when}" for code, when in CLOSE_CODES.items())
     messages = {
         "settings": _json_message("The first message.", StreamSettingsMessage.model_json_schema()),
         "frame": {

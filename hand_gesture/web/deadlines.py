@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 LOOKS: Final = 20  # within a limit: it may be exceeded by a twentieth
 
 
-class Deadline:
-    """The limit of one call, made in the task that is to be interrupted."""
+class Limited(Protocol):
+    """What has a time limit."""
 
-    __slots__ = ("ends", "expired", "task")
-
-    def __init__(self, ends: float, task: asyncio.Task[object]) -> None:
-        self.ends = ends
-        self.task = task
-        self.expired = False
+    def expire(self) -> None:
+        """Its time is over."""
 
 
 class Deadlines:
@@ -24,30 +20,27 @@ class Deadlines:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._running: dict[Deadline, None] = {}  # in the order of their ends
-        self._timer: asyncio.TimerHandle | None = None
+        self._ends: dict[Limited, float] = {}  # in their order
+        self._has_timer = False
 
-    def start(self, task: asyncio.Task[object], loop: asyncio.AbstractEventLoop) -> Deadline:
-        """Have ``task``, the current one, cancelled when its time is over, unless ``stop`` is called before."""
-        deadline = Deadline(loop.time() + self._seconds, task)
-        self._running[deadline] = None
-        if self._timer is None:
-            self._timer = loop.call_later(self._seconds / LOOKS, self._look, loop)
-        return deadline
+    def start(self, limited: Limited, loop: asyncio.AbstractEventLoop) -> None:
+        """Have ``limited.expire()`` called when its time is over, unless ``stop`` is called before."""
+        self._ends[limited] = loop.time() + self._seconds
+        if not self._has_timer:
+            self._has_timer = True
+            loop.call_later(self._seconds / LOOKS, self._look, loop)
 
-    def stop(self, deadline: Deadline) -> None:
-        """End a limit; where it had expired, the task's cancellation was meant for the call only."""
-        if deadline.expired:
-            deadline.task.uncancel()
-        else:
-            del self._running[deadline]
+    def stop(self, limited: Limited) -> None:
+        """End a limit; one that has expired has ended."""
+        self._ends.pop(limited, None)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for deadline in list(self._running):
-            if deadline.ends > now:
+        for limited, end in list(self._ends.items()):
+            if end > now:
                 break
-            del self._running[deadline]
-            deadline.expired = True
-            deadline.task.cancel()
-        self._timer = loop.call_later(self._seconds / LOOKS, self._look, loop) if self._running else None
+            self._ends.pop(limited, None)
+            limited.expire()
+        self._has_timer = bool(self._ends)
+        if self._has_timer:
+            loop.call_later(self._seconds / LOOKS, self._look, loop)

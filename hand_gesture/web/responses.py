@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -10,30 +11,39 @@ from starlette.types import Send
 
 from hand_gesture.errors import FailedRequestError, Headers
 
-_JSON: Final = (b"content-type", b"application/json")
+JSON: Final = (b"content-type", b"application/json")
 
 
-async def send_answer(send: Send, answer: object) -> None:
-    """Send what an API method gave as the JSON of a 200."""
-    await _send_json(send, HTTPStatus.OK, answer)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, body as JSON, and headers beside those of the body."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
 
 
-async def send_error(send: Send, error: FailedRequestError, *, more_body: bool = False) -> None:
-    """Send an error as ``ErrorResponse`` describes it.
+def answer_with(content: object) -> Answer:
+    """What an API method gave, as a 200."""
+    return Answer(HTTPStatus.OK, orjson.dumps(content))
+
+
+def answer_error(error: FailedRequestError) -> Answer:
+    """An error as ``ErrorResponse`` describes it."""
+    return Answer(error.status, orjson.dumps({"error": str(error), "reason": error.reason}), error.headers)
+
+
+async def send_answer(send: Send, answer: Answer, *, more_body: bool = False) -> None:
+    """Send an answer.
 
     With ``more_body`` the client has it all, but its connection takes no other request until ``finish`` is called.
     """
-    await _send_json(send, error.status, {"error": str(error), "reason": error.reason}, error.headers, more_body)
+    # Straight to ASGI: a Response object takes as long as the decoding of a hand
+    size = (b"content-length", b"%d" % len(answer.body))
+    await send({"type": "http.response.start", "status": answer.status, "headers": [JSON, size, *answer.headers]})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": more_body})
 
 
 async def finish(send: Send) -> None:
     """End an answer that was sent with ``more_body``."""
     await send({"type": "http.response.body", "body": b""})
-
-
-async def _send_json(send: Send, status: int, content: object, headers: Headers = (), more_body: bool = False) -> None:
-    # Straight to ASGI: a Response object takes as long as the decoding of a hand
-    body = orjson.dumps(content)
-    size = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [_JSON, size, *headers]})
-    await send({"type": "http.response.body", "body": body, "more_body": more_body})

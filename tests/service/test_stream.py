@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from hand_gesture.errors import Reason
-from hand_gesture.web.stream import CloseCode
+from hand_gesture.web.asyncapi import CLOSE_CODES
 from tests.fuzz.account import account
 from tests.hands import FORMS, IMAGE_SIZE, LIKE, REFERENCE, as_frame, as_numbers
 from tests.server import PROJECT, Server, serve
@@ -310,6 +310,6 @@ def test_document_is_what_the_service_does(guarded: Server, server: Server) -> N
             with opened(server, wrong) as refused:
                 assert end_of(refused)[0] == 1008
     text = (PROJECT / "docs" / "stream.md").read_text()
-    for code in CloseCode:
+    for code in CLOSE_CODES:
         assert f"| {code.value} |" in text
         assert str(code.value) in document["info"]["description"]
