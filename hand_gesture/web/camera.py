@@ -71,9 +71,9 @@ class Camera:
             self._pause_seconds = PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME
         if self._always_lists:
             return entries + released
-        if frame.as_list or len(entries) > 1:
-            return entries
-        return entries[0] if entries else self._answer_without_hands(released)
+        if not entries:
+            return self._answer_without_hands(released)
+        return entries if frame.as_list or len(entries) > 1 else entries[0]
 
     def _show(self, number: int, shown: Prediction, time: float) -> dict[str, Any]:
         """Take what a hand shows, and get its entry in the answer."""

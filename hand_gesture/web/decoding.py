@@ -59,7 +59,7 @@ class Frame(NamedTuple):
     """A frame of a stream.
 
     ``hands`` are coordinates of shape (n, 63), in pixels if the frame's size is known. ``time`` is the client's, in
-    milliseconds, finite, if it tells. ``as_list`` says whether the frame came as a list of hands.
+    milliseconds, finite, if it tells. ``as_list`` says whether hands came in a list, and their answers go in one.
     """
 
     hands: NDArray[np.float64]

@@ -98,8 +98,10 @@ def test_hands_that_held_nothing_are_not_released() -> None:
 
 def test_object_of_a_frame_without_hands_tells_of_the_hand_that_holds_until_it_is_released() -> None:
     scene = Scene('{"hold_ms": 125}')
+    no_hands = Frame(np.empty((0, 63)), None, as_list=True)  # which came as {"hands": []}
     empty = {"gesture": "none", "confidence": None, "command": None, "held": "none", "changed": False, "hand": None}
     assert scene.show() == empty
+    assert scene.camera.answer(no_hands, [], scene.now) == empty
     for _ in range(3):
         scene.show((LEFT, LIKE))
     assert scene.show() == empty | {"held": "like", "command": "jump", "hand": 1}
