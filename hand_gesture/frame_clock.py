@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 MAX_GAP_SECONDS: Final = 60.0
-MEAN_GAPS_IN_A_PAUSE: Final = 2.5  # a slow camera makes no pauses
-_NEWEST_SHARE: Final = 0.25  # of the mean gap
+GAPS_IN_A_PAUSE: Final = 2.5  # a slow camera makes no pauses
 
 
 class FrameClock:
@@ -17,8 +16,8 @@ class FrameClock:
 
     def __init__(self) -> None:
         self.now = 0.0  # of the last frame, in seconds since the first
-        self.gap = 0.0  # between the last frame and the one before
-        self._mean_gap = 0.0  # of the frames before that; newer ones weigh more
+        # Seconds between the last frame and the one before, between that and the one before it, and so on
+        self._gaps = (0.0, 0.0, 0.0)
         self._arrival: float | None = None
         self._client_time: float | None = None
 
@@ -36,15 +35,16 @@ class FrameClock:
             gap = 0.0
         elif client_time is not None and self._client_time is not None:
             gap = (client_time - self._client_time) / 1000
+            if not 0 <= gap <= MAX_GAP_SECONDS:
+                gap = 0.0 if gap < 0 else MAX_GAP_SECONDS
         else:
             gap = arrival - self._arrival
         self._arrival, self._client_time = arrival, client_time
-        share = _NEWEST_SHARE if self._mean_gap else 1.0
-        self._mean_gap += share * (self.gap - self._mean_gap)
-        self.gap = min(max(gap, 0.0), MAX_GAP_SECONDS)
-        self.now += self.gap
+        self._gaps = gap, self._gaps[0], self._gaps[1]
+        self.now += gap
         return self.now
 
     def is_after_pause(self, seconds: float) -> bool:
         """Whether the last frame came more than some seconds after the one before, and much later than usual."""
-        return self.gap > seconds and self.gap > MEAN_GAPS_IN_A_PAUSE * self._mean_gap > 0
+        gap, before, earlier = self._gaps
+        return gap > seconds and gap > GAPS_IN_A_PAUSE * max(before, earlier) > 0

@@ -41,7 +41,7 @@ NEAR: Final = 0.25  # a step this small of a hand that is apart from the others 
 APART: Final = 1.0
 
 MEMORY_SECONDS: Final = 2.0  # how long a missing hand keeps its number, unless told otherwise
-SPEED_SECONDS: Final = 0.1  # over which a hand's speed is averaged
+MARK_SECONDS: Final = 0.1  # between two places from which a hand's speed is told
 PREDICTED_SECONDS: Final = 0.2  # how long a missing hand is expected to go on moving as it did
 SETTLED_SECONDS: Final = 0.25  # a hand that was new until then, and moves onto an older one, never was a hand
 
@@ -60,31 +60,34 @@ _LENGTH_TO_WIDTH: Final = 1.3  # of a palm: wrist to middle knuckle, to index to
 
 @dataclass(slots=True)
 class _Track:
-    """A hand over time: where it was last seen, and its speed there in units a second."""
+    """A hand over time. x and y are of one of its points; size is that of its last assignment."""
 
     number: int
-    born: float
-    seen: float
+    size: float
     hand: NDArray[np.float64]
     x: float
     y: float
-    size: float
-    speed_x: float = 0.0
-    speed_y: float = 0.0
+    seen: float
+    born: float
+    # Where it was 0.1 seconds before it was last seen, and 0.1 to 0.2: a single step is too noisy to tell the speed
+    mark: tuple[float, float, float]
+    older_mark: tuple[float, float, float]
 
     def move(self, hand: NDArray[np.float64], x: float, y: float, time: float) -> None:
         """See the hand again."""
-        seconds = time - self.seen
-        self.speed_x += (x - self.x - self.speed_x * seconds) / (seconds + SPEED_SECONDS)
-        self.speed_y += (y - self.y - self.speed_y * seconds) / (seconds + SPEED_SECONDS)
         self.hand, self.x, self.y, self.seen = hand, x, y, time
+        if time - self.mark[2] >= MARK_SECONDS:
+            self.older_mark, self.mark = self.mark, (x, y, time)
 
     def predict(self, time: float) -> list[float]:
         """Where the points of the palm are expected."""
         palm: list[float] = self.hand.take(_PALM).tolist()
         self.size = _size(palm)
-        seconds = min(time - self.seen, PREDICTED_SECONDS)
-        step = self.speed_x * seconds, self.speed_y * seconds
+        x, y, since = self.older_mark
+        if self.seen == since:
+            return palm
+        share = min(time - self.seen, PREDICTED_SECONDS) / (self.seen - since)
+        step = (self.x - x) * share, (self.y - y) * share
         return [value + step[index % 2] for index, value in enumerate(palm)]
 
     def is_new(self, time: float) -> bool:
@@ -113,6 +116,7 @@ class Tracker:
         self._memory_seconds = memory_seconds
         self._tracks: dict[int, _Track] = {}
         self._last: list[int] = []  # what was returned for the frame before
+        self._lone: _Track | None = None  # the only hand, if it was shown in the frame before
         self._time = -math.inf
         self._count = 0
 
@@ -131,11 +135,19 @@ class Tracker:
         Returns:
             The hands' numbers, in the order of the hands. A hand that was detected twice has its number twice.
         """
+        lone = self._lone
+        if lone is not None and len(hands) == 1:  # nearly every frame
+            x, y = hands.item(_X), hands.item(_Y)
+            if abs(x - lone.x) + abs(y - lone.y) < REACH * lone.size:
+                lone.move(hands, x, y, time)
+                self._time = time
+                return self._last
         if len(self._tracks) > len(self._last):
             self._forget(time)
         if not self._continue(hands, time):
             self._last = self._assign(hands, time)
         self._time = time
+        self._lone = self._tracks[self._last[0]] if len(self._last) == len(self._tracks) == 1 else None
         return self._last
 
     def _forget(self, time: float) -> None:
@@ -148,15 +160,14 @@ class Tracker:
         """Move the hands of the frame before where all are there in the same order, hardly moved, apart from others."""
         if len(hands) != len(self._last):
             return False
-        near = NEAR if len(self._tracks) > 1 else REACH / 2
         steps: list[tuple[_Track, float, float]] = []
         for index, number in enumerate(self._last):
             track = self._tracks[number]
             x, y = hands.item(index, _X), hands.item(index, _Y)
-            if abs(x - track.x) + abs(y - track.y) > near * track.size:
+            if abs(x - track.x) + abs(y - track.y) > NEAR * track.size:
                 return False
             steps.append((track, x, y))
-        if len(self._tracks) > 1 and not self._are_apart(steps):
+        if not self._are_apart(steps):
             return False
         for index, (track, x, y) in enumerate(steps):
             track.move(hands[index], x, y, time)
@@ -188,7 +199,9 @@ class Tracker:
             x, y = hand.item(_X), hand.item(_Y)
             if match.track is None:
                 self._count += 1
-                match.track = self._tracks[self._count] = _Track(self._count, time, time, hand, x, y, match.size)
+                match.track = self._tracks[self._count] = _Track(
+                    self._count, match.size, hand, x, y, time, time, (x, y, time), (x, y, time)
+                )
             else:
                 match.track.move(hand, x, y, time)
         return [cast("_Track", matches[_first_of(index, seconds)].track).number for index in range(len(matches))]

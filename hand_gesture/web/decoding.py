@@ -121,7 +121,34 @@ def decode_frame(message: bytes | str, image_size: ImageSize) -> Frame:
     Raises:
         RejectedRequestError: status 400; the message says what is wrong, and with which hand.
     """
-    return _decode_binary(message, image_size) if isinstance(message, bytes) else _decode_text(message, image_size)
+    if not isinstance(message, bytes):
+        return _decode_text(message, image_size)
+    size = len(message)
+    time: float | None = None
+    if size % HAND_BYTES == CLIENT_TIME.size:
+        time = _read_time(CLIENT_TIME.unpack_from(message)[0])
+        hands = np.frombuffer(message, HAND_DTYPE, offset=CLIENT_TIME.size).astype(np.float64)
+    elif size % HAND_BYTES == 0:
+        hands = np.frombuffer(message, HAND_DTYPE).astype(np.float64) if size else np.empty(0)
+    else:
+        text = (
+            f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), and {CLIENT_TIME.size} "
+            f"more with the client's time, not {size}."
+        )
+        raise _reject(Reason.MALFORMED_LANDMARKS, text)
+    hands = hands.reshape(-1, COORDINATE_COUNT)
+    count = len(hands)
+    if count:
+        largest = largest_coordinate(hands)
+        if count > MAX_HANDS_IN_FRAME:
+            raise _too_many_hands(count, MAX_HANDS_IN_FRAME, "frame")
+        if not largest <= MAX_COORDINATE:  # NaN is not, either
+            values = hands.tolist()
+            if count > 1:
+                raise _reject_hands(values)
+            _read_hand(values[0])
+        restore_shape(hands, image_size, largest)
+    return Frame(hands, time, count > 1)
 
 
 def _decode_text(message: str, image_size: ImageSize) -> Frame:
@@ -133,29 +160,6 @@ def _decode_text(message: str, image_size: ImageSize) -> Frame:
         restore_shape(hands, size)
     time = fields.get("time")
     return Frame(hands, None if time is None else _read_time(time), is_list)
-
-
-def _decode_binary(message: bytes, image_size: ImageSize) -> Frame:
-    count, rest = divmod(len(message), HAND_BYTES)
-    if rest not in (0, CLIENT_TIME.size):
-        text = (
-            f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), and {CLIENT_TIME.size} "
-            f"more with the client's time, not {len(message)}."
-        )
-        raise _reject(Reason.MALFORMED_LANDMARKS, text)
-    if count > MAX_HANDS_IN_FRAME:
-        raise _too_many_hands(count, MAX_HANDS_IN_FRAME, "frame")
-    time = _read_time(CLIENT_TIME.unpack_from(message)[0]) if rest else None
-    hands = np.frombuffer(message, HAND_DTYPE, offset=rest).astype(np.float64).reshape(count, COORDINATE_COUNT)
-    if count:
-        largest = largest_coordinate(hands)
-        if not largest <= MAX_COORDINATE:  # NaN is not, either
-            values = hands.tolist()
-            if count > 1:
-                raise _reject_hands(values)
-            _read_hand(values[0])
-        restore_shape(hands, image_size, largest)
-    return Frame(hands, time, count > 1)
 
 
 def decode_stream_settings(message: str) -> StreamSettings:

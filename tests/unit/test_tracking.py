@@ -250,7 +250,7 @@ HANDS = {
     "brkyc3_webcam": 6,
     "finger_counting": 1,
     "mason_webcam": 7,
-    "rps_two_hands": 4,
+    "rps_two_hands": 5,  # the film is cut
     "two_hands_relaxed": 2,
 }
 
