@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 MAX_GAP_SECONDS: Final = 60.0
-GAPS_IN_A_PAUSE: Final = 2.5  # a slow camera makes no pauses
+GAPS_IN_A_PAUSE: Final = 2.5
 
 
 class FrameClock:
@@ -16,8 +16,8 @@ class FrameClock:
 
     def __init__(self) -> None:
         self.now = 0.0  # of the last frame, in seconds since the first
-        # Seconds between the last frame and the one before, between that and the one before it, and so on
-        self._gaps = (0.0, 0.0, 0.0)
+        self.gap = 0.0  # between the last frame and the one before, in seconds
+        self._gaps_before = (0.0, 0.0)
         self._arrival: float | None = None
         self._client_time: float | None = None
 
@@ -40,11 +40,11 @@ class FrameClock:
         else:
             gap = arrival - self._arrival
         self._arrival, self._client_time = arrival, client_time
-        self._gaps = gap, self._gaps[0], self._gaps[1]
+        self._gaps_before = self.gap, self._gaps_before[0]
+        self.gap = gap
         self.now += gap
         return self.now
 
-    def is_after_pause(self, seconds: float) -> bool:
-        """Whether the last frame came more than some seconds after the one before, and much later than usual."""
-        gap, before, earlier = self._gaps
-        return gap > seconds and gap > GAPS_IN_A_PAUSE * max(before, earlier) > 0
+    def is_gap_unusual(self) -> bool:
+        """Whether the gap is much longer than both before: a slow camera makes no pauses."""
+        return self.gap > GAPS_IN_A_PAUSE * max(self._gaps_before) > 0

@@ -27,7 +27,6 @@ _INFERENCE_BUCKETS: Final = (
 )
 _REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-_HANDS_BUCKETS: Final = (0, 1, 2, 3, 4, 8)
 _CONFIDENCE_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 # Those of RFC 6455 and the IANA registry that can be seen at a stream's end
 _CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013})
@@ -81,8 +80,8 @@ class Metrics:
         self.closed_streams = Counter(
             "hand_gesture_closed_streams", "Streams that have ended, by their close code.", ["code"]
         )
-        self.hands_in_frame = Histogram(
-            "hand_gesture_hands_in_frame", "Hands in one frame of a stream.", buckets=_HANDS_BUCKETS
+        self.frames = Counter(
+            "hand_gesture_frames", "Frames of streams that were classified, by the number of their hands.", ["hands"]
         )
         self.changes = Counter(
             "hand_gesture_changes",
@@ -119,7 +118,8 @@ class Metrics:
         self._request_duration_of = cache(self.request_duration.labels)
         self._changes_of = cache(self.changes.labels)
         self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
-        self._hands_in_frames: list[float] = []
+        self._frames_of = cache(self.frames.labels)
+        self._hands_in_frames: list[int] = []
         self._gestures: frozenset[str] = frozenset()
 
     def declare_model(self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str) -> None:
@@ -130,14 +130,17 @@ class Metrics:
             self.predictions.labels(gesture)
             self.changes.labels(gesture)
 
-    def count_request(self, route: str, status: int, seconds: float) -> None:
+    def count_request(self, route: str, status: int, seconds: float, hands: int | None = None) -> None:
         """Count a prediction request and its time, with all others of this turn of the event loop.
 
-        Those of a batch are answered in one turn, and to count them one by one takes four times as long.
+        ``hands`` are those of a stream's frame, where they were classified. The requests of a batch are answered in one
+        turn, and to count them one by one takes four times as long.
         """
         if not self._answered:
             asyncio.get_running_loop().call_soon(self._count_answered)
         self._answered[route, status].append(seconds)
+        if hands is not None:
+            self._hands_in_frames.append(hands)
 
     def _count_answered(self) -> None:
         answered, self._answered = self._answered, collections.defaultdict(list)
@@ -145,12 +148,9 @@ class Metrics:
             self._requests_of(route, status).inc(len(seconds))
             observe_all(self._request_duration_of(route), seconds)
         if self._hands_in_frames:
-            hands, self._hands_in_frames = self._hands_in_frames, []
-            observe_all(self.hands_in_frame, hands)
-
-    def count_frame(self, hands: int) -> None:
-        """Count the hands of a stream's frame; ``count_request``, which follows when it is answered, stores them."""
-        self._hands_in_frames.append(hands)
+            for hands, frames in collections.Counter(self._hands_in_frames).items():
+                self._frames_of(hands).inc(frames)
+            self._hands_in_frames.clear()
 
     def count_change(self, gesture: str) -> None:
         """Count a hand that holds something else than before; gestures that are not the model's count together."""

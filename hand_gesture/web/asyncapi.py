@@ -20,7 +20,7 @@ from hand_gesture.web.contract import (
     ReleasedHandResponse,
     StreamSettingsMessage,
 )
-from hand_gesture.web.decoding import CLIENT_TIME, HAND_BYTES
+from hand_gesture.web.decoding import HAND_BYTES, TIME_BYTES
 from hand_gesture.web.stream import STREAM
 
 CLOSE_CODES: Final = {
@@ -44,7 +44,7 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
         "settings": _json_message("The first message.", StreamSettingsMessage.model_json_schema()),
         "frame": {
             "summary": f"A frame: for each of up to {MAX_HANDS_IN_FRAME} hands {HAND_BYTES} bytes, x1 y1 z1 … z21 as "
-            f"little-endian float32. {CLIENT_TIME.size} more before them are the client's time in milliseconds, as "
+            f"little-endian float32. {TIME_BYTES} more before them are the client's time in milliseconds, as "
             "little-endian float64. 0 bytes, or the time alone: no hand.",
             "contentType": "application/octet-stream",
             "payload": {"type": "string", "format": "binary"},

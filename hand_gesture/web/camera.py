@@ -53,27 +53,33 @@ class Camera:
             predictions: one for each hand, in the same order.
             arrival: when the frame came, in seconds; never less than that of the frame before.
         """
-        time = self._clock.advance(arrival, frame.time)
-        if self._clock.is_after_pause(self._pause_seconds):
+        clock = self._clock
+        time = clock.advance(arrival, frame.time)
+        if clock.gap > self._pause_seconds and clock.is_gap_unusual():
             for hand in self._hands.values():
                 hand.steadiness.release()
         numbers = self._tracker.update(frame.hands, time)
         if len(numbers) == 1:
             entries = [self._show(numbers[0], predictions[0], time)]
         else:
-            entries = []
-            for index, number in enumerate(numbers):
-                shown = predictions[index]
-                is_second = number in numbers[:index]  # detection of the same hand: the first one counts
-                entries.append(self._repeat(number, shown) if is_second else self._show(number, shown, time))
+            entries = self._show_all(numbers, predictions, time)
         released = self._miss(numbers, time) if len(self._hands) > len(numbers) else []
-        if not numbers:
-            self._pause_seconds = PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME
         if self._always_lists:
             return entries + released
         if not entries:
             return self._answer_without_hands(released)
         return entries if frame.as_list or len(entries) > 1 else entries[0]
+
+    def _show_all(self, numbers: Sequence[int], predictions: Sequence[Prediction], time: float) -> list[dict[str, Any]]:
+        if not numbers:
+            self._pause_seconds = PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME
+        entries = []
+        for index, (number, shown) in enumerate(zip(numbers, predictions, strict=True)):
+            if number in numbers[:index]:  # the same hand, detected twice: what its first detection shows counts
+                entries.append(_entry(number, shown.gesture, shown.confidence, self._hands[number], changed=False))
+            else:
+                entries.append(self._show(number, shown, time))
+        return entries
 
     def _show(self, number: int, shown: Prediction, time: float) -> dict[str, Any]:
         """Take what a hand shows, and get its entry in the answer."""
@@ -87,10 +93,6 @@ class Camera:
         if changed:
             self._tell(hand, shown.command if held == shown.gesture else None)
         return _entry(number, shown.gesture, shown.confidence, hand, changed=changed)
-
-    def _repeat(self, number: int, shown: Prediction) -> dict[str, Any]:
-        """The entry of a hand's second detection."""
-        return _entry(number, shown.gesture, shown.confidence, self._hands[number], changed=False)
 
     def _miss(self, numbers: Sequence[int], time: float) -> list[dict[str, Any]]:
         """Have the hands that the frame does not show let go in time, and get the entries of those that do."""

@@ -34,7 +34,8 @@ MAX_HAND_BYTES: Final = 65_536
 MEDIAPIPE_GUIDE: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker/web_js"
 HAND_DTYPE: Final = np.dtype("<f4")  # of the coordinates in a binary frame
 HAND_BYTES: Final = COORDINATE_COUNT * HAND_DTYPE.itemsize
-CLIENT_TIME: Final = struct.Struct("<d")  # of a binary frame, before its hands
+_TIME: Final = struct.Struct("<d")  # of the client, before the hands in a binary frame
+TIME_BYTES: Final = _TIME.size
 NOT_HANDS: Final = "hands must be a list of at least one hand."
 MAX_NAMES: Final = 5
 MAX_NAME: Final = 30
@@ -123,21 +124,15 @@ def decode_frame(message: bytes | str, image_size: ImageSize) -> Frame:
     """
     if not isinstance(message, bytes):
         return _decode_text(message, image_size)
-    size = len(message)
-    time: float | None = None
-    if size % HAND_BYTES == CLIENT_TIME.size:
-        time = _read_time(CLIENT_TIME.unpack_from(message)[0])
-        hands = np.frombuffer(message, HAND_DTYPE, offset=CLIENT_TIME.size).astype(np.float64)
-    elif size % HAND_BYTES == 0:
-        hands = np.frombuffer(message, HAND_DTYPE).astype(np.float64) if size else np.empty(0)
-    else:
+    count, rest = divmod(len(message), HAND_BYTES)
+    if rest not in (0, TIME_BYTES):
         text = (
-            f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), and {CLIENT_TIME.size} "
-            f"more with the client's time, not {size}."
+            f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), and {TIME_BYTES} more "
+            f"with the client's time, not {len(message)}."
         )
         raise _reject(Reason.MALFORMED_LANDMARKS, text)
-    hands = hands.reshape(-1, COORDINATE_COUNT)
-    count = len(hands)
+    time = _read_time(_TIME.unpack_from(message)[0]) if rest else None
+    hands = np.frombuffer(message, HAND_DTYPE, offset=rest).astype(np.float64).reshape(count, COORDINATE_COUNT)
     if count:
         largest = largest_coordinate(hands)
         if count > MAX_HANDS_IN_FRAME:

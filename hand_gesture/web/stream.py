@@ -176,8 +176,8 @@ class Stream:
         self._go_on()
 
     def _answer_frame(self, predictions: Sequence[Prediction]) -> None:
-        self._shared.metrics.count_frame(len(predictions))
-        self._answer(HTTPStatus.OK, self._camera.answer(self._frame, predictions, self._started))
+        answer = self._camera.answer(self._frame, predictions, self._started)
+        self._answer(HTTPStatus.OK, answer, len(predictions))
 
     def _answer_error(self, error: FailedRequestError) -> None:
         if isinstance(error, RejectedRequestError):
@@ -187,9 +187,9 @@ class Stream:
             self._cools_until = self._shared.clock() + SECONDS_TO_COOL_DOWN
         self._answer(error.status, {"error": str(error), "reason": error.reason})
 
-    def _answer(self, status: int, answer: object) -> None:
+    def _answer(self, status: int, answer: object, hands: int | None = None) -> None:
         self._wire.send(orjson.dumps(answer))
-        self._shared.metrics.count_request(STREAM, status, self._shared.clock() - self._started)
+        self._shared.metrics.count_request(STREAM, status, self._shared.clock() - self._started, hands)
 
     def pause_writing(self) -> None:
         """The client does not take its answers: take no more of its frames."""
