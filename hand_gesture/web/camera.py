@@ -60,7 +60,10 @@ class Camera:
                 hand.steadiness.release()
         numbers = self._tracker.update(frame.hands, time)
         if len(numbers) == 1:
-            entries = [self._show(numbers[0], predictions[0], time)]
+            entry = self._show(numbers[0], predictions[0], time)
+            if len(self._hands) == 1 and not (frame.as_list or self._always_lists):  # nearly every frame
+                return entry
+            entries = [entry]
         else:
             entries = self._show_all(numbers, predictions, time)
         released = self._miss(numbers, time) if len(self._hands) > len(numbers) else []

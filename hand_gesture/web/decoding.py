@@ -125,7 +125,7 @@ def decode_frame(message: bytes | str, image_size: ImageSize) -> Frame:
     if not isinstance(message, bytes):
         return _decode_text(message, image_size)
     count, rest = divmod(len(message), HAND_BYTES)
-    if rest not in (0, TIME_BYTES):
+    if rest and rest != TIME_BYTES:
         text = (
             f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), and {TIME_BYTES} more "
             f"with the client's time, not {len(message)}."
