@@ -84,6 +84,14 @@ class Metrics:
         self.closed_streams = Counter(
             "hand_gesture_closed_streams", "Streams that have ended, by their close code.", ["code"]
         )
+        self.frames = Counter(
+            "hand_gesture_frames", "Frames of streams that were classified, by the number of their hands.", ["hands"]
+        )
+        self.changes = Counter(
+            "hand_gesture_changes",
+            "Changes of what a hand on a stream holds, by the gesture that it held then; none: it let go.",
+            ["gesture"],
+        )
         self.cpu_usage = Gauge(
             "hand_gesture_cpu_usage_percent",
             "CPU of the service's whole process tree since the sample before; 100 is one core.",
@@ -112,18 +120,24 @@ class Metrics:
         self._predictions_of = cache(self.predictions.labels)
         self._requests_of = cache(self.requests.labels)
         self._request_duration_of = cache(self.request_duration.labels)
+        self._changes_of = cache(self.changes.labels)
         self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
         self._being_answered = 0
         self._open_streams = 0
         self._is_due = False  # what happened in this turn of the event loop is to be counted
+        self._frames_of = cache(self.frames.labels)
+        self._hands_in_frames: list[int] = []
+        self._gestures: frozenset[str] = frozenset()
 
     def declare_model(
         self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str, kind: str
     ) -> None:
         """Announce the model and start a series for each of its gestures."""
         self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract, kind=kind).set(1)
+        self._gestures = frozenset(gestures)
         for gesture in gestures:
             self.predictions.labels(gesture)
+            self.changes.labels(gesture)
 
     def begin_request(self) -> None:
         """Count a prediction request as being answered, until ``end_request``."""
@@ -135,12 +149,15 @@ class Metrics:
         self._being_answered -= 1
         self.count_answer(route, status, seconds)
 
-    def count_answer(self, route: str, status: int, seconds: float) -> None:
+    def count_answer(self, route: str, status: int, seconds: float, hands: int | None = None) -> None:
         """Count the answer to a request or a frame, with all others of this turn of the event loop.
 
-        Those of a batch are answered in one turn, and to count them one by one takes four times as long.
+        ``hands`` are those of a stream's frame, where they were classified. The requests of a batch are answered in one
+        turn, and to count them one by one takes four times as long.
         """
         self._answered[route, status].append(seconds)
+        if hands is not None:
+            self._hands_in_frames.append(hands)
         self._count_later()
 
     def _count_later(self) -> None:
@@ -155,6 +172,14 @@ class Metrics:
         for (route, status), seconds in answered.items():
             self._requests_of(route, status).inc(len(seconds))
             observe_all(self._request_duration_of(route), seconds)
+        if self._hands_in_frames:
+            for hands, frames in collections.Counter(self._hands_in_frames).items():
+                self._frames_of(hands).inc(frames)
+            self._hands_in_frames.clear()
+
+    def count_change(self, gesture: str) -> None:
+        """Count a hand that holds something else than before; gestures that are not the model's count together."""
+        self._changes_of(gesture if gesture in self._gestures else "other").inc()
 
     def open_stream(self) -> int:
         """Count a stream that is open from now on, and say how many this worker has."""

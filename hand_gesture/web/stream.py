@@ -13,9 +13,7 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Final
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 from picows import WSCloseCode
 
 from hand_gesture.bento.websocket_connection import Wire
@@ -24,11 +22,8 @@ from hand_gesture.model.classifier import Prediction
 from hand_gesture.web.access import is_authorized
 from hand_gesture.web.camera import Camera
 from hand_gesture.web.decoding import (
-    ImageSize,
     StreamSettings,
-    decode_binary_frame,
-    decode_hand_request,
-    decode_hands_request,
+    decode_frame,
     decode_stream_settings,
 )
 from hand_gesture.web.exchange import Worker
@@ -41,11 +36,10 @@ class Stream:
     """One camera's stream."""
 
     __slots__ = (
-        "_as_list",
         "_camera",
         "_clock",
         "_cools_until",
-        "_hands",
+        "_frame",
         "_headers",
         "_heard_at",
         "_in_flight",
@@ -134,7 +128,7 @@ class Stream:
             self._refuse(WSCloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
             return
         self._settings = settings
-        self._camera = Camera(settings.hold_seconds)
+        self._camera = Camera(settings, self._worker.metrics.count_change)
         self._headers = ()
         self._heard_at = self._clock()
 
@@ -143,28 +137,27 @@ class Stream:
         self._started = self._heard_at = self._clock()
         try:
             worker.inference.check_room()
-            self._hands, self._as_list = self._decode(message, settings.image_size)
-            self._in_flight = worker.inference.submit("/predict", self._hands, self._settle)
+            self._frame = frame = decode_frame(message, settings.image_size)
+            if len(frame.hands):
+                self._in_flight = worker.inference.submit("/predict", frame.hands, self._settle)
         except Exception as error:
             self._answer_error(worker.inference.explain(error, STREAM))
-
-    def _decode(self, message: bytes | str, image_size: ImageSize) -> tuple[NDArray[np.float64], bool]:
-        """A frame's hands, and whether it is answered with a list also for one."""
-        if isinstance(message, bytes):
-            return decode_binary_frame(message, image_size), False
-        if '"hands"' in message:
-            return decode_hands_request(message, self._worker.settings.max_hands, image_size), True
-        return decode_hand_request(message, image_size), False
+        else:
+            if not len(frame.hands):
+                self._answer_frame([])
 
     def _settle(self, predictions: Sequence[Prediction] | None, error: Exception | None) -> None:
         """Answer the frame in flight."""
         self._in_flight = None
         if predictions is not None:
-            answer = self._camera.answer(self._hands, predictions, self._started, as_list=self._as_list)
-            self._answer(HTTPStatus.OK, answer)
+            self._answer_frame(predictions)
         elif error is not None:
             self._answer_error(self._worker.inference.explain(error, STREAM))
         self._go_on()
+
+    def _answer_frame(self, predictions: Sequence[Prediction]) -> None:
+        answer = self._camera.answer(self._frame, predictions, self._started)
+        self._answer(HTTPStatus.OK, answer, len(predictions))
 
     def _answer_error(self, error: FailedRequestError) -> None:
         if isinstance(error, RejectedRequestError):
@@ -174,9 +167,9 @@ class Stream:
             self._cools_until = self._clock() + SECONDS_TO_COOL_DOWN
         self._answer(error.status, {"error": str(error), "reason": error.reason})
 
-    def _answer(self, status: int, answer: object) -> None:
+    def _answer(self, status: int, answer: object, hands: int | None = None) -> None:
         self._wire.send(orjson.dumps(answer))
-        self._worker.metrics.count_answer(STREAM, status, self._clock() - self._started)
+        self._worker.metrics.count_answer(STREAM, status, self._clock() - self._started, hands)
 
     def pause_writing(self) -> None:
         """The client does not take its answers: take no more of its frames."""

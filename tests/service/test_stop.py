@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from picows import WSCloseCode
 
-from hand_gesture.bento.connections import SERVICE_RESTART
 from tests.fuzz.test_streams import RawStream
 from tests.server import Server, serve, start
 
@@ -53,7 +53,7 @@ def test_workers_end_when_their_supervisor_is_killed(home: Path) -> None:
         server.process.wait()
         psutil.wait_procs(workers, timeout=120)
         assert not any(worker.is_running() for worker in workers)
-        assert SERVICE_RESTART.to_bytes(2) in open_stream.recv(65_536)  # as on SIGTERM
+        assert WSCloseCode.SERVICE_RESTART.value.to_bytes(2) in open_stream.recv(65_536)  # as on SIGTERM
         assert_port_is_free(server)
 
 

@@ -137,7 +137,7 @@ NAN[30] = float("nan")
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (b"", Reason.MALFORMED_LANDMARKS),
+        (b"\x00", Reason.MALFORMED_LANDMARKS),
         (as_frame(LIKE)[:-1], Reason.MALFORMED_LANDMARKS),
         (as_frame(LIKE, LIKE)[:300], Reason.MALFORMED_LANDMARKS),
         (struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
@@ -147,7 +147,14 @@ NAN[30] = float("nan")
         ('{"\\ud800": NaN}', Reason.INVALID_JSON),
         ("{}", Reason.INVALID_REQUEST),
         ('{"landmarks": []}', Reason.MISSING_LANDMARKS),
-        ('{"hands": []}', Reason.INVALID_REQUEST),
+        ('{"hands": {}}', Reason.INVALID_REQUEST),
+        (as_frame(*[LIKE] * 9), Reason.TOO_MANY_HANDS),
+        (json.dumps({"hands": [LIKE] * 9}), Reason.TOO_MANY_HANDS),
+        (struct.pack("<d", float("nan")), Reason.INVALID_REQUEST),
+        (struct.pack("<d", float("-inf")) + as_frame(LIKE), Reason.INVALID_REQUEST),
+        ('{"hands": [], "time": NaN}', Reason.INVALID_REQUEST),
+        ('{"hands": [], "time": "12"}', Reason.INVALID_REQUEST),
+        (json.dumps({"landmarks": LIKE, "time": True}), Reason.INVALID_REQUEST),
         (json.dumps({"landmarks": [LIKE, LIKE]}), Reason.MALFORMED_LANDMARKS),
         (json.dumps({"landmarks": LIKE, "image_size": [0, 0]}), Reason.INVALID_IMAGE_SIZE),
         (json.dumps({"hands": [LIKE], "hold_ms": 3}), Reason.INVALID_REQUEST),
@@ -185,6 +192,8 @@ def test_frame_with_a_missing_point_is_told_as_over_http(server: Server) -> None
         ('{"hold_ms": true}', 1008, "hold_ms must be"),
         ('{"image_size": [1]}', 1008, "image_size must be"),
         ('{"key": 3}', 1008, "key must be"),
+        ('{"answers": "object"}', 1008, 'answers must be "list"'),
+        ('{"answers": ["list"]}', 1008, 'answers must be "list"'),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -313,11 +322,23 @@ def test_document_is_what_the_service_does(guarded: Server, server: Server) -> N
         schemas["settings"].validate(SETTINGS | {"hold_ms": 1.5, "key": "any"})
         schemas["answer"].validate(ask(stream, as_frame(LIKE)))
         schemas["answers"].validate(ask(stream, as_frame(LIKE, LIKE)))
-        schemas["error"].validate(ask(stream, b""))
-        for wrong in ({"hold_ms": -1}, {"hold_ms": 10_001}, {"image_size": [1]}, {"key": 1}, {"other": 1}):
+        schemas["error"].validate(ask(stream, b"x"))
+        schemas["answerWithoutHands"].validate(ask(stream, b""))
+        for name, frame in (("frameOfOneHand", {"landmarks": LIKE}), ("frameOfHands", {"hands": []})):
+            schemas[name].validate(frame | {"time": 12.5})
+            assert "gesture" in ask(stream, json.dumps(frame | {"time": 12.5}))
+        for wrong in (
+            *({"hold_ms": -1}, {"hold_ms": 10_001}, {"image_size": [1]}, {"key": 1}, {"other": 1}),
+            *({"answers": "object"}, {"answers": True}),
+        ):
             assert not schemas["settings"].is_valid(wrong)
             with opened(server, wrong) as refused:
                 assert end_of(refused)[0] == 1008
+    with opened(server, {"answers": "list"}) as stream:
+        for message in (as_frame(LIKE), b""):
+            answer = ask(stream, message)
+            assert len(answer) == 1
+            schemas["answers"].validate(answer)
     text = (PROJECT / "docs" / "stream.md").read_text()
     for code in CLOSE_CODES:
         assert f"| {code.value} |" in text

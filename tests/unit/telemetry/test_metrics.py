@@ -156,7 +156,8 @@ def test_streams_are_counted_by_codes_that_are_known(metrics: Metrics) -> None:
 
     before = counts()
     for code in (1001, 4000, 4999):
-        metrics.count_closed_stream(code)
+        metrics.open_stream()
+        metrics.close_stream(code)
     assert [after - value for after, value in zip(counts(), before, strict=True)] == [1, 2]
 
 
@@ -190,8 +191,8 @@ def test_a_model_call_is_counted_once_and_its_hands_each(metrics: Metrics) -> No
 
 
 def test_a_model_that_is_declared_has_its_series_from_the_start(metrics: Metrics) -> None:
-    metrics.declare_model(gestures=["wave"], version="v", digest="d", feature_contract="f")
-    labels = {"version": "v", "digest": "d", "feature_contract": "f"}
+    metrics.declare_model(gestures=["wave"], version="v", digest="d", feature_contract="f", kind="SVC")
+    labels = {"version": "v", "digest": "d", "feature_contract": "f", "kind": "SVC"}
     assert REGISTRY.get_sample_value("hand_gesture_model_info", labels) == 1
     assert REGISTRY.get_sample_value("hand_gesture_predictions_total", {"gesture": "wave"}) == 0
     for reason in Reason:

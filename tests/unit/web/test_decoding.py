@@ -14,12 +14,12 @@ from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.web.contract import HAND_SCHEMA
 from hand_gesture.web.decoding import (
     StreamSettings,
-    decode_binary_frame,
+    decode_frame,
     decode_hand_request,
     decode_hands_request,
     decode_stream_settings,
 )
-from tests.hands import FORMS, IMAGE_SIZE, LIKE, as_numbers, as_objects
+from tests.hands import FORMS, IMAGE_SIZE, LIKE, as_frame, as_numbers, as_objects
 
 
 def body(**fields: Any) -> bytes:
@@ -136,18 +136,18 @@ def frame(*numbers: float) -> bytes:
 
 def test_binary_frame() -> None:
     numbers = [number / 64 for number in range(126)]  # which float32 holds exactly
-    hands = decode_binary_frame(frame(*numbers), None)
+    hands = decode_frame(frame(*numbers), None).hands
     assert hands.shape == (2, 63)
     assert hands.dtype == np.float64
     assert hands.ravel().tolist() == numbers
-    scaled = decode_binary_frame(frame(*numbers[:63]), (640.0, 480.0))
+    scaled = decode_frame(frame(*numbers[:63]), (640.0, 480.0)).hands
     assert scaled[0, :2].tolist() == [0, 480 / 64]
 
 
 @pytest.mark.parametrize(
     ("message", "reason", "words"),
     [
-        (b"x" * 251, Reason.MALFORMED_LANDMARKS, "252 bytes for each hand (63 little-endian float32), not 251."),
+        (b"x" * 251, Reason.MALFORMED_LANDMARKS, "252 bytes for each hand (63 little-endian float32)"),
         (frame(*[0.0] * 30, math.nan, *[0.0] * 32), Reason.MISSING_LANDMARKS, "Landmark 10 MIDDLE_FINGER_PIP has no"),
         (frame(*[0.0] * 62, 1e7), Reason.MALFORMED_LANDMARKS, "Landmark 20 PINKY_TIP is not numbers"),
         (frame(*[0.0] * 125, math.inf), Reason.MISSING_LANDMARKS, "Hand 1: landmark 20 PINKY_TIP has no"),
@@ -156,25 +156,25 @@ def test_binary_frame() -> None:
 )
 def test_bad_binary_frame(message: bytes, reason: Reason, words: str) -> None:
     with pytest.raises(RejectedRequestError) as caught:
-        decode_binary_frame(message, None)
+        decode_frame(message, None)
     assert caught.value.reason is reason
     assert caught.value.status == 400
     assert words in str(caught.value)
 
 
 def test_largest_coordinate_of_a_binary_frame_is_taken() -> None:
-    assert decode_binary_frame(frame(*[-1e6, 1e6] * 31, 0), None).max() == 1e6
+    assert decode_frame(frame(*[-1e6, 1e6] * 31, 0), None).hands.max() == 1e6
 
 
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("{}", StreamSettings(None, 0, "")),
-        ('{"image_size": [640, 480.5]}', StreamSettings((640, 480.5), 0, "")),
-        ('{"image_size": null, "hold_ms": null, "key": null}', StreamSettings(None, 0, "")),
-        ('{"hold_ms": 250}', StreamSettings(None, 0.25, "")),
-        ('{"hold_ms": 10000}', StreamSettings(None, 10, "")),
-        ('{"hold_ms": 0.5, "key": "é"}', StreamSettings(None, 0.0005, "é")),
+        ("{}", StreamSettings(None, 0, "", always_lists=False)),
+        ('{"image_size": [640, 480.5]}', StreamSettings((640, 480.5), 0, "", always_lists=False)),
+        ('{"image_size": null, "hold_ms": null, "key": null}', StreamSettings(None, 0, "", always_lists=False)),
+        ('{"hold_ms": 250}', StreamSettings(None, 0.25, "", always_lists=False)),
+        ('{"hold_ms": 10000}', StreamSettings(None, 10, "", always_lists=False)),
+        ('{"hold_ms": 0.5, "key": "é"}', StreamSettings(None, 0.0005, "é", always_lists=False)),
     ],
 )
 def test_stream_settings(message: str, expected: StreamSettings) -> None:
@@ -270,3 +270,63 @@ def test_points_missing_from_several_hands_are_all_counted() -> None:
     with pytest.raises(RejectedRequestError, match="1 more hand") as caught:
         decode_hands_request(body(hands=[LIKE[:20], LIKE, LIKE[:19]]), max_hands=3)
     assert caught.value.missing_landmarks == 3
+
+
+@pytest.mark.parametrize("count", range(9))
+@pytest.mark.parametrize("time", [None, 0.0, -1.5, 1.7e12, 1e308])
+def test_frame_holds_up_to_eight_hands_and_perhaps_the_time(count: int, time: float | None) -> None:
+    prefix = b"" if time is None else struct.pack("<d", time)
+    binary = decode_frame(prefix + as_frame(*[LIKE] * count), None)
+    text = decode_frame(json.dumps({"hands": [LIKE] * count, "time": time}), None)
+    assert (binary.time, text.time) == (time, time)
+    assert binary.hands.shape == text.hands.shape == (count, 63)
+    assert binary.hands == pytest.approx(text.hands, abs=1e-7)
+    assert text.as_list
+    assert binary.as_list == (count > 1)
+
+
+def test_frame_of_one_hand_may_carry_the_time_in_text() -> None:
+    frame = decode_frame(json.dumps({"landmarks": LIKE, "time": 5, "image_size": [200, 100]}), None)
+    assert (frame.time, frame.as_list) == (5.0, False)
+    assert frame.hands.tolist() == decode_hand_request(body(landmarks=LIKE, image_size=[200, 100])).tolist()
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "words"),
+    [
+        (as_frame(LIKE)[:-1], Reason.MALFORMED_LANDMARKS, "not 251."),
+        (bytes(9), Reason.MALFORMED_LANDMARKS, "and 8 more with the client's time, not 9."),
+        (as_frame(*[LIKE] * 9), Reason.TOO_MANY_HANDS, "There are 9 hands in this frame; send at most 8 at once."),
+        (json.dumps({"hands": [None] * 9}), Reason.TOO_MANY_HANDS, "There are 9 hands in this frame"),
+        (struct.pack("<d", float("inf")), Reason.INVALID_REQUEST, "finite number of milliseconds"),
+        ('{"hands": [], "time": NaN}', Reason.INVALID_REQUEST, "finite number of milliseconds"),
+        ('{"hands": [], "time": "1"}', Reason.INVALID_REQUEST, "finite number of milliseconds"),
+        ('{"hands": [], "time": false}', Reason.INVALID_REQUEST, "finite number of milliseconds"),
+        ('{"hands": [], "times": 1}', Reason.INVALID_REQUEST, "the fields are hands, image_size and time."),
+        ('{"hands": null}', Reason.INVALID_REQUEST, "hands must be a list"),
+    ],
+)
+def test_bad_frame_is_refused_with_a_sentence(message: bytes | str, reason: Reason, words: str) -> None:
+    with pytest.raises(RejectedRequestError) as caught:
+        decode_frame(message, None)
+    assert caught.value.reason is reason
+    assert words in str(caught.value)
+
+
+def test_time_too_large_for_a_float_is_refused() -> None:
+    hand = [*as_objects(LIKE)]
+    hand[0] = hand[0] | {"visibility": float("nan")}  # so that Python's parser reads it, which has no largest integer
+    message = json.dumps({"landmarks": hand, "time": 10**400})
+    with pytest.raises(RejectedRequestError, match="finite number of milliseconds"):
+        decode_frame(message, None)
+
+
+def test_requests_carry_no_time() -> None:
+    assert "Unknown field time" in str(rejected(body(landmarks=LIKE, time=1)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"), [("{}", False), ('{"answers": null}', False), ('{"answers": "list"}', True)]
+)
+def test_answers_may_always_be_lists(settings: str, *, expected: bool) -> None:
+    assert decode_stream_settings(settings).always_lists is expected
