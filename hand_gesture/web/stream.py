@@ -33,6 +33,7 @@ from hand_gesture.web.decoding import (
 )
 from hand_gesture.web.exchange import Worker
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Cancellable
+from hand_gesture.web.responses import error_body
 
 STREAM: Final = "/stream"
 
@@ -161,7 +162,7 @@ class Stream:
         self._in_flight = None
         if predictions is not None:
             answer = self._camera.answer(self._hands, predictions, self._started, as_list=self._as_list)
-            self._answer(HTTPStatus.OK, answer)
+            self._answer(HTTPStatus.OK, orjson.dumps(answer))
         elif error is not None:
             self._answer_error(self._worker.inference.explain(error, STREAM))
         self._go_on()
@@ -172,10 +173,10 @@ class Stream:
         elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             # The frames of a client that goes on at once would take the time of those that are answered
             self._cools_until = self._clock() + SECONDS_TO_COOL_DOWN
-        self._answer(error.status, {"error": str(error), "reason": error.reason})
+        self._answer(error.status, error_body(error))
 
-    def _answer(self, status: int, answer: object) -> None:
-        self._wire.send(orjson.dumps(answer))
+    def _answer(self, status: int, answer: bytes) -> None:
+        self._wire.send(answer)
         self._worker.metrics.count_answer(STREAM, status, self._clock() - self._started)
 
     def pause_writing(self) -> None:
