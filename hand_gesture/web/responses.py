@@ -35,7 +35,13 @@ def answer_with(content: object) -> Answer:
 
 def answer_error(error: FailedRequestError) -> Answer:
     """An error as ``ErrorResponse`` describes it."""
-    return Answer(error.status, error.headers, orjson.dumps({"error": str(error), "reason": error.reason}))
+    return Answer(error.status, error.headers, error_body(error))
+
+
+def error_body(error: FailedRequestError) -> bytes:
+    """An error as JSON."""
+    text = str(error).encode(errors="replace").decode()  # it may quote a client's lone surrogates, which UTF-8 has not
+    return orjson.dumps({"error": text, "reason": error.reason})
 
 
 async def send_answer(send: Send, answer: Answer, *, more_body: bool = False) -> None:

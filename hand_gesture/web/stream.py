@@ -28,6 +28,7 @@ from hand_gesture.web.decoding import (
 )
 from hand_gesture.web.exchange import Worker
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Cancellable
+from hand_gesture.web.responses import error_body
 
 STREAM: Final = "/stream"
 
@@ -157,7 +158,7 @@ class Stream:
 
     def _answer_frame(self, predictions: Sequence[Prediction]) -> None:
         answer = self._camera.answer(self._frame, predictions, self._started)
-        self._answer(HTTPStatus.OK, answer, len(predictions))
+        self._answer(HTTPStatus.OK, orjson.dumps(answer), len(predictions))
 
     def _answer_error(self, error: FailedRequestError) -> None:
         if isinstance(error, RejectedRequestError):
@@ -165,10 +166,10 @@ class Stream:
         elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             # The frames of a client that goes on at once would take the time of those that are answered
             self._cools_until = self._clock() + SECONDS_TO_COOL_DOWN
-        self._answer(error.status, {"error": str(error), "reason": error.reason})
+        self._answer(error.status, error_body(error))
 
-    def _answer(self, status: int, answer: object, hands: int | None = None) -> None:
-        self._wire.send(orjson.dumps(answer))
+    def _answer(self, status: int, answer: bytes, hands: int | None = None) -> None:
+        self._wire.send(answer)
         self._worker.metrics.count_answer(STREAM, status, self._clock() - self._started, hands)
 
     def pause_writing(self) -> None:
