@@ -14,6 +14,8 @@ GAPS_IN_A_PAUSE: Final = 2.5
 class FrameClock:
     """Counts the seconds of one stream. They never go backwards, whatever a client's clock does."""
 
+    __slots__ = ("_arrival", "_client_time", "_gaps_before", "gap", "now")
+
     def __init__(self) -> None:
         self.now = 0.0  # of the last frame, in seconds since the first
         self.gap = 0.0  # between the last frame and the one before, in seconds

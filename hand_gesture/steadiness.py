@@ -30,6 +30,8 @@ class _Candidate:
 class Steadiness:
     """What holds for one hand of one camera."""
 
+    __slots__ = ("_candidates", "_hold_seconds", "_nothing", "_shown", "held")
+
     def __init__(self, hold_seconds: float, nothing: str) -> None:
         """Start with nothing held.
 

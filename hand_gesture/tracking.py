@@ -107,6 +107,8 @@ class _Match:
 class Tracker:
     """Numbers the hands of one camera, from 1 on. A number is never used for another hand."""
 
+    __slots__ = ("_count", "_last", "_lone", "_memory_seconds", "_time", "_tracks")
+
     def __init__(self, memory_seconds: float = MEMORY_SECONDS) -> None:
         """Start without hands.
 

@@ -30,6 +30,8 @@ class _Hand:
 class Camera:
     """The state of one stream's hands. It does no I/O and reads no clock."""
 
+    __slots__ = ("_always_lists", "_clock", "_hands", "_hold_seconds", "_on_change", "_pause_seconds", "_tracker")
+
     def __init__(self, settings: StreamSettings, on_change: Callable[[str], None]) -> None:
         """Start with no hand.
 

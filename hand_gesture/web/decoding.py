@@ -142,7 +142,7 @@ def decode_frame(message: bytes | str, image_size: ImageSize) -> Frame:
         )
         raise _reject(Reason.MALFORMED_LANDMARKS, text)
     time = _read_time(_TIME.unpack_from(message)[0]) if rest else None
-    hands = np.frombuffer(message, HAND_DTYPE, offset=rest).astype(np.float64).reshape(count, COORDINATE_COUNT)
+    hands = np.frombuffer(message, HAND_DTYPE, -1, rest).astype(np.float64).reshape(count, COORDINATE_COUNT)
     if count:
         largest = largest_coordinate(hands)
         if count > MAX_HANDS_IN_FRAME:

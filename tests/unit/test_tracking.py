@@ -199,12 +199,19 @@ def test_neither_unit_nor_place_matters(seed: int, scale: float, shift: float) -
         assert changed.update((hands + shift) * scale, frame / 15) == plain.update(hands, frame / 15)
 
 
+class LongWay(Tracker):
+    """Assigns the hands of each frame."""
+
+    def _continue(self, hands: Array, time: float) -> bool:  # noqa: ARG002
+        self._lone = None
+        return False
+
+
 @given(SEEDS, st.integers(1, 3), st.floats(0, 6))
 def test_the_short_way_of_hands_that_hardly_move_changes_nothing(seed: int, count: int, speed: float) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(index), swaying(2.5 * index, speed, random.uniform(0, 6))) for index in range(count)]
-    short, long = Tracker(), Tracker()
-    long._continue = lambda *_: False  # type: ignore[method-assign]
+    short, long = Tracker(), LongWay()
     for frame in range(60):
         shown = [index for index in range(count) if random.random() < 0.95]
         hands = np.array([actors[index].at(frame / 30, random) for index in shown]).reshape(-1, 63)
