@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ class Figures:
     closed: list[int] = field(default_factory=list)
     answers: list[tuple[int, float]] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
 
     def open_stream(self) -> int:
         self.open += 1
@@ -81,8 +83,12 @@ class Figures:
         self.open -= 1
         self.closed.append(code)
 
-    def count_answer(self, _: str, status: int, seconds: float) -> None:
+    def count_answer(self, _: str, status: int, seconds: float, hands: int | None = None) -> None:
+        assert (hands is not None) == (status == HTTPStatus.OK)
         self.answers.append((status, seconds))
+
+    def count_change(self, gesture: str) -> None:
+        self.changes.append(gesture)
 
     def count_rejected(self, reason: str, _: int = 0) -> None:
         self.rejected.append(reason)
@@ -170,7 +176,7 @@ def test_bad_frames_are_answered_at_once_and_keep_their_place() -> None:
     client.model.calls[0].answer()
     assert client.answers() == ["like", "malformed_landmarks", "invalid_json"]
     client.model.calls[1].answer()
-    assert client.answers() == ["like", "malformed_landmarks"]
+    assert client.answers() == ["like", "none"]  # a frame without hands needs no model call
     assert client.figures.rejected == ["malformed_landmarks", "invalid_json", "malformed_landmarks"]
 
 
