@@ -177,7 +177,7 @@ def test_bad_frames_are_answered_at_once_and_keep_their_place() -> None:
     assert client.answers() == ["like", "malformed_landmarks", "invalid_json"]
     client.model.calls[1].answer()
     assert client.answers() == ["like", "none"]  # a frame without hands needs no model call
-    assert client.figures.rejected == ["malformed_landmarks", "invalid_json", "malformed_landmarks"]
+    assert client.figures.rejected == ["malformed_landmarks", "invalid_json"]
 
 
 def test_a_client_that_sends_ahead_is_read_no_further_until_there_is_room() -> None:
