@@ -1,5 +1,7 @@
 """Sends frames of a camera over a WebSocket and acts when a gesture has held for 150 ms, and when it ends.
 
+Needs a WebSocket client: pip install websockets. Then:
+
 python examples/stream_client.py [ws://localhost:3000/stream] [key]
 """
 
