@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from hand_gesture.errors import Reason
 from hand_gesture.web.asyncapi import CLOSE_CODES
 from tests.fuzz.account import account
+from tests.fuzz.test_streams import GOOD, stream
 from tests.hands import FORMS, IMAGE_SIZE, LIKE, REFERENCE, as_frame, as_numbers
 from tests.server import PROJECT, Server, serve
 
@@ -253,6 +254,18 @@ def test_silence_ends_a_stream(impatient: Server) -> None:
         assert end_of(stream)[:2] == (1008, "The settings did not arrive within 5 seconds.")
     with opened(impatient) as stream:
         assert end_of(stream)[:2] == (1001, "There was no frame for 1 seconds.")
+
+
+def test_a_client_that_sends_anything_is_alive(home: Path) -> None:
+    """Its answers to pings wait behind its frames, and here it gives none at all."""
+    with serve(home, STREAM_PING_SECONDS=0.1, STREAM_PATIENCE_SECONDS=0.1, MAX_WAITING_FRAMES=1) as server:
+        with stream(server) as busy, stream(server) as silent:
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                busy.socket.sendall(GOOD * 50)
+                for _ in range(50):
+                    assert busy.answer()["gesture"] == "like"
+            assert b"There was no sign of life" in b"".join(iter(lambda: silent.socket.recv(65_536), b""))
 
 
 def test_no_more_streams_than_there_is_room_for(guarded: Server) -> None:
