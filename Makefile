@@ -35,8 +35,8 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store
-	@$(BIN)/python import_model.py
+model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store, unless the latest there is your own
+	@$(BIN)/python import_model.py --keep-own
 
 serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: see README)
 	$(BIN)/bentoml serve
@@ -44,7 +44,15 @@ serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and
 test: $(VENV)/.dev page ## Run the tests of all but the page
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, where there is one
+TIMES ?= 10
+fuzz: $(VENV)/.dev page ## Generate requests and streams, TIMES (10) as many as `make test` and new ones each time
+	FUZZ_TIMES=$(TIMES) $(BIN)/python -m pytest -s tests/fuzz/test_generated.py tests/fuzz/test_every_part.py
+
+mutate: $(VENV)/.dev ## Change the code in one place after the other, and list the changes that no unit test notices
+	nice -n 15 $(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, Firefox and WebKitGTK, where there are
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 
 test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about a quarter of an hour
@@ -82,8 +90,16 @@ audit: $(VENV)/.dev ## Look the locked packages up among the known vulnerabiliti
 	  || { echo "Nothing was audited: this network does not reach the vulnerabilities that pypi.org knows of."; exit 0; }; \
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
 
-train: $(VENV)/.dev ## Train the classifier anew and write artifacts/
+# A table of one's own needs what serving needs; to train the bundled model takes unpublished data, too
+ifdef TABLE
+OUTPUT ?= build/my_model
+train: $(VENV)/.runtime
+	@$(BIN)/python -m training.own "$(TABLE)" --output "$(OUTPUT)" $(if $(COMMANDS),--commands "$(COMMANDS)") $(if $(SIZE),--size $(SIZE))
+	@$(BIN)/python import_model.py --artifacts "$(OUTPUT)"
+else
+train: $(VENV)/.dev ## Train a model of your own gestures and import it: TABLE=my.csv; without TABLE, the bundled one anew
 	$(BIN)/python -m training.train
+endif
 
 lock: $(VENV)/.dev ## Resolve the dependencies of pyproject.toml anew (UPGRADE=--upgrade: to the newest)
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes pyproject.toml -o requirements.txt
@@ -130,6 +146,6 @@ logs: .env ## Follow what they say
 	$(COMPOSE) logs --follow
 
 clean: ## Remove what the other targets made here
-	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
 
-.PHONY: help model page serve test test-page test-faults test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean
+.PHONY: help model page serve test fuzz mutate test-page test-faults test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean

@@ -22,9 +22,12 @@ import bentoml
 
 from hand_gesture.errors import RejectedRequestError
 from hand_gesture.model.artifacts import (
+    BUNDLED,
     COMMANDS_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
+    ORIGIN,
+    OWN,
     REFERENCE_HANDS_FILE,
     ArtifactsError,
     Manifest,
@@ -64,7 +67,13 @@ def main() -> None:
     parser.add_argument(
         "--trust-version", action="store_true", help="use a model of another version though its answers may differ"
     )
+    parser.add_argument(
+        "--keep-own", action="store_true", help="import nothing where the latest model in the store is your own"
+    )
     arguments = parser.parse_args()
+    if arguments.keep_own and (own := _latest_own()):
+        print(f"{own}, your own model, stays the one to serve; import_model.py without --keep-own replaces it.")
+        return
     if arguments.model is None and (arguments.encoder or arguments.labels or arguments.features or arguments.scaler):
         parser.error("--encoder, --labels, --features and --scaler go with --model")
     if arguments.model is not None and arguments.artifacts is not None:
@@ -83,7 +92,8 @@ def main() -> None:
                 _replace_commands(arguments.commands, folder)
             if arguments.gestures is not None:
                 _replace_gestures(arguments.gestures, folder)
-            _save(folder, speed)
+            is_changed = arguments.model or arguments.commands or arguments.artifacts or arguments.gestures
+            _save(folder, speed, origin=OWN if is_changed else BUNDLED)
     except (ArtifactsError, InspectionError) as error:
         sys.exit(str(error))
     except OSError as error:  # of artifacts it is an ArtifactsError
@@ -195,13 +205,25 @@ def _write_manifest(manifest: Manifest, folder: Path) -> None:
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2))
 
 
+def _latest_own() -> str | None:
+    """The latest model in the store, where it did not come with the project.
+
+    One without the label, imported by an earlier version, may be anyone's and counts as own.
+    """
+    try:
+        latest = bentoml.models.get(MODEL_NAME)
+    except bentoml.exceptions.NotFound:
+        return None
+    return None if latest.info.labels.get(ORIGIN) == BUNDLED else str(latest.tag)
+
+
 def _copy(source: Path, folder: Path) -> None:
     files, _, _ = read_artifacts(source)
     for name in (*files, MANIFEST_FILE):
         shutil.copy(source / name, folder / name)
 
 
-def _save(folder: Path, hands_per_second: int | None) -> None:
+def _save(folder: Path, hands_per_second: int | None, *, origin: str) -> None:
     check_in_sandbox(folder)
     _, manifest, version = read_artifacts(folder)
     tag = f"{MODEL_NAME}:{version}"
@@ -210,7 +232,11 @@ def _save(folder: Path, hands_per_second: int | None) -> None:
         return
     if _stored_version(tag):
         bentoml.models.delete(tag)  # saved anew below, so that it becomes the latest again
-    labels = {"feature_contract": manifest.feature_contract, "gestures": str(len(manifest.gestures))}
+    labels = {
+        ORIGIN: origin,
+        "feature_contract": manifest.feature_contract,
+        "gestures": str(len(manifest.gestures)),
+    }
     metadata = manifest.model_dump(mode="json", exclude_none=True)
     if hands_per_second is not None:
         metadata["hands_per_second"] = hands_per_second

@@ -11,28 +11,28 @@ import gc
 import logging
 import os
 from pathlib import Path
-from time import perf_counter, thread_time
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import bentoml
 import numpy as np
 from numpy.typing import NDArray
-from starlette.middleware.cors import CORSMiddleware
-from threadpoolctl import threadpool_limits
 
-from hand_gesture.bento.connections import StreamLimits, use_patient_connections
+from hand_gesture.bento.http_connection import use_direct_connections
+from hand_gesture.bento.reloading import ModelFollower
 from hand_gesture.bento.supervision import use_reliable_supervisor
 from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
+from hand_gesture.landmarks import parse_hand
 from hand_gesture.model.artifacts import (
-    COMMANDS_FILE,
+    BUNDLED,
     MODEL_FILE,
+    ORIGIN,
     ArtifactsError,
     load_artifacts,
-    load_commands,
     load_reference_hands,
     verify_artifacts,
 )
 from hand_gesture.model.classifier import NONE, Prediction
+from hand_gesture.model.execution import Execution, use_one_thread
 from hand_gesture.model.taught import load_teacher
 from hand_gesture.settings import load_settings
 from hand_gesture.telemetry.logs import use_json_logs
@@ -52,28 +52,25 @@ from hand_gesture.web.gateway import PredictionGateway
 from hand_gesture.web.openapi import openapi_document
 from hand_gesture.web.operation import operation_app
 from hand_gesture.web.pages import page_routes
+from hand_gesture.web.reference import reference_document
 from hand_gesture.web.teaching import Reports, Teaching
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
-SLOW_CALL_CPU_SECONDS: Final = 0.002
-SLOW_CALL_SECONDS: Final = 0.05  # of a model that waits for something; less is a pause of the machine's
-CALLS_IN_A_THREAD: Final = 32  # after one that was slow
+_MODEL_TAG: Final = "MODEL_TAG"
 use_json_logs()
-use_reliable_supervisor(make_lost_workers_counter)
-leave_predictions_to_the_gateway()
 SETTINGS: Final = load_settings()
-use_patient_connections(
-    SETTINGS.keep_alive_seconds,
-    StreamLimits(
-        max_message_bytes=SETTINGS.max_message_bytes,
-        max_waiting=SETTINGS.max_waiting_frames,
-        ping_seconds=SETTINGS.stream_ping_seconds,
-        patience_seconds=SETTINGS.stream_patience_seconds,
-    ),
-)
+
+
+def _follow_model(watcher: Any) -> None:
+    ModelFollower(watcher, lambda: str(bentoml.models.get(SETTINGS.model_tag).tag), _MODEL_TAG).start()
+
+
+use_reliable_supervisor(make_lost_workers_counter, _follow_model)
+leave_predictions_to_the_gateway()
+use_direct_connections(SETTINGS.keep_alive_seconds)
 
 
 def _stored_model() -> bentoml.Model:
@@ -89,7 +86,7 @@ def _stored_model() -> bentoml.Model:
     except ArtifactsError as error:
         raise SystemExit(str(error)) from None
     # Workers inherit this: one that starts later answers with the same model, whatever has been imported meanwhile
-    os.environ["MODEL_TAG"] = str(stored.tag)
+    os.environ[_MODEL_TAG] = str(stored.tag)
     return stored
 
 
@@ -107,16 +104,8 @@ def _asyncapi_document() -> dict[str, Any]:
 
 
 def _reference_hands() -> dict[str, Any]:
-    folder = Path(MODEL.path)
-    return load_reference_hands(folder).model_dump() | {"commands": load_commands(folder / COMMANDS_FILE)}
-
-
-class _Call(NamedTuple):
-    """A call of the model."""
-
-    predictions: list[Prediction]
-    seconds: float
-    is_slow: bool
+    service: HandGesture = bentoml.get_current_service()
+    return service.reference.model_dump()
 
 
 @bentoml.service(
@@ -153,18 +142,25 @@ class HandGesture:
         artifacts = load_artifacts(
             Path(MODEL.path), expected_version=MODEL.tag.version, min_confidence=SETTINGS.min_confidence
         )
-        # Matrices this small are multiplied fastest by one thread, and the cores belong to the other workers
-        threadpool_limits(limits=1)
-        self._classifier = artifacts.classifier
+        use_one_thread(artifacts.classifier.model)
+        reference = load_reference_hands(Path(MODEL.path))
+        a_hand = parse_hand(next(iter(reference.hands.values())))
+        self._execution = Execution(artifacts.classifier.predict, sample=a_hand[np.newaxis])
         self._metrics = get_metrics()
         self._metrics.declare_model(
             gestures=(*artifacts.classifier.gestures, NONE),
             version=artifacts.version,
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,
+            kind=artifacts.classifier.kind,
+        )
+        self.reference = reference_document(
+            artifacts,
+            reference,
+            name=MODEL.tag.name,
+            bundled=MODEL.info.labels.get(ORIGIN) == BUNDLED,
         )
         self.teaching = Teaching(artifacts.classifier, functools.partial(load_teacher, Path(MODEL.path)), self._metrics)
-        self._calls_in_a_thread = 0
         logger.info("model %s answers", MODEL.tag)
         logger.info(
             "predictions are %s, /metrics is %s",
@@ -180,13 +176,7 @@ class HandGesture:
     @bentoml.on_startup
     async def start_sampling(self) -> None:
         """Measure CPU and memory from now on."""
-        self._sampling = asyncio.create_task(self._sample_forever())
-
-    async def _sample_forever(self) -> None:
-        sampler = ProcessTreeSampler(self._metrics)
-        while True:
-            await asyncio.to_thread(sampler.sample)
-            await asyncio.sleep(SAMPLE_SECONDS)
+        self._sampling = asyncio.create_task(ProcessTreeSampler(self._metrics).sample_forever(SAMPLE_SECONDS))
 
     @bentoml.api(
         batchable=True,
@@ -197,7 +187,7 @@ class HandGesture:
     )
     async def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify one hand; requests in flight together share a model call."""
-        return await self._classify_in_loop(hands, "/predict")
+        return await self._classify(hands, "/predict")
 
     @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
     async def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
@@ -214,7 +204,7 @@ class HandGesture:
     )
     async def predict_command(self, hands: NDArray[np.float64]) -> list[dict[str, str | None]]:
         """Classify one hand and get only the game's command."""
-        predictions = await self._classify_in_loop(hands, "/predict/command")
+        predictions = await self._classify(hands, "/predict/command")
         return [{"gesture": prediction.command} for prediction in predictions]
 
     @bentoml.api(input_spec=GesturesRequest, output_spec=GesturesResponse)
@@ -222,45 +212,21 @@ class HandGesture:
         """Learn how well gestures of one's own can be told apart."""
         return await self.teaching.report(body)
 
-    async def _classify_in_loop(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
-        # A quick model answers before a thread would have started; a slow one must not hold up what else the loop does
-        if not self._calls_in_a_thread:
-            call = self._classify(hands)
-        else:
-            self._calls_in_a_thread -= 1
-            call = await asyncio.to_thread(self._classify, hands)
-        if call.is_slow:
-            self._calls_in_a_thread = CALLS_IN_A_THREAD
+    async def _classify(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
+        call = await self._execution.call(hands)
         loop = asyncio.get_running_loop()
-        # In the turn after the next, when the answers have left: a lone stream's came a sixth later otherwise
+        # Two turns later, when the answers have been sent: otherwise a lone stream's come a sixth later
         loop.call_soon(loop.call_soon, self._metrics.count_model_call, route, call.predictions, call.seconds)
         return call.predictions
 
     def _classify_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
-        call = self._classify(hands)
+        call = self._execution.call_here(hands)
         self._metrics.count_model_call("/predict_batch", call.predictions, call.seconds)
         return call.predictions
 
-    def _classify(self, hands: NDArray[np.float64]) -> _Call:
-        started, cpu_started = perf_counter(), thread_time()
-        predictions = self._classifier.predict(hands)
-        # CPU, because in a thread a call has its times of waiting for the interpreter, and would seem slow for good
-        seconds, cpu_seconds = perf_counter() - started, thread_time() - cpu_started
-        return _Call(predictions, seconds, cpu_seconds >= SLOW_CALL_CPU_SECONDS or seconds >= SLOW_CALL_SECONDS)
 
-
-def _add_middlewares(service: bentoml.Service[HandGesture]) -> None:
-    # The outermost comes first: errors carry the headers that let a browser read them.
-    service.add_asgi_middleware(
-        CORSMiddleware,
-        allow_origins=SETTINGS.allowed_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["*"],  # tracing adds some of its own; no credentials are ever used
-        allow_private_network=True,
-        expose_headers=["Retry-After"],
-        max_age=86_400,
-    )
+def _add_gateway(service: bentoml.Service[HandGesture]) -> None:
     service.add_asgi_middleware(PredictionGateway, settings=SETTINGS)
 
 
-_add_middlewares(cast("bentoml.Service[HandGesture]", HandGesture))  # what the decorator made of the class
+_add_gateway(cast("bentoml.Service[HandGesture]", HandGesture))  # what the decorator made of the class

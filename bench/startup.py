@@ -19,7 +19,6 @@ SUPERVISOR_IS_UP = "listening on "
 MODEL_HAS_ANSWERED = "Service hand_gesture initialized"
 IMPORTS = {
     "scikit-learn's network": "import sklearn.neural_network",
-    "the same with scipy.stats": "import sklearn.neural_network",
 }
 
 

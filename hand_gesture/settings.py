@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
+import bentoml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -18,7 +19,11 @@ class Settings(BaseSettings):
     Docker mounts secrets as files: one of a field's name, such as ``api_key``, counts where there is no variable.
     """
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, secrets_dir=_SECRETS if _SECRETS.is_dir() else None)
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        str_strip_whitespace=True,
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+    )
 
     port: int = Field(default=3000, ge=1, le=65535, description="Port that the service listens on.")
     workers: int = Field(default=1, ge=1, le=64, description="Worker processes; one uses about one core.")
@@ -67,6 +72,12 @@ class Settings(BaseSettings):
         description="How long a stream's client may leave that, or what it is sent, without an answer.",
     )
 
+    @property
+    def shortest_limit_seconds(self) -> float:
+        """The shortest time that a stream may take for anything."""
+        limits = (self.request_timeout_seconds, self.stream_ping_seconds, self.stream_patience_seconds)
+        return min(*limits, self.stream_idle_seconds)
+
     @field_validator("allowed_origins", "api_key", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -77,6 +88,15 @@ class Settings(BaseSettings):
     def _as_browsers_send_them(cls, origins: list[str]) -> list[str]:
         return [origin if origin in ("*", "null") else _origin_of(origin) for origin in origins]
 
+    @field_validator("model_tag")
+    @classmethod
+    def _is_tag(cls, tag: str) -> str:
+        try:
+            bentoml.Tag.from_str(tag)
+        except bentoml.exceptions.BentoMLException as error:
+            raise ValueError(str(error)) from None
+        return tag
+
 
 def _origin_of(address: str) -> str:
     """The origin of a page's address as a browser sends it (RFC 6454, https://www.rfc-editor.org/rfc/rfc6454#section-6.2).
@@ -84,15 +104,16 @@ def _origin_of(address: str) -> str:
     Raises:
         ValueError: it is not the address of a page.
     """
-    parts = urlsplit(address)
-    host = parts.hostname or ""
+    message = f"{address} is no origin such as https://game.example; name each origin, or * for all"
     try:
-        host = host.encode("idna").decode() if not host.isascii() else host
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        host = host if host.isascii() else host.encode("idna").decode()
         port = parts.port
     except ValueError:
-        host, port = "", None
+        raise ValueError(message) from None
     if not parts.scheme or not host or "@" in parts.netloc or not set(host).isdisjoint(" *%,;'\"\\"):
-        raise ValueError(f"{address} is no origin such as https://game.example; name each origin, or * for all")
+        raise ValueError(message)
     host = f"[{host}]" if ":" in host else host
     is_usual = port is None or (parts.scheme, port) in (("http", 80), ("https", 443))
     return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{port}"
@@ -107,9 +128,5 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(f"{str(e['loc'][0]).upper()}={_shown(e['input'])}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors())
         raise SystemExit(f"These environment variables do not fit: {problems}.") from None
-
-
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

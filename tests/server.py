@@ -34,7 +34,7 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
-    metrics_token: object = ""
+    metrics_token: str = ""
     certificate: Path | None = None
     client: httpx.Client = field(init=False)
 
@@ -132,12 +132,12 @@ def start(
         process = subprocess.Popen(
             [*wrapper, BENTOML, "serve", *arguments],
             cwd=PROJECT,
-            env=environment(home, PORT=port, **settings),
+            env=environment(home, **{"PORT": port, **settings}),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     scheme = "https" if certificate else "http"
-    token = settings.get("METRICS_TOKEN", "")
+    token = str(settings.get("METRICS_TOKEN", "")).strip()
     server = Server(f"{scheme}://127.0.0.1:{port}", process, log, token, certificate)
     try:
         yield server

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import Final
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from training.data import OpenHands, WebcamFrames
-from training.evaluate import MIN_CONFIDENCE, HeldOut, answers, calibration, trade
-from training.fit import HIDDEN_LAYERS, NETWORKS
+from training.contact_sheet import draw_contact_sheet
+from training.cross_validation import VIEWS, HeldOut
+from training.data import Bools, OpenHands, WebcamFrames
+from training.evaluate import (
+    OfFile,
+    Share,
+    calibration,
+    implied_whole_table_accuracy,
+    judge_on_table,
+    share,
+)
+from training.fit import HIDDEN_LAYERS
+from training.operating_point import MIN_CONFIDENCE, MOST_NONE_ANSWERED, answers, trade, with_prior
 
 mpl.use("Agg")
 
 _TEMPLATE: Final = Path(__file__).with_name("model_card.md.template")
-_MISTAKES: Final = 12  # kinds of hands of no gesture that are shown
+_COLOURS: Final = ("#1f6f8b", "#d1495b", "#edae49", "#30638e")
+_PRIORS: Final = (-1.0, -0.5, 0.0, 0.5, 1.0)  # about the chosen one, to show what it gives up
+_WORDS: Final = 26  # characters of what a source calls a hand
 
 
 @dataclass(frozen=True)
@@ -28,16 +40,26 @@ class Findings:
     """What is known of a network."""
 
     classes: list[str]
-    figures: dict[str, Any]
+    networks: int
+    seed: int
+    prior: float
     of_table: HeldOut
     of_open: HeldOut
     open_hands: OpenHands
+    files: list[OfFile]
     frames: WebcamFrames
+    webcam: dict[str, dict[str, Share]]
+    distances: dict[str, dict[str, float]]
 
     @property
     def none(self) -> int:
         """The class of hands that make no gesture."""
         return len(self.classes) - 1
+
+    @property
+    def judged(self) -> Bools:
+        """Which open hands have a label that nobody argues about."""
+        return self.open_hands.is_gesture(self.none) | self.open_hands.is_strictly_none(self.none)
 
 
 def write_model_card(folder: Path, findings: Findings, digest: str) -> None:
@@ -45,35 +67,38 @@ def write_model_card(folder: Path, findings: Findings, digest: str) -> None:
     _draw_trade(folder / "trade.png", findings)
     _draw_confusion(folder / "confusion.png", findings)
     _draw_reliability(folder / "reliability.png", findings)
-    unseen = findings.figures["unseen_sources"]
+    wrong = _draw_wrong(folder / "wrong.png", findings)
+    of_table = judge_on_table(findings.of_table)
+    files = {of.file: of for of in findings.files}
     text = Template(_TEMPLATE.read_text()).substitute(
         digest=digest,
-        networks=NETWORKS,
+        networks=findings.networks,
         hidden=" and ".join(map(str, HIDDEN_LAYERS)),
         frames=len(findings.frames.persons),
         persons=len(set(findings.frames.persons)),
+        disputed=int(findings.frames.disputed.sum()),
         rows=len(findings.of_table.classes),
         open_rows=len(findings.of_open.classes),
         sources=len(set(findings.open_hands.sources)),
         groups=len(set(findings.open_hands.groups)),
         gestures=", ".join(findings.classes[:-1]),
         operating_point=MIN_CONFIDENCE,
-        unseen=_unseen_table(unseen),
-        each=_table(["gesture", "right"], [[name, _percent(v)] for name, v in unseen["each_gesture_right"].items()]),
-        views=_shares_table("view", unseen["gestures_right"]),
-        mistakes=_mistakes_table(findings),
-        webcam=_webcam_table(findings.figures["webcam"]),
-        distances=_distances_table(findings.figures["webcam_distances_from_training"]),
-        table=_shares_table("view", findings.figures["unseen_rows_of_the_table"]),
-        implied=_percent(findings.figures["implied_whole_table_accuracy"]),
-        calibration=f"{unseen['expected_calibration_error']:.3f}",
+        limit=f"{100 * MOST_NONE_ANSWERED:.0f} %",
+        prior=f"{findings.prior:.1f}",
+        seed=findings.seed,
+        unseen=_unseen_table(files),
+        priors=_priors_table(findings),
+        each=_shares_table("gesture", {name: of.by_gesture for name, of in files.items()}, findings.classes[:-1]),
+        views=_shares_table("view", {name: of.by_view for name, of in files.items()}, list(VIEWS)),
+        alone=_alone_table(files),
+        wrong=wrong,
+        webcam=_webcam_table(findings.webcam),
+        distances=_distances_table(findings.distances),
+        table=_table(["view", "right"], [[view, str(of)] for view, of in of_table.items()]),
+        implied=f"{100 * implied_whole_table_accuracy(of_table['plain']):.1f} %",
         per_gesture=_gesture_table(findings),
     )
     (folder / "MODEL_CARD.md").write_text(text)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -81,27 +106,64 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _shares_table(name: str, shares: dict[str, float]) -> str:
-    return _table([name, "right"], [[view, _percent(share)] for view, share in shares.items()])
-
-
-def _unseen_table(unseen: dict[str, Any]) -> str:
+def _shares_table(name: str, files: Mapping[str, Mapping[str, Share]], keys: list[str]) -> str:
     rows = [
-        ["hands of a gesture that get it", _percent(unseen["gestures_right"]["plain"])],
-        ["the same, each person, clip or photograph counted once", _percent(unseen["gestures_right_by_group"])],
-        ["the same, were none not possible", _percent(unseen["gestures_right_were_none_not_possible"])],
-        ["hands of no gesture that get one", _percent(unseen["strict_none_answered"])],
-        ["the same, each person, clip or photograph counted once", _percent(unseen["strict_none_answered_by_group"])],
-        ["hands of no gesture, near to one, that get one", _percent(unseen["near_none_answered"])],
-        ["area under the ROC curve", f"{unseen['area_under_roc']:.4f}"],
+        [key, *(str(of[key]) if key in of else "" for of in files.values())]
+        for key in keys
+        if any(key in of for of in files.values())
     ]
-    return _table(["", ""], rows)
+    return _table([name, *files], rows)
 
 
-def _webcam_table(figures: dict[str, dict[str, float]]) -> str:
+def _unseen_table(files: Mapping[str, OfFile]) -> str:
+    rows: dict[str, list[str]] = {
+        "hands of a gesture that get it": [str(of.right) for of in files.values()],
+        "the same, each person, clip or photograph counted once": [str(of.right_by_group) for of in files.values()],
+        "the same, were none not possible": [str(of.right_were_none_not_possible) for of in files.values()],
+        "fists from the knuckles or the side": [str(of.fists_from_the_side) for of in files.values()],
+        "hands of no gesture that get one": [str(of.none_answered) for of in files.values()],
+        "hands of no gesture that get one, each person, clip or photograph counted once": [
+            str(of.none_answered_by_group) for of in files.values()
+        ],
+        "hands of no gesture, near to one, that get one": [str(of.near_answered) for of in files.values()],
+        "area under the ROC curve": [f"{of.area:.4f}" for of in files.values()],
+        "expected calibration error": [f"{of.calibration_error:.3f}" for of in files.values()],
+    }
+    return _table(["", *files], [[name, *cells] for name, cells in rows.items()])
+
+
+def _priors_table(findings: Findings) -> str:
+    """What other biases of none would have given."""
+    plain, of_rows = findings.of_open.probabilities["plain"], findings.of_table.probabilities["plain"]
+    gesture, strict = findings.open_hands.is_gesture(findings.none), findings.open_hands.is_strictly_none(findings.none)
+    rows = []
+    for shift in _PRIORS:
+        given = answers(with_prior(plain, shift))[0]
+        of_table = answers(with_prior(of_rows, shift))[0]
+        rows.append(
+            [
+                f"{findings.prior + shift:.1f}",
+                str(share((given != findings.none)[strict])),
+                str(share((given == findings.of_open.classes)[gesture])),
+                str(share(of_table == findings.of_table.classes)),
+            ]
+        )
+    return _table(["bias", "hands of no gesture that get one", "gestures right", "rows of the table right"], rows)
+
+
+def _alone_table(files: Mapping[str, OfFile]) -> str:
+    rows = [[name, _range(of.alone_right), _range(of.alone_none_answered)] for name, of in files.items()]
+    return _table(["file", "gestures right", "hands of no gesture that get one"], rows)
+
+
+def _range(shares: list[float]) -> str:
+    return f"{100 * min(shares):.1f} – {100 * max(shares):.1f} %"
+
+
+def _webcam_table(figures: dict[str, dict[str, Share]]) -> str:
     labels = list(next(iter(figures.values())))
     return _table(
-        ["frames", *labels], [[view, *(_percent(row[label]) for label in labels)] for view, row in figures.items()]
+        ["frames", *labels], [[view, *(str(row[label]) for label in labels)] for view, row in figures.items()]
     )
 
 
@@ -111,44 +173,58 @@ def _distances_table(figures: dict[str, dict[str, float]]) -> str:
     return _table(["frames", *kinds], rows)
 
 
-def _mistakes_table(findings: Findings) -> str:
-    given = answers(findings.of_open.probabilities["plain"])[0]
-    wrong = findings.open_hands.is_strictly_none(findings.none) & (given != findings.none)
-    kinds = zip(findings.open_hands.what[wrong], given[wrong], strict=True)
-    counts = Counter((str(what), findings.classes[answer]) for what, answer in kinds)
-    refused = findings.open_hands.is_gesture(findings.none) & (given == findings.none)
-    refusals = Counter(findings.classes[label] for label in findings.of_open.classes[refused])
-    rows = [[what, answer, str(count)] for (what, answer), count in counts.most_common(_MISTAKES)]
-    rows += [[f"a hand that makes {name}", "none", str(count)] for name, count in refusals.most_common(_MISTAKES)]
-    return _table(["the hand", "answer", "hands"], rows)
-
-
 def _gesture_table(findings: Findings) -> str:
     given = answers(findings.of_table.probabilities["plain"])[0]
-    scores = precision_recall_fscore_support(
-        findings.of_table.classes, given, labels=range(findings.none), zero_division=0
-    )
+    labels = findings.of_table.classes
+    precision, *_ = precision_recall_fscore_support(labels, given, labels=range(findings.none), zero_division=0)
     rows = [
-        [gesture, _percent(precision), _percent(recall), _percent(f1), str(count)]
-        for gesture, precision, recall, f1, count in zip(findings.classes[:-1], *scores, strict=True)
+        [gesture, f"{100 * precision[label]:.1f} %", str(share((given == label)[labels == label]))]
+        for label, gesture in enumerate(findings.classes[:-1])
     ]
-    return _table(["gesture", "precision", "recall", "F1", "rows"], rows)
+    return _table(["gesture", "precision", "recall"], rows)
+
+
+def _draw_wrong(path: Path, findings: Findings) -> str:
+    """Draw every misjudged hand and list them in the picture's order."""
+    probabilities = findings.of_open.probabilities["plain"]
+    given, confidence = answers(probabilities)
+    labels, hands = findings.of_open.classes, findings.open_hands
+    rows = np.flatnonzero(findings.judged & (given != labels))
+    rows = rows[np.lexsort((given[rows], labels[rows], labels[rows] == findings.none))]
+    captions = [
+        f"{number}  {findings.classes[labels[row]]} → {findings.classes[given[row]]}\n{confidence[row]:.2f}"
+        for number, row in enumerate(rows, 1)
+    ]
+    draw_contact_sheet(path, hands.hands.values[rows], captions)
+    listed = [
+        [
+            str(number),
+            findings.classes[labels[row]],
+            f"{findings.classes[given[row]]} {confidence[row]:.2f}",
+            str(hands.what[row]),
+            str(hands.sources[row]),
+        ]
+        for number, row in enumerate(rows, 1)
+    ]
+    return _table(["", "label", "answer", "what the source calls it", "source"], listed)
 
 
 def _draw_trade(path: Path, findings: Findings) -> None:
-    curve = trade(findings.of_open, findings.open_hands)
-    unseen = findings.figures["unseen_sources"]
     figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
-    axes.plot(100 * curve.none_answered, 100 * curve.right, color="#1f6f8b")
-    chosen = 100 * unseen["strict_none_answered"], 100 * unseen["gestures_right"]["plain"]
-    axes.plot(*chosen, marker="o", color="#d1495b")
-    axes.annotate("operating point", chosen, (8, -14), textcoords="offset points")
+    for of, colour in zip(findings.files, _COLOURS, strict=False):
+        curve = trade(
+            findings.of_open.probabilities["plain"], findings.open_hands, findings.open_hands.files == of.file
+        )
+        axes.plot(100 * curve.none_answered, 100 * curve.right, color=colour, label=of.file)
+        axes.plot(100 * of.none_answered.share, 100 * of.right.share, marker="o", color=colour)
+    axes.axvline(100 * MOST_NONE_ANSWERED, color="grey", linestyle="--", linewidth=0.8)
     axes.set_xlabel("hands of no gesture that get one, percent")
     axes.set_ylabel("hands of a gesture that get it, percent")
-    axes.set_xlim(0, 30)
-    axes.set_ylim(80, 100)
+    axes.set_xlim(0, 15)
+    axes.set_ylim(85, 100)
     axes.grid(alpha=0.3)
-    axes.set_title("Sources that the network has not seen")
+    axes.legend(loc="lower right")
+    axes.set_title("Sources left out of training; the dots are the operating point")
     figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)
 
@@ -160,30 +236,31 @@ def _draw_confusion(path: Path, findings: Findings) -> None:
     figure, axes = plt.subplots(figsize=(9, 8), layout="constrained")
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(matrix >= 0.005):
-        share = matrix[row, column]
-        color = "white" if share > 0.5 else "black"
-        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=color, fontsize=8)
+        value = matrix[row, column]
+        color = "white" if value > 0.5 else "black"
+        axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color, fontsize=8)
     axes.set_xticks(range(len(findings.classes)), findings.classes, rotation=60, ha="right")
     axes.set_yticks(range(findings.none), findings.classes[:-1])
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    axes.set_title("Rows of the table that the network has not seen, percent of each gesture")
+    axes.set_title("Rows of the table left out of training, percent of each gesture")
     figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)
 
 
 def _draw_reliability(path: Path, findings: Findings) -> None:
-    judged = ~findings.open_hands.near
-    error, bins = calibration(findings.of_open.probabilities["plain"][judged], findings.of_open.classes[judged])
-    confidence, accuracy, count = (np.array(column) for column in zip(*bins, strict=True))
     figure, axes = plt.subplots(figsize=(5, 4.5), layout="constrained")
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect")
-    axes.plot(confidence, accuracy, marker="o", label=f"measured (error {error:.3f})")
-    for x, y, rows in zip(confidence, accuracy, count, strict=True):
-        axes.annotate(str(rows), (x, y), textcoords="offset points", xytext=(6, -10), fontsize=7)
+    for of, colour in zip(findings.files, _COLOURS, strict=False):
+        rows = findings.judged & (findings.open_hands.files == of.file)
+        error, bins = calibration(findings.of_open.probabilities["plain"][rows], findings.of_open.classes[rows])
+        confidence, accuracy, count = (np.array(column) for column in zip(*bins, strict=True))
+        axes.plot(confidence, accuracy, marker="o", color=colour, label=f"{of.file} (error {error:.3f})")
+        for x, y, hands in zip(confidence, accuracy, count, strict=True):
+            axes.annotate(f"{hands:.0f}", (x, y), textcoords="offset points", xytext=(6, -10), fontsize=7)
     axes.set_xlabel("confidence")
     axes.set_ylabel("share of right answers")
-    axes.set_title("Sources that the network has not seen")
+    axes.set_title("Sources left out of training")
     axes.legend()
     figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)

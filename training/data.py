@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +53,21 @@ class OpenHands:
 
     hands: Hands
     near: Bools
+    files: NDArray[np.str_]  # the name of the file that each hand is from
     sources: NDArray[np.str_]
     groups: NDArray[np.str_]  # the person, clip or photograph
     what: NDArray[np.str_]  # what the source calls the hand
+
+    def take(self, rows: Bools) -> OpenHands:
+        """Some of the hands."""
+        return OpenHands(
+            self.hands.take(rows),
+            self.near[rows],
+            self.files[rows],
+            self.sources[rows],
+            self.groups[rows],
+            self.what[rows],
+        )
 
     def is_gesture(self, none: int) -> Bools:
         """Which hands make a gesture."""
@@ -65,15 +78,17 @@ class OpenHands:
         return np.asarray((self.hands.classes == none) & ~self.near)
 
 
-def read_open_hands(path: Path, classes: list[str]) -> OpenHands:
+def read_open_hands(paths: Sequence[Path], classes: list[str]) -> OpenHands:
     """Read hands from JSON lines of ``label``, ``near``, ``source``, ``group``, ``what``, ``size``, ``landmarks``."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [(path.stem, json.loads(line)) for path in paths for line in path.read_text().splitlines()]
+    files, rows = [file for file, _ in lines], [row for _, row in lines]
     values = np.array([parse_hand(row["landmarks"]) for row in rows])
     for hand, row in zip(values, rows, strict=True):
         restore_shape(hand[np.newaxis], row["size"])
     return OpenHands(
         Hands(values, np.array([classes.index(row["label"]) for row in rows])),
         np.array([bool(row.get("near")) for row in rows]),
+        np.array(files),
         np.array([row["source"] for row in rows]),
         np.array([f"{row['source']}: {row['group']}" for row in rows]),
         np.array([row["what"] for row in rows]),
@@ -82,11 +97,15 @@ def read_open_hands(path: Path, classes: list[str]) -> OpenHands:
 
 @dataclass(frozen=True)
 class WebcamFrames:
-    """Labelled frames: MediaPipe's coordinates in 0..1 (n, 63), the frames' sizes (n, 2), and who is to be seen."""
+    """Labelled frames: MediaPipe's coordinates in 0..1 (n, 63), the frames' sizes (n, 2), and who is to be seen.
+
+    ``disputed`` marks frames whose landmarks do not show the gesture that the label names.
+    """
 
     hands: Hands
     sizes: Floats
     persons: list[str]
+    disputed: Bools
 
     def features(
         self, *, with_size: bool, aspect: float | None = None, mirrored: bool = False, tilt: float = 0
@@ -110,12 +129,14 @@ class WebcamFrames:
 
 
 def read_webcam_frames(path: Path, classes: list[str]) -> WebcamFrames:
-    """Read frames from a JSON list of ``{"id", "label", "size", "landmarks"}``."""
+    """Read frames from a JSON list of ``{"id", "label", "size", "landmarks", "disputed"}``."""
     frames = json.loads(path.read_text())
     values = np.array([parse_hand(frame["landmarks"]) for frame in frames])
     labels = np.array([classes.index(frame["label"]) for frame in frames])
     sizes = np.array([frame["size"] for frame in frames], dtype=np.float64)
-    return WebcamFrames(Hands(values, labels), sizes, [frame["id"].partition("/")[0] for frame in frames])
+    persons = [frame["id"].partition("/")[0] for frame in frames]
+    disputed = np.array([bool(frame.get("disputed")) for frame in frames])
+    return WebcamFrames(Hands(values, labels), sizes, persons, disputed)
 
 
 def transform(

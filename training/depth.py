@@ -42,10 +42,12 @@ def normalize(hands: Floats, proportions: Floats | None = None) -> tuple[Floats,
     # Shape (hands, scales, bones)
     lengths = np.log(np.maximum(np.sqrt(across + (_SCALES**2)[np.newaxis, :, np.newaxis] * depth), 1e-4))
     lengths -= lengths.mean(axis=2, keepdims=True)
+    wanted = proportions if proportions is not None else np.zeros(len(_BONES))
     best = np.full(len(points), np.abs(_SCALES - _START).argmin())
     for _ in range(_ROUNDS if proportions is None else 1):
-        found = np.median(lengths[np.arange(len(points)), best], axis=0)
-        wanted = found - found.mean() if proportions is None else proportions
+        if proportions is None:
+            found = np.median(lengths[np.arange(len(points)), best], axis=0)
+            wanted = found - found.mean()
         best = np.minimum(np.abs(lengths - wanted), _LARGEST_ERROR).mean(axis=2).argmin(axis=1)
     points[..., 2] *= _SCALES[best][:, np.newaxis]
     return points.reshape(hands.shape), wanted

@@ -1,180 +1,138 @@
-"""How good a network is: on hands of sources and on rows of the table that it has not seen, and on webcam frames."""
+"""How good the networks are: on hands of sources and rows of the table left out of training, and on webcam frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from scipy.stats import norm
 from sklearn.neighbors import NearestNeighbors
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
 
 from hand_gesture.landmarks import PLANAR_COUNT
 from hand_gesture.model.features import wrist_rms
-from training.data import Bools, Floats, Hands, Ints, OpenHands, WebcamFrames, transform
-from training.depth import normalize
-from training.fit import Material, fit
+from training.cross_validation import VIEWS, WIDE, HeldOut
+from training.data import Bools, Floats, Hands, OpenHands, WebcamFrames
+from training.operating_point import answers, trade
 
-FOLDS: Final = 5
-WIDE: Final = 16 / 9
 # The table is the hard part of a public one of this many rows; see the model card.
 WHOLE_TABLE_ROWS: Final = 25_675
-MOST_NONE_ANSWERED: Final = 0.045
-# Least probability for a gesture to be named: one that is as likely as another, like stop and palm, still is
-MIN_CONFIDENCE: Final = 0.4
-NONE_PRIORS: Final = np.arange(0, 5, 0.1)
-
-VIEWS: Final[dict[str, Callable[[Floats], Floats]]] = {
-    "plain": lambda hands: hands,
-    "mirrored": lambda hands: transform(hands, mirrored=True),
-    "tilted +20°": lambda hands: transform(hands, tilt=np.radians(20)),
-    "tilted -20°": lambda hands: transform(hands, tilt=np.radians(-20)),
-    "squeezed 16:9": lambda hands: transform(hands, squeeze=1 / WIDE),
-}
+CONFIDENCE: Final = 0.95  # of intervals
+SIDE_VIEWS: Final = ("knuckles", "sideways")  # how the files name fists that do not show the palm's side
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Class probabilities of hands, each by a network that has not seen it, nor any other of its source, by view."""
+class Share:
+    """A share of some cases, and the interval that Wilson's formula gives it with 95 % confidence."""
 
-    classes: Ints
-    probabilities: dict[str, Floats]
+    share: float
+    low: float
+    high: float
+    of: int
 
-    def with_prior(self, prior: float) -> HeldOut:
-        """The same where hands of no gesture are more frequent; see the function of this name."""
-        return HeldOut(self.classes, {view: with_prior(p, prior) for view, p in self.probabilities.items()})
+    def __str__(self) -> str:
+        return f"{100 * self.share:.1f} % ({100 * self.low:.1f} – {100 * self.high:.1f}, {self.of})"
 
-
-def answers(probabilities: Floats, min_confidence: float = MIN_CONFIDENCE) -> tuple[Ints, Floats]:
-    """What the service answers, and the confidence that it gives; see ``GestureClassifier.predict``."""
-    none = probabilities.shape[1] - 1
-    best, confidence = probabilities[:, :none].argmax(axis=1), probabilities[:, :none].max(axis=1)
-    refused = confidence < np.maximum(probabilities[:, none], min_confidence)
-    return np.where(refused, none, best), np.where(refused, probabilities[:, none], confidence)
+    def figures(self) -> dict[str, float]:
+        """For the manifest."""
+        return {"share": round(self.share, 4), "low": round(self.low, 4), "high": round(self.high, 4), "of": self.of}
 
 
-def make_material(table: Hands, open_hands: OpenHands, rows: Bools, classes: list[str]) -> Material:
-    """What a network may learn from: the table, and some of the other hands, but for those that are near a gesture."""
-    none = len(classes) - 1
-    kept = rows & ~open_hands.near
-    labels = open_hands.hands.classes[kept]
-    # A source that has many hands of a class shows mostly the same person
-    _, source = np.unique(open_hands.sources[kept], return_inverse=True)
-    _, kind, count = np.unique(np.stack([labels, source]), axis=1, return_inverse=True, return_counts=True)
-    values, proportions = normalize(table.values)
-    return Material(
-        Hands(values, table.classes),
-        Hands(normalize(open_hands.hands.values[kept], proportions)[0], labels),
-        1 / np.sqrt(count[kind.ravel()]),
-        proportions,
-        none,
-    )
+def share(cases: Bools) -> Share:
+    """The share of cases that are true."""
+    return _wilson(float(cases.mean()) if len(cases) else 0.0, len(cases))
 
 
-def cross_validate(table: Hands, open_hands: OpenHands, classes: list[str], *, seed: int) -> tuple[HeldOut, HeldOut]:
-    """Leave out a fifth of the table and a fifth of the sources, train on the rest, answer what was left out; 5 times.
-
-    Returns:
-        The answers for the table's rows and for the open hands.
-    """
-    none = len(classes) - 1
-    fold_of_hand = _fold_of_sources(open_hands, none)
-    splits = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(table.values, table.classes))
-
-    def answer_fold(fold: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
-        seen, unseen = splits[fold]
-        material = make_material(table.take(seen), open_hands, fold_of_hand != fold, classes)
-        with threadpool_limits(1):
-            network = fit(material, seed=seed + fold + 1)
-            unseen_hands = table.values[unseen], open_hands.hands.values[fold_of_hand == fold]
-            rows, hands = (
-                {view: network.predict_proba(wrist_rms(change(values))) for view, change in VIEWS.items()}
-                for values in unseen_hands
-            )
-        return rows, hands
-
-    folds = Parallel(n_jobs=-1, verbose=5)(delayed(answer_fold)(fold) for fold in range(FOLDS))
-    of_table = {view: np.empty((len(table), len(classes))) for view in VIEWS}
-    of_open = {view: np.empty((len(open_hands.hands), len(classes))) for view in VIEWS}
-    for fold, (rows, hands) in enumerate(folds):
-        for view in VIEWS:
-            of_table[view][splits[fold][1]] = rows[view]
-            of_open[view][fold_of_hand == fold] = hands[view]
-    return HeldOut(table.classes, of_table), HeldOut(open_hands.hands.classes, of_open)
-
-
-def _fold_of_sources(open_hands: OpenHands, none: int) -> Ints:
-    """A fold for each hand, the same for all of a source, so that gestures and none are spread evenly."""
-    kinds = np.stack([open_hands.is_gesture(none), open_hands.is_strictly_none(none)])
-    shares = kinds / kinds.sum(axis=1, keepdims=True)
-    load = np.zeros((FOLDS, 2))
-    folds = np.empty(len(open_hands.hands), dtype=np.int64)
-    names, counts = np.unique(open_hands.sources, return_counts=True)
-    for name in names[np.argsort(-counts, kind="stable")]:
-        rows = open_hands.sources == name
-        after = load + shares[:, rows].sum(axis=1)
-        fold = int((after.max(axis=1) + 0.3 * after.sum(axis=1)).argmin())
-        load[fold] = after[fold]
-        folds[rows] = fold
-    return folds
-
-
-def with_prior(probabilities: Floats, prior: float) -> Floats:
-    """Probabilities where hands of no gesture are more frequent than in training, by ``prior`` in log odds.
-
-    The shares of an epoch are made up, and before a camera most hands make no gesture.
-    """
-    weighted = probabilities.copy()
-    weighted[:, -1] *= np.exp(prior)
-    weighted /= weighted.sum(axis=1, keepdims=True)
-    return weighted
-
-
-def choose_prior(held_out: HeldOut, open_hands: OpenHands) -> float:
-    """The least prior at which few enough of the hands that make no gesture get one."""
-    probabilities = held_out.probabilities["plain"]
-    none = probabilities.shape[1] - 1
-    strict = probabilities[open_hands.is_strictly_none(none)]
-    shares = {prior: (answers(with_prior(strict, prior))[0] != none).mean() for prior in NONE_PRIORS.tolist()}
-    return float(next(prior for prior, share in shares.items() if share <= MOST_NONE_ANSWERED))
-
-
-@dataclass(frozen=True)
-class Trade:
-    """For each prior: shares of strict no-gesture hands answered and of gesture hands answered rightly."""
-
-    none_answered: Floats
-    right: Floats
-    area: float
-
-
-def trade(held_out: HeldOut, open_hands: OpenHands) -> Trade:
-    """How answering fewer hands that make no gesture costs answers to those that do."""
-    probabilities = held_out.probabilities["plain"]
-    none = probabilities.shape[1] - 1
-    gesture, strict = open_hands.is_gesture(none), open_hands.is_strictly_none(none)
-    given = [answers(with_prior(probabilities, prior))[0] for prior in np.linspace(-4, 8, 121)]
-    judged = gesture | strict
-    return Trade(
-        np.array([(answer[strict] != none).mean() for answer in given]),
-        np.array([(answer == held_out.classes)[gesture].mean() for answer in given]),
-        float(roc_auc_score(gesture[judged], 1 - probabilities[judged, none])),
-    )
-
-
-def by_group(values: Bools, groups: np.ndarray) -> float:
-    """Mean of the shares in each group: a person with many rows counts as one."""
+def share_by_group(cases: Bools, groups: np.ndarray) -> Share:
+    """The mean of the groups' shares: a person with many rows counts as one."""
     _, group = np.unique(groups, return_inverse=True)
-    return float((np.bincount(group, values) / np.bincount(group)).mean())
+    means = np.bincount(group, cases) / np.bincount(group)
+    return _wilson(float(means.mean()), len(means))
 
 
-def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[str]) -> dict[str, dict[str, float]]:
-    """Shares of right answers on the frames as their clients might send them: of all, and of each gesture."""
+def _wilson(observed: float, count: int) -> Share:
+    """The score interval (Wilson 1927, https://doi.org/10.2307/2276774)."""
+    if not count:
+        return Share(0.0, 0.0, 1.0, 0)
+    z = float(norm.ppf((1 + CONFIDENCE) / 2))
+    middle = (observed + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(observed * (1 - observed) / count + z**2 / (4 * count**2))
+    return Share(observed, max(middle - half, 0.0), min(middle + half, 1.0), count)
+
+
+@dataclass(frozen=True)
+class OfFile:
+    """How the hands of one file are answered by networks that have not seen their sources."""
+
+    file: str
+    right: Share
+    right_by_group: Share
+    right_were_none_not_possible: Share
+    by_view: dict[str, Share]
+    by_gesture: dict[str, Share]
+    fists_from_the_side: Share
+    none_answered: Share
+    none_answered_by_group: Share
+    near_answered: Share
+    area: float
+    calibration_error: float
+    alone_right: list[float]  # each of the networks by itself: how much chance there is in a figure
+    alone_none_answered: list[float]
+
+    def figures(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "gestures_right": self.right.figures(),
+            "gestures_right_by_group": self.right_by_group.figures(),
+            "fist_right": self.by_gesture["fist"].figures() if "fist" in self.by_gesture else None,
+            "strict_none_answered": self.none_answered.figures(),
+            "strict_none_answered_by_group": self.none_answered_by_group.figures(),
+            "near_none_answered": self.near_answered.figures(),
+            "area_under_roc": round(self.area, 4),
+            "expected_calibration_error": round(self.calibration_error, 4),
+        }
+
+
+def judge_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: list[str]) -> OfFile:
+    """Figures of one file of open hands."""
+    none = len(classes) - 1
+    of_file = open_hands.files == file
+    labels = held_out.classes
+    gesture, strict = open_hands.is_gesture(none) & of_file, open_hands.is_strictly_none(none) & of_file
+    plain = held_out.probabilities["plain"]
+    right = answers(plain)[0] == labels
+    answered = answers(plain)[0] != none
+    likeliest = plain[:, :none].argmax(axis=1) == labels
+    near = open_hands.near & of_file & ~gesture
+    from_the_side = gesture & np.array([any(view in what for view in SIDE_VIEWS) for what in open_hands.what])
+    if "fist" in classes:
+        from_the_side &= labels == classes.index("fist")
+    alone = [answers(p)[0] for p in held_out.alone]
+    return OfFile(
+        file=file,
+        right=share(right[gesture]),
+        right_by_group=share_by_group(right[gesture], open_hands.groups[gesture]),
+        right_were_none_not_possible=share(likeliest[gesture]),
+        by_view={view: share((answers(p)[0] == labels)[gesture]) for view, p in held_out.probabilities.items()},
+        by_gesture={
+            name: share(right[gesture & (labels == label)])
+            for label, name in enumerate(classes[:none])
+            if (gesture & (labels == label)).any()
+        },
+        fists_from_the_side=share(right[from_the_side]),
+        none_answered=share(answered[strict]),
+        none_answered_by_group=share_by_group(answered[strict], open_hands.groups[strict]),
+        near_answered=share(answered[near]),
+        area=trade(plain, open_hands, of_file).area,
+        calibration_error=calibration(plain[gesture | strict], labels[gesture | strict])[0],
+        alone_right=[float((given == labels)[gesture].mean()) for given in alone],
+        alone_none_answered=[float((given != none)[strict].mean()) for given in alone],
+    )
+
+
+def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[str]) -> dict[str, dict[str, Share]]:
+    """Shares of right answers as clients might send the frames: of those not disputed, of each gesture, of disputed."""
     views = {
         "with image_size": frames.features(with_size=True),
         "without image_size": frames.features(with_size=False),
@@ -183,15 +141,12 @@ def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[
         "tilted +20°": frames.features(with_size=True, tilt=20),
         "tilted -20°": frames.features(with_size=True, tilt=-20),
     }
-    labels = frames.hands.classes
+    labels, counted = frames.hands.classes, ~frames.disputed
     figures = {}
     for view, features in views.items():
         right = answers(network.predict_proba(features.astype(np.float32)))[0] == labels
-        each = {classes[label]: float(right[labels == label].mean()) for label in np.unique(labels)}
-        figures[view] = {"all": float(right.mean())} | each
-    closed = network.predict_proba(views["with image_size"].astype(np.float32))[:, :-1].argmax(axis=1) == labels
-    each = {classes[label]: float(closed[labels == label].mean()) for label in np.unique(labels)}
-    figures["the likeliest gesture, were none not possible"] = {"all": float(closed.mean())} | each
+        each = {classes[label]: share(right[counted & (labels == label)]) for label in np.unique(labels[counted])}
+        figures[view] = {"all": share(right[counted])} | each | {"disputed": share(right[~counted])}
     return figures
 
 
@@ -220,8 +175,18 @@ def distances_from_training(
     return distances
 
 
+def judge_on_table(held_out: HeldOut) -> dict[str, Share]:
+    """Shares of the table's rows that are right, by view; a refusal counts as wrong."""
+    return {view: share(answers(held_out.probabilities[view])[0] == held_out.classes) for view in VIEWS}
+
+
+def implied_whole_table_accuracy(of_table: Share) -> float:
+    """The whole public table's accuracy if the rows that are not among the hard ones are right."""
+    return 1 - (1 - of_table.share) * of_table.of / WHOLE_TABLE_ROWS
+
+
 def calibration(
-    probabilities: Floats, classes: np.ndarray, bins: int = 10
+    probabilities: Floats, labels: np.ndarray, bins: int = 10
 ) -> tuple[float, list[tuple[float, float, int]]]:
     """Expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599) in equal bins of confidence.
 
@@ -229,7 +194,7 @@ def calibration(
         The error, and for each bin that is not empty its mean confidence, its accuracy and how many answers it holds.
     """
     given, confidence = answers(probabilities)
-    right = given == classes
+    right = given == labels
     bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
     rows = [
         (float(confidence[bin_of == b].mean()), float(right[bin_of == b].mean()), int((bin_of == b).sum()))

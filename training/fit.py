@@ -21,8 +21,8 @@ from sklearn.neural_network import MLPClassifier
 
 from hand_gesture.landmarks import LANDMARK_COUNT
 from hand_gesture.model.features import wrist_rms
-from training.data import Floats, Hands, Ints, transform
-from training.depth import rotate
+from training.data import Floats, Hands, Ints, OpenHands, transform
+from training.depth import normalize, rotate
 from training.nothing import make_nothing
 
 NETWORKS: Final = 2  # which answer together
@@ -41,6 +41,10 @@ UNMIXED: Final = 0.25  # share of hands left as they are in the table
 JITTER: Final = 0.01  # of the hand's size, about what MediaPipe trembles
 MAX_TILT: Final = np.radians(30)
 TURN: Final = np.radians(20)  # standard deviation, about each of the two other axes
+# The same for gestures that mean the same any way up
+TILT_FREELY: Final = np.radians(100)
+TURN_FREELY: Final = np.radians(30)
+FREELY_WEIGHT: Final = 2.5  # they have more views, so their hands of other sources than the table are shown more often
 SQUEEZED: Final = 0.6  # share of hands squeezed
 SQUEEZE: Final = (0.5, 1.35)  # portrait phones to wide cameras, and beyond
 
@@ -50,7 +54,7 @@ class Material:
     """What a network learns from: normalised hands (training/depth.py).
 
     ``open_hands`` are of many sources, ``open_weights`` says how often each is to be shown; ``none`` is the class of
-    hands that make no gesture.
+    hands that make no gesture, ``any_way_up`` are those of gestures that can be tilted as one likes.
     """
 
     table: Hands
@@ -58,42 +62,78 @@ class Material:
     open_weights: Floats
     proportions: Floats
     none: int
+    any_way_up: Ints
+    donors: Floats | None = None  # hands beside the table's and the open ones whose fingers are exchanged
 
 
-def fit(material: Material, *, seed: int, on_epoch: Callable[[], object] = lambda: None) -> MLPClassifier:
-    """Train networks that answer together, as one; the same hands and seed give the same.
+def make_material(table: Hands, open_hands: OpenHands, none: int, any_way_up: Ints) -> Material:
+    """What networks may learn from: a table of gestures, and other hands, but for those that are near a gesture.
+
+    Args:
+        table: hands of gestures, their classes below ``none``.
+        open_hands: hands of many sources; may be empty.
+        none: the class of hands that make no gesture.
+        any_way_up: classes of gestures that mean the same however they are tilted.
+    """
+    known = open_hands.take(~open_hands.near)
+    # A source that has many hands of a class shows mostly the same person
+    _, source = np.unique(known.sources, return_inverse=True)
+    _, kind, count = np.unique(np.stack([known.hands.classes, source]), axis=1, return_inverse=True, return_counts=True)
+    weights = np.where(np.isin(known.hands.classes, any_way_up), FREELY_WEIGHT, 1) / np.sqrt(count[kind.ravel()])
+    values, proportions = normalize(table.values)
+    return Material(
+        Hands(values, table.classes),
+        Hands(normalize(known.hands.values, proportions)[0], known.hands.classes),
+        weights,
+        proportions,
+        none,
+        any_way_up,
+    )
+
+
+def fit(
+    material: Material,
+    *,
+    seed: int,
+    networks: int = NETWORKS,
+    epochs: int = EPOCHS,
+    on_epoch: Callable[[], object] = lambda: None,
+) -> list[MLPClassifier]:
+    """Train networks that are to be joined; the same hands and seed give the same.
+
+    They see the same hands in another order, from other first weights.
 
     Args:
         material: what to learn from.
         seed: of everything random.
-        on_epoch: called after each of ``NETWORKS * EPOCHS`` epochs.
+        networks: how many.
+        epochs: how often each sees ``HANDS_PER_EPOCH`` hands.
+        on_epoch: called after each epoch.
     """
-    return _join([_fit_one(material, NETWORKS * seed + number, on_epoch) for number in range(NETWORKS)])
-
-
-def _fit_one(material: Material, seed: int, on_epoch: Callable[[], object]) -> MLPClassifier:
     random = np.random.default_rng(seed)
     gestures = material.open_hands.classes != material.none
     seen = np.concatenate([material.table.values, material.open_hands.values[gestures]])
-    made = make_nothing(seen, MADE_HANDS, material.proportions, random)
+    made = make_nothing(seen, MADE_HANDS, material.proportions, random, material.donors)
     neighbours = _neighbours(material.table)
     # Fitting once an epoch on new data, starting from the weights so far
-    network = MLPClassifier(
-        HIDDEN_LAYERS, alpha=3e-3, batch_size=256, warm_start=True, max_iter=1, tol=0, random_state=seed
-    )
-    for epoch in range(EPOCHS):
+    trained = [
+        MLPClassifier(HIDDEN_LAYERS, alpha=3e-3, batch_size=256, warm_start=True, max_iter=1, tol=0, random_state=state)
+        for state in random.integers(2**31, size=networks).tolist()
+    ]
+    for epoch in range(epochs):
         sample = _sample(material, neighbours, made, random)
-        features = wrist_rms(augment(sample.values, random))
-        progress = 0.5 * (1 + np.cos(np.pi * epoch / EPOCHS))
-        network.set_params(learning_rate_init=LAST_LEARNING_RATE + FIRST_LEARNING_RATE * progress)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted
-            network.fit(features, sample.classes)
+        features = wrist_rms(augment(sample, material, random))
+        rate = LAST_LEARNING_RATE + FIRST_LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * epoch / epochs))
+        for network in trained:
+            network.set_params(learning_rate_init=rate)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted
+                network.fit(features, sample.classes)
         on_epoch()
-    return network
+    return trained
 
 
-def _join(networks: list[MLPClassifier]) -> MLPClassifier:
+def join(networks: list[MLPClassifier]) -> MLPClassifier:
     """One network whose probabilities are the geometric mean of those of networks of the same shape.
 
     It has all their units, side by side, and no weights between those of one and another.
@@ -117,23 +157,26 @@ def _join(networks: list[MLPClassifier]) -> MLPClassifier:
     return joined
 
 
-def augment(hands: Floats, random: np.random.Generator) -> Floats:
+def augment(hands: Hands, material: Material, random: np.random.Generator) -> Floats:
     """Show normalised hands as another camera might have: same gesture, other view."""
     count = len(hands)
-    values = hands + JITTER * random.standard_normal(hands.shape) * np.tile([1, 1, 0.2], LANDMARK_COUNT)
-    values = rotate(values, *(TURN * random.standard_normal((2, count))))
+    values = hands.values + JITTER * random.standard_normal(hands.values.shape) * np.tile([1, 1, 0.2], LANDMARK_COUNT)
+    freely = np.isin(hands.classes, material.any_way_up)
+    turn = TURN + (TURN_FREELY - TURN) * freely
+    values = rotate(values, *(turn * random.standard_normal((2, count))))
     squeeze = np.exp(random.uniform(np.log(SQUEEZE[0]), np.log(SQUEEZE[1]), count))
     squeeze[random.random(count) >= SQUEEZED] = 1
-    tilt = random.uniform(-MAX_TILT, MAX_TILT, count)
+    tilt = (MAX_TILT + (TILT_FREELY - MAX_TILT) * freely) * random.uniform(-1, 1, count)
     return transform(values, tilt=tilt, squeeze=squeeze)
 
 
 def _sample(material: Material, neighbours: Ints, made: Floats, random: np.random.Generator) -> Hands:
     """The hands of one epoch."""
     none_count = int(HANDS_PER_EPOCH * NONE_SHARE)
-    open_count = int((HANDS_PER_EPOCH - none_count) * OPEN_SHARE)
-    made_count = int(none_count * MADE_SHARE)
     is_none = material.open_hands.classes == material.none
+    # Without open hands of gestures, or of none, the table's hands and the made ones take their place
+    open_count = int((HANDS_PER_EPOCH - none_count) * OPEN_SHARE) if not is_none.all() else 0
+    made_count = int(none_count * MADE_SHARE) if is_none.any() else none_count
     parts = [
         _interpolate(material.table, neighbours, HANDS_PER_EPOCH - none_count - open_count, random),
         _draw(material, ~is_none, open_count, random),
@@ -144,6 +187,8 @@ def _sample(material: Material, neighbours: Ints, made: Floats, random: np.rando
 
 
 def _draw(material: Material, which: np.ndarray, count: int, random: np.random.Generator) -> Hands:
+    if not count:
+        return material.open_hands.take(np.zeros(len(which), dtype=bool))
     weights = material.open_weights * which
     return material.open_hands.take(random.choice(len(weights), count, p=weights / weights.sum()))
 
@@ -153,8 +198,12 @@ def _neighbours(hands: Hands) -> Ints:
     neighbours = np.empty((len(hands), NEIGHBOURS), dtype=np.int64)
     for label in np.unique(hands.classes):
         rows = np.flatnonzero(hands.classes == label)
-        index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(hands.values[rows])
-        neighbours[rows] = rows[index.kneighbors(return_distance=False)]
+        count = min(NEIGHBOURS, len(rows) - 1)
+        if not count:
+            neighbours[rows] = rows
+            continue
+        nearest = NearestNeighbors(n_neighbors=count).fit(hands.values[rows]).kneighbors(return_distance=False)
+        neighbours[rows] = rows[nearest[:, np.arange(NEIGHBOURS) % count]]
     return neighbours
 
 

@@ -21,7 +21,13 @@ MIN_DISTANCE_TO_GESTURES: Final = 0.25  # rms of the features' differences
 _MIDDLE_KNUCKLE: Final = 9
 
 
-def make_nothing(gestures: Floats, count: int, proportions: Floats, random: np.random.Generator) -> Floats:
+def make_nothing(
+    gestures: Floats,
+    count: int,
+    proportions: Floats,
+    random: np.random.Generator,
+    donors: Floats | None = None,
+) -> Floats:
     """Make hands that make no gesture.
 
     Args:
@@ -29,16 +35,18 @@ def make_nothing(gestures: Floats, count: int, proportions: Floats, random: np.r
         count: how many to make.
         proportions: of bones, see ``normalize``.
         random: where chance comes from.
+        donors: more hands whose fingers are used, for gestures so few or alike that theirs give nothing new.
 
     Returns:
         Shape (count, 63), normalised.
     """
     index = NearestNeighbors(n_neighbors=1).fit(wrist_rms(gestures))
+    hands_with_fingers = gestures if donors is None else np.concatenate([gestures, donors])
     made: list[Floats] = []
     while sum(map(len, made)) < count:
-        hands, _ = normalize(_with_other_fingers(gestures, count, random), proportions)
+        hands = _with_other_fingers(hands_with_fingers, count, random)
         distance = index.kneighbors(wrist_rms(hands))[0][:, 0] / np.sqrt(PLANAR_COUNT)
-        made.append(hands[distance > MIN_DISTANCE_TO_GESTURES])
+        made.append(normalize(hands[distance > MIN_DISTANCE_TO_GESTURES], proportions)[0])
     return np.concatenate(made)[:count]
 
 

@@ -1,9 +1,10 @@
 """How the supervisor, which `bentoml serve` runs beside its workers, starts and ends them and looks after them.
 
 BentoML's own looks for lost workers every ten seconds, says nothing of them, and does not replace them in a container;
-drops a SIGTERM that comes while it starts a worker, and takes a SIGHUP for a reload; shows a stack trace where it may
-not listen, and http:// where it serves https://; and wipes the figures of another service that has the same
-BENTOML_HOME. It has no setting for any of that, so this reaches into it. tests/faults/test_workers.py and
+leaves its workers running, and the port taken, when it is killed itself; drops a SIGTERM that comes while it starts a
+worker, and takes a SIGHUP for a reload; shows a stack trace where it may not listen, and http:// where it serves
+https://; and wipes the figures of another service that has the same BENTOML_HOME. It has no setting for any of that, so
+this reaches into it. tests/unit/bento/test_supervision.py, tests/faults/test_workers.py and
 tests/service/test_{start,stop,workers}.py fail where a new BentoML changes what is used here.
 """
 
@@ -11,19 +12,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import signal
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Final, Protocol
 
 from bentoml._internal.utils import circus
+from circus.process import Process
 from circus.sighandler import SysHandler
+from circus.watcher import Watcher
 
 CHECK_SECONDS: Final = 1.0
 STOP_RETRY_SECONDS: Final = 0.02
+SECONDS_TO_FINISH: Final = 60.0  # no request takes longer
 _API_SOCKET: Final = "_bento_api_server"
+_LIFELINE: Final = "HAND_GESTURE_LIFELINE"  # file descriptor of a pipe whose other end only the supervisor has
+_SERVICE: Final = "service"  # circus' watcher of the workers
 _FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 # BentoML shows what its own loggers say
@@ -39,18 +48,24 @@ class Counter(Protocol):
 
 class _ReliableArbiter(circus.Arbiter):
     make_counter: ClassVar[Callable[[], Counter]]
+    follow_model: ClassVar[Callable[[Any], None]]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs | {"check_delay": CHECK_SECONDS})
+    def __init__(self, watchers: list[Watcher], *args: Any, **kwargs: Any) -> None:
+        # Keeping the processes keeps their exit codes: what subprocess is done with, it reaps
+        self._workers: dict[int, Process] = {}
+        self._reloads = bool(kwargs.get("plugins"))  # BentoML's only one, of `bentoml serve --reload`
+        for watcher in watchers:  # plugins, such as the one that reloads, are added to the list below
+            watcher.respawn = True
+            watcher.hooks["after_spawn"] = self._remember
+            watcher.hooks["after_signal"] = self._forget
+        super().__init__(watchers, *args, **kwargs | {"check_delay": CHECK_SECONDS})
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
         del cb  # BentoML's own line about the start
-        with self._own_figures():
+        with self._own_figures(), self._lifeline():
             self._lost_workers = type(self).make_counter()
-            for watcher in self.watchers:
-                watcher.respawn = True
             try:
-                super().start(self._announce)
+                super().start(self._started)
             except OSError as error:
                 raise SystemExit(_sentence(error, self.sockets[_API_SOCKET].port)) from None
 
@@ -61,25 +76,55 @@ class _ReliableArbiter(circus.Arbiter):
             os.environ[_FIGURES] = folder
             for watcher in self.watchers:
                 watcher.env[_FIGURES] = folder
-            yield
+            with _locked(folder):
+                yield
 
-    def _announce(self, _: Any) -> None:
+    @contextlib.contextmanager
+    def _lifeline(self) -> Iterator[None]:
+        """Give the workers an end of a pipe, at which they see that the supervisor has gone, however it went."""
+        watched, kept = os.pipe()
+        os.set_inheritable(watched, True)
+        for watcher in self.watchers:
+            watcher.env[_LIFELINE] = str(watched)
+        try:
+            yield
+        finally:
+            os.close(watched)
+            os.close(kept)
+
+    def _remember(self, watcher: Watcher, pid: int, **_: Any) -> bool:
+        self._workers[pid] = watcher.processes[pid]
+        return True
+
+    def _forget(self, pid: int, **_: Any) -> bool:
+        # The supervisor ends it on purpose: it is not lost
+        self._workers.pop(pid, None)
+        return True
+
+    def _started(self, _: Any) -> None:
+        workers = self.get_watcher(_SERVICE)
         socket = self.sockets[_API_SOCKET]
-        scheme = "https" if "--ssl-certfile" in self.watchers[-1].args else "http"
+        scheme = "https" if "--ssl-certfile" in workers.args else "http"
         host = "localhost" if socket.host in ("0.0.0.0", "::") else socket.host  # noqa: S104 (compared, not bound)
         logger.info("listening on %s://%s:%d (press CTRL+C to quit)", scheme, host, socket.port)
+        if self._reloads:
+            type(self).follow_model(workers)
+
+    def manage_watchers(self) -> Any:
+        # While workers are restarted, circus would log a ConflictError with a stack trace
+        return super().manage_watchers() if self._exclusive_running_command is None else None
 
     def reap_processes(self) -> None:
-        # Not by the watchers' lists: a watcher strikes off, and tells nobody of, a worker that is ending still
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    return
-                self._report(pid, os.waitstatus_to_exitcode(status))
+        # Not by the watchers' lists: a watcher strikes off, and tells nobody of, a worker that is ending still.
+        # Nor by waiting for any child: others belong to whoever started them.
+        for pid, worker in [*self._workers.items()]:
+            exit_code = worker.poll()
+            if exit_code is not None:
+                del self._workers[pid]
+                self._report(pid, exit_code)
 
     def _report(self, pid: int, exit_code: int) -> None:
-        how = f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended with code {exit_code}"
+        how = f"was killed by {_signal_name(-exit_code)}" if exit_code < 0 else f"ended with code {exit_code}"
         logger.error("worker %d %s; another takes its place", pid, how)
         self._lost_workers.inc()
 
@@ -91,6 +136,24 @@ class _ReliableArbiter(circus.Arbiter):
         return None
 
 
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Keep systemd's cleaner of temporary folders away (https://systemd.io/TEMPORARY_DIRECTORIES)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have numbers only
+        return f"signal {number}"
+
+
 def _sentence(error: OSError, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return "Another program listens on this port; end it, or set PORT to another one."
@@ -99,12 +162,32 @@ def _sentence(error: OSError, port: int) -> str:
     return f"The service cannot listen on port {port} ({error.strerror}); set PORT or BENTOML_HOST to what it can take."
 
 
-def use_reliable_supervisor(make_counter: Callable[[], Counter]) -> None:
-    """Have the supervisor that starts after this look after its workers, and end when told to.
+def _end_with_supervisor() -> None:
+    """In a worker: end as on SIGTERM when the supervisor has gone, and for certain when that takes too long."""
+    lifeline = os.environ.pop(_LIFELINE, None)
+    if lifeline is None:
+        return
+    os.set_inheritable(int(lifeline), False)
+
+    def wait() -> None:
+        os.read(int(lifeline), 1)
+        logger.error("the supervisor has gone; this worker ends, too")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SECONDS_TO_FINISH)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def use_reliable_supervisor(make_counter: Callable[[], Counter], follow_model: Callable[[Any], None]) -> None:
+    """Have the supervisor that starts after this look after its workers, and end when told to; workers end with it.
 
     Args:
         make_counter: called once, when the folder for shared figures is there; counts workers that ended by themselves.
+        follow_model: called once with circus' watcher of the workers, where `bentoml serve --reload` was asked for.
     """
+    _end_with_supervisor()
+    _ReliableArbiter.follow_model = staticmethod(follow_model)
     _ReliableArbiter.make_counter = staticmethod(make_counter)
     circus.Arbiter = _ReliableArbiter  # type: ignore[misc]
     SysHandler.handle_hup = SysHandler.handle_term

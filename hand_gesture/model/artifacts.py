@@ -30,6 +30,10 @@ ENCODER_FILE: Final = "encoder.pkl"  # of a trained model; the manifest has its 
 COMMANDS_FILE: Final = "commands.json"
 REFERENCE_HANDS_FILE: Final = "reference_hands.json"
 MANIFEST_FILE: Final = "manifest.json"
+# A label of a stored model: whether it came with the project as it is
+ORIGIN: Final = "origin"
+BUNDLED: Final = "bundled"
+OWN: Final = "own"
 NEEDED_FILES: Final = (MODEL_FILE, COMMANDS_FILE, REFERENCE_HANDS_FILE)
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -1,26 +1,50 @@
-"""Gathers hands that come one by one into runs of the model."""
+"""Gathers the hands of requests and frames into runs of the model."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Called once with the hands' answers and None, or with None and what kept them from being answered
+Done = Callable[[Sequence[Any] | None, Exception | None], None]
+
 
 class WaitedTooLongError(Exception):
-    """A hand whose turn did not come in time."""
+    """Hands whose turn did not come in time."""
 
 
-@dataclass(slots=True)
-class _Entry:
-    hand: NDArray[np.float64]
-    answer: asyncio.Future[Any]
-    latest: float  # when its run must begin, of the loop's time
+class Ticket:
+    """Hands in the queue, for the one who may want to take them back."""
+
+    __slots__ = ("done", "hands", "latest", "queue")
+
+    def __init__(self, hands: NDArray[np.float64], done: Done, latest: float, queue: BatchQueue) -> None:
+        self.hands = hands
+        self.done: Done | None = done
+        self.latest = latest  # when its run must begin, of the loop's time
+        self.queue = queue
+
+    def cancel(self) -> None:
+        """Have nothing called: the answers are no longer wanted."""
+        if self.done is not None:
+            self.done = None
+            self.queue.pending -= 1
+
+    def settle(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
+        """Give the answers, or the error, to whoever waits for them."""
+        if self.done is not None:
+            done, self.done = self.done, None
+            self.queue.pending -= 1
+            try:
+                done(answers, error)
+            except Exception as bug:  # the others of the batch get their answers
+                context = {"message": "answers could not be given", "exception": bug}
+                asyncio.get_running_loop().call_exception_handler(context)
 
 
 class BatchQueue:
@@ -46,28 +70,30 @@ class BatchQueue:
             max_batch_size: most hands in one run.
             max_wait_seconds: longest that a hand waits for its run to begin.
         """
+        self.pending = 0  # requests and frames that wait for their answers
         self._method = method
         self._max_batch_size = max_batch_size
         self._max_wait_seconds = max_wait_seconds
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[Ticket] = deque()
         self._is_due = False  # the next run, which takes in whoever comes before it begins
         self._was_alone = True  # the hand of the last run: the next one most likely is, too, and waits for no other
         self._run: asyncio.Task[None] | None = None
         self._is_running = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, hand: NDArray[np.float64]) -> asyncio.Future[Any]:
-        """The method's answer for one hand, shape (1, 63), to be awaited.
+    def submit(self, hands: NDArray[np.float64], done: Done) -> Ticket:
+        """Have the method answer the hands of a request or a frame, shape (n, 63).
 
-        It raises ``WaitedTooLongError`` where the run did not begin in time, and else what the method raises, for each
-        hand of the run.
+        ``done`` gets ``WaitedTooLongError`` where the run did not begin in time, and otherwise what the method raises,
+        for all hands of the run. It is called in a later turn of the event loop.
         """
         loop = asyncio.get_running_loop()
-        entry = _Entry(hand, loop.create_future(), loop.time() + self._max_wait_seconds)
-        self._waiting.append(entry)
+        ticket = Ticket(hands, done, loop.time() + self._max_wait_seconds, self)
+        self.pending += 1
+        self._waiting.append(ticket)
         if self._is_running:
             # A method that never lets the loop go on never gets here: no timer for it
-            self._timer = self._timer or loop.call_at(entry.latest, self._refuse_late, loop)
+            self._timer = self._timer or loop.call_at(ticket.latest, self._refuse_late, loop)
         elif not self._is_due:
             self._is_due = True
             if self._was_alone:
@@ -76,44 +102,57 @@ class BatchQueue:
                 # The loop looks for more hands once more until the task begins, and those that it finds share the run:
                 # worth a tenth of the throughput
                 loop.call_soon(self._start_run, loop)
-        return entry.answer
+        return ticket
 
     def _start_run(self, loop: asyncio.AbstractEventLoop) -> None:
         self._run = loop.create_task(self._call_method(loop))
 
     async def _call_method(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_due, self._is_running = False, True
-        batch: list[_Entry] = []
+        batch: list[Ticket] = []
         try:
             self._refuse_late(loop)
-            while self._waiting and len(batch) < self._max_batch_size:
-                entry = self._waiting.popleft()
-                if not entry.answer.done():  # its caller is gone otherwise
-                    batch.append(entry)
+            count = 0
+            while self._waiting and (not batch or count + len(self._waiting[0].hands) <= self._max_batch_size):
+                ticket = self._waiting.popleft()
+                if ticket.done is not None:
+                    batch.append(ticket)
+                    count += len(ticket.hands)
             self._was_alone = len(batch) <= 1
             if batch:
-                answers = await self._method(np.concatenate([entry.hand for entry in batch]))
-                if len(answers) != len(batch):
-                    raise ValueError(f"the model gave {len(answers)} answers for {len(batch)} hands")
-                for entry, answer in zip(batch, answers, strict=True):
-                    if not entry.answer.done():
-                        entry.answer.set_result(answer)
+                answers = await self._answer(np.concatenate([ticket.hands for ticket in batch]))
+                end = 0
+                for ticket in batch:
+                    start, end = end, end + len(ticket.hands)
+                    ticket.settle(answers[start:end], None)
         except Exception as error:
-            for entry in batch:
-                if not entry.answer.done():
-                    entry.answer.set_exception(error)
+            self._fail(batch, error)
+        except BaseException as end:  # such as CancelledError; the callers would wait for nothing
+            self._fail(batch, RuntimeError(f"the model's call ended with {type(end).__name__}"))
+            raise
         finally:
             self._is_running = False
             if self._waiting:
                 self._is_due = True
                 self._start_run(loop)
 
+    async def _answer(self, hands: NDArray[np.float64]) -> Sequence[Any]:
+        answers: list[Any] = []
+        for start in range(0, len(hands), self._max_batch_size):
+            answers += await self._method(hands[start : start + self._max_batch_size])
+        if len(answers) != len(hands):
+            raise ValueError(f"the model gave {len(answers)} answers for {len(hands)} hands")
+        return answers
+
+    @staticmethod
+    def _fail(batch: Sequence[Ticket], error: Exception) -> None:
+        for ticket in batch:
+            ticket.settle(None, error)
+
     def _refuse_late(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         while self._waiting and self._waiting[0].latest <= now:
-            answer = self._waiting.popleft().answer
-            if not answer.done():
-                answer.set_exception(WaitedTooLongError)
+            self._waiting.popleft().settle(None, WaitedTooLongError())
         if self._timer is not None:
             self._timer.cancel()
             self._timer = loop.call_at(self._waiting[0].latest, self._refuse_late, loop) if self._waiting else None

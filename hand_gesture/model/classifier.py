@@ -84,7 +84,9 @@ class GestureClassifier:
         self.gestures = tuple(name for name in classes if name != NONE)
         self._names = (*self.classes, NONE) if NONE not in classes else self.classes
         self._none = self._names.index(NONE)
-        self._commands = tuple(None if name == NONE else commands.get(name) for name in self._names)
+        self.commands = {name: commands[name] for name in self.gestures if name in commands}
+        self._commands = tuple(self.commands.get(name) for name in self._names)
+        self.kind = type(last_step(model)).__name__
         self.model = model
         self._probabilities = probabilities_of(model, confidence)
         self.network = Network.of(model) if confidence != "margin" else None

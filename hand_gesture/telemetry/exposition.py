@@ -26,6 +26,12 @@ RESERVED_BYTES: Final = 1 << 20
 
 logger = logging.getLogger("bentoml.service.hand_gesture.exposition")
 
+_own_files: list[Path] = []  # in which this process counts
+
+
+class FiguresLostError(Exception):
+    """Files in which this process counts are gone, and with them what all workers have counted."""
+
 
 @contextlib.contextmanager
 def shared_by_workers() -> Iterator[None]:
@@ -44,9 +50,15 @@ def shared_by_workers() -> Iterator[None]:
 
 
 def render_metrics() -> bytes:
-    """All workers' figures in Prometheus' text format."""
+    """All workers' figures in Prometheus' text format.
+
+    Raises:
+        FiguresLostError: something has removed files of this worker's, as cleaners of temporary folders do.
+    """
     if values.ValueClass is MutexValue:
         return generate_latest(REGISTRY)
+    if not all(path.exists() for path in _own_files):
+        raise FiguresLostError(f"Figures were removed from {_folder()} while the service runs; start it anew.")
     _forget_dead_workers()
     registry = CollectorRegistry()
     registry.register(_FiguresOfAllWorkers())
@@ -80,7 +92,8 @@ def _check_space() -> None:
 
 def _reserve_space() -> None:
     """Take the files' space on the disk: a process that writes where a full disk has none is killed (SIGBUS)."""
-    for path in _folder().glob(f"*_{os.getpid()}.db"):
+    _own_files[:] = _folder().glob(f"*_{os.getpid()}.db")
+    for path in _own_files:
         content = path.read_bytes()  # with holes, read as zeros
         with path.open("r+b") as file:
             file.write(content)
@@ -91,4 +104,4 @@ def _forget_dead_workers() -> None:
     for file in _folder().glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])
         if not psutil.pid_exists(pid):
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            file.unlink(missing_ok=True)  # another worker may be at it, too

@@ -33,7 +33,7 @@ class JSONFormatter(logging.Formatter):
             frames = traceback.extract_tb(error.__traceback__)
             event["exception"] = type(error).__name__
             event["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        return json.dumps(event, ensure_ascii=False)
+        return json.dumps(event)  # in ASCII: whatever the event holds, every output can encode it
 
 
 def use_json_logs() -> None:

@@ -9,6 +9,7 @@ import asyncio
 import bisect
 import collections
 import functools
+import logging
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -20,6 +21,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.telemetry.exposition import shared_by_workers
+
+# BentoML shows what its own loggers say
+logger = logging.getLogger("bentoml.service.hand_gesture.metrics")
 
 _INFERENCE_BUCKETS: Final = (
     *(0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075),
@@ -94,6 +98,14 @@ class Metrics:
         self.closed_streams = Counter(
             "hand_gesture_closed_streams", "Streams that have ended, by their close code.", ["code"]
         )
+        self.frames = Counter(
+            "hand_gesture_frames", "Frames of streams that were classified, by the number of their hands.", ["hands"]
+        )
+        self.changes = Counter(
+            "hand_gesture_changes",
+            "Changes of what a hand on a stream holds, by the gesture that it held then; none: it let go.",
+            ["gesture"],
+        )
         self.cpu_usage = Gauge(
             "hand_gesture_cpu_usage_percent",
             "CPU of the service's whole process tree since the sample before; 100 is one core.",
@@ -108,7 +120,7 @@ class Metrics:
         self.model_info = Gauge(
             "hand_gesture_model_info",
             "The model that answers; always 1.",
-            ["version", "digest", "feature_contract"],
+            ["version", "digest", "feature_contract", "kind"],
             multiprocess_mode="livemax",
         )
         self.workers.set(1)
@@ -124,31 +136,77 @@ class Metrics:
         self._predictions_of = cache(self.predictions.labels)
         self._requests_of = cache(self.requests.labels)
         self._request_duration_of = cache(self.request_duration.labels)
+        self._changes_of = cache(self.changes.labels)
         self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
+        self._being_answered = 0
+        self._open_streams = 0
+        self._is_due = False  # what happened in this turn of the event loop is to be counted
+        self._frames_of = cache(self.frames.labels)
+        self._hands_in_frames: list[int] = []
+        self._gestures: frozenset[str] = frozenset()
 
-    def declare_model(self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str) -> None:
+    def declare_model(
+        self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str, kind: str
+    ) -> None:
         """Announce the model and start a series for each of its gestures."""
-        self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract).set(1)
+        self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract, kind=kind).set(1)
+        self._gestures = frozenset(gestures)
         for gesture in gestures:
             self.predictions.labels(gesture)
+            self.changes.labels(gesture)
 
-    def count_request(self, route: str, status: int, seconds: float) -> None:
-        """Count a prediction request and its time, with all others of this turn of the event loop.
+    def begin_request(self) -> None:
+        """Count a prediction request as being answered, until ``end_request``."""
+        self._being_answered += 1
+        self._count_later()
 
-        Those of a batch are answered in one turn, and to count them one by one takes four times as long.
+    def end_request(self, route: str, status: int, seconds: float) -> None:
+        """Count a prediction request and its time."""
+        self._being_answered -= 1
+        self.count_answer(route, status, seconds)
+
+    def count_answer(self, route: str, status: int, seconds: float, hands: int | None = None) -> None:
+        """Count the answer to a request or a frame, with all others of this turn of the event loop.
+
+        ``hands`` are those of a stream's frame, where they were classified. The requests of a batch are answered in one
+        turn, and to count them one by one takes four times as long.
         """
-        if not self._answered:
-            asyncio.get_running_loop().call_soon(self._count_answered)
         self._answered[route, status].append(seconds)
+        if hands is not None:
+            self._hands_in_frames.append(hands)
+        self._count_later()
 
-    def _count_answered(self) -> None:
+    def _count_later(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._count)
+
+    def _count(self) -> None:
+        self._is_due = False
+        self.in_flight.set(self._being_answered)
         answered, self._answered = self._answered, collections.defaultdict(list)
         for (route, status), seconds in answered.items():
             self._requests_of(route, status).inc(len(seconds))
             observe_all(self._request_duration_of(route), seconds)
+        if self._hands_in_frames:
+            for hands, frames in collections.Counter(self._hands_in_frames).items():
+                self._frames_of(hands).inc(frames)
+            self._hands_in_frames.clear()
 
-    def count_closed_stream(self, code: int) -> None:
+    def count_change(self, gesture: str) -> None:
+        """Count a hand that holds something else than before; gestures that are not the model's count together."""
+        self._changes_of(gesture if gesture in self._gestures else "other").inc()
+
+    def open_stream(self) -> int:
+        """Count a stream that is open from now on, and say how many this worker has."""
+        self._open_streams += 1
+        self.streams.set(self._open_streams)
+        return self._open_streams
+
+    def close_stream(self, code: int) -> None:
         """Count a stream that has ended; codes that clients made up are counted together."""
+        self._open_streams -= 1
+        self.streams.set(self._open_streams)
         self.closed_streams.labels(code if code in _CLOSE_CODES else "other").inc()
 
     def count_rejected(self, reason: Reason, missing_landmarks: int = 0) -> None:
@@ -215,7 +273,20 @@ class ProcessTreeSampler:
             try:
                 cpu += process.cpu_percent()
                 memory += process.memory_info().rss
-            except psutil.NoSuchProcess:
+            except (psutil.NoSuchProcess, psutil.AccessDenied):  # ended meanwhile, or about to
                 continue
         self._metrics.cpu_usage.set(cpu)
         self._metrics.memory.set(memory)
+
+    async def sample_forever(self, seconds: float) -> None:
+        """Take a sample now and then; one that fails is said in the log, and the next is taken all the same."""
+        is_failing = False
+        while True:
+            try:
+                await asyncio.to_thread(self.sample)
+                is_failing = False
+            except Exception:
+                if not is_failing:  # said once, not every few seconds
+                    logger.exception("CPU and memory cannot be measured; what /metrics shows of them is old")
+                is_failing = True
+            await asyncio.sleep(seconds)

@@ -5,19 +5,30 @@ https://www.asyncapi.com/docs/reference/specification/v3.0.0
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+from picows import WSCloseCode
 
 from hand_gesture.settings import Settings
-from hand_gesture.web.contract import ErrorResponse, FrameResponse, HandRequest, HandsRequest, StreamSettingsMessage
-from hand_gesture.web.decoding import HAND_BYTES
-from hand_gesture.web.stream import STREAM, CloseCode
+from hand_gesture.web.contract import (
+    MAX_HANDS_IN_FRAME,
+    EmptyFrameResponse,
+    ErrorResponse,
+    FrameOfHands,
+    FrameOfOneHand,
+    FrameResponse,
+    ReleasedHandResponse,
+    StreamSettingsMessage,
+)
+from hand_gesture.web.decoding import HAND_BYTES, TIME_BYTES
+from hand_gesture.web.stream import STREAM
 
-_CLOSE_CODES = {
-    CloseCode.GOING_AWAY: "no frame came for STREAM_IDLE_SECONDS",
-    CloseCode.UNSUPPORTED_DATA: "the first message is not text",
-    CloseCode.POLICY_VIOLATION: "the settings do not fit, came too late, or carry no key that is asked for",
-    CloseCode.SERVICE_RESTART: "the service is going down",
-    CloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams",
+CLOSE_CODES: Final = {
+    WSCloseCode.GOING_AWAY: "no frame came for STREAM_IDLE_SECONDS",
+    WSCloseCode.UNSUPPORTED_DATA: "the first message is not text",
+    WSCloseCode.POLICY_VIOLATION: "the settings do not fit, came too late, or carry no key that is asked for",
+    WSCloseCode.SERVICE_RESTART: "the service is going down",
+    WSCloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams",
 }
 
 
@@ -28,20 +39,27 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
         settings: what the operator has set: limits, and whether keys are asked for.
         version: the model's version.
     """
-    codes = "; ".join(f"{code.value}: {when}" for code, when in _CLOSE_CODES.items())
+    codes = "; ".join(f"{code.value}: {when}" for code, when in CLOSE_CODES.items())
     messages = {
         "settings": _json_message("The first message.", StreamSettingsMessage.model_json_schema()),
         "frame": {
-            "summary": f"A frame: for each hand {HAND_BYTES} bytes, x1 y1 z1 … z21 as little-endian float32.",
+            "summary": f"A frame: for each of up to {MAX_HANDS_IN_FRAME} hands {HAND_BYTES} bytes, x1 y1 z1 … z21 as "
+            f"little-endian float32. {TIME_BYTES} more before them are the client's time in milliseconds, as "
+            "little-endian float64. 0 bytes, or the time alone: no hand.",
             "contentType": "application/octet-stream",
-            "payload": {"type": "string", "format": "binary", "minLength": HAND_BYTES},
+            "payload": {"type": "string", "format": "binary"},
         },
-        "frameOfOneHand": _json_message("A frame as POST /predict takes it.", HandRequest.model_json_schema()),
-        "frameOfHands": _json_message("A frame as POST /predict_batch takes it.", HandsRequest.model_json_schema()),
+        "frameOfOneHand": _json_message("A frame as POST /predict takes it.", FrameOfOneHand.model_json_schema()),
+        "frameOfHands": _json_message("A frame as POST /predict_batch takes it.", FrameOfHands.model_json_schema()),
         "answer": _json_message("For a frame of one hand.", FrameResponse.model_json_schema()),
+        "answerWithoutHands": _json_message("For a frame without hands.", EmptyFrameResponse.model_json_schema()),
         "answers": _json_message(
-            "For a frame of several hands, in their order.",
-            {"type": "array", "items": FrameResponse.model_json_schema()},
+            "For a frame of several hands, in their order. With the setting answers: list for every frame, and then "
+            "the hands that are released with it come last.",
+            {
+                "type": "array",
+                "items": {"oneOf": [FrameResponse.model_json_schema(), ReleasedHandResponse.model_json_schema()]},
+            },
         ),
         "error": _json_message(
             "For a frame that is refused; before the close of a stream that is.", ErrorResponse.model_json_schema()
@@ -65,7 +83,7 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
         "operations": {
             "begin": _operation("receive", ["settings"]),
             "show": _operation("receive", ["frame", "frameOfOneHand", "frameOfHands"]),
-            "answer": _operation("send", ["answer", "answers", "error"]),
+            "answer": _operation("send", ["answer", "answerWithoutHands", "answers", "error"]),
         },
         "components": {
             "messages": messages,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import bentoml
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -15,6 +15,8 @@ MAX_HOLD_MS: Final = 10_000
 MAX_NAME_LENGTH: Final = 50  # of a client's own gesture, and of its command
 _INVISIBLE: Final = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 NAME_PATTERN: Final = rf"^[^\s{_INVISIBLE}][^{_INVISIBLE}]{{0,{MAX_NAME_LENGTH - 1}}}$"
+MAX_HANDS_IN_FRAME: Final = 8  # of a stream: those of four people
+ALWAYS_LISTS: Final = "list"  # setting "answers" of a stream
 
 _COORDINATE: Final = {"type": "number", "minimum": -MAX_COORDINATE, "maximum": MAX_COORDINATE}
 
@@ -150,8 +152,52 @@ class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]
 class FrameResponse(PredictionResponse):
     """The gesture of one hand of a stream's frame, and what holds."""
 
-    held: str = Field(description="The gesture that has been shown for hold_ms; none where there is none.")
-    changed: bool = Field(description="Whether something else held after the frame before.")
+    held: str = Field(description="What has been most of what was shown for hold_ms; none where there is none.")
+    changed: bool = Field(description="Whether the hand held something else before.")
+    hand: int = Field(ge=1, description="The hand's number in this stream: the same from frame to frame.")
+
+
+class ReleasedHandResponse(BaseModel):
+    """A hand that has left, and holds nothing from this frame on."""
+
+    gesture: None
+    confidence: None
+    command: None
+    held: Literal["none"]
+    changed: Literal[True]
+    hand: int = Field(ge=1)
+
+
+class EmptyFrameResponse(BaseModel):
+    """The answer to a frame without hands: of the hand that is released with it or still holds a gesture, if any."""
+
+    gesture: Literal["none"]
+    confidence: None
+    command: str | None = Field(description="What the gesture that holds means to the game, if anything.")
+    held: str
+    changed: bool = Field(description="Whether the hand is released with this frame.")
+    hand: int | None = Field(description="The hand's number; null where none holds a gesture.")
+
+
+_CLIENT_TIME = Field(default=None, description="The client's time of the frame, in milliseconds.")
+
+
+class FrameOfOneHand(HandRequest):
+    """A stream's frame of one hand."""
+
+    time: float | None = _CLIENT_TIME
+
+
+class FrameOfHands(BaseModel):
+    """A stream's frame of several hands, or none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hands: Annotated[
+        list[Hand], WithJsonSchema({"type": "array", "maxItems": MAX_HANDS_IN_FRAME, "items": HAND_SCHEMA})
+    ]
+    image_size: ImageSize = None
+    time: float | None = _CLIENT_TIME
 
 
 class StreamSettingsMessage(BaseModel):
@@ -162,6 +208,10 @@ class StreamSettingsMessage(BaseModel):
     image_size: ImageSize = None
     hold_ms: float = Field(
         default=0, ge=0, le=MAX_HOLD_MS, description="How long a gesture must be shown until it holds."
+    )
+    answers: Literal["list"] | None = Field(
+        default=None,
+        description="list: each answer is a list, for one hand and none, too, and tells of released hands.",
     )
     key: str = Field(default="", description="One of the keys that the server asks for, where no header can be sent.")
 

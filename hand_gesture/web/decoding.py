@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Set
+import struct
+import sys
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
@@ -26,13 +28,16 @@ from hand_gesture.landmarks import (
     parse_hand,
     read_hands,
 )
-from hand_gesture.web.contract import MAX_HOLD_MS
+from hand_gesture.web.contract import ALWAYS_LISTS, MAX_HANDS_IN_FRAME, MAX_HOLD_MS
 
 # A hand takes 1 to 4 kB, written generously; more for one hand would be spent on reading nonsense
 MAX_HAND_BYTES: Final = 65_536
 MEDIAPIPE_GUIDE: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker/web_js"
 HAND_DTYPE: Final = np.dtype("<f4")  # of the coordinates in a binary frame
 HAND_BYTES: Final = COORDINATE_COUNT * HAND_DTYPE.itemsize
+_TIME: Final = struct.Struct("<d")  # of the client, before the hands in a binary frame
+TIME_BYTES: Final = _TIME.size
+NOT_HANDS: Final = "hands must be a list of at least one hand."
 MAX_NAMES: Final = 5
 MAX_NAME: Final = 30
 # What front ends are known to send in place of landmarks
@@ -56,6 +61,19 @@ class StreamSettings:
     image_size: ImageSize
     hold_seconds: float
     key: str
+    always_lists: bool  # of answers
+
+
+class Frame(NamedTuple):
+    """A frame of a stream.
+
+    ``hands`` are coordinates of shape (n, 63), in pixels if the frame's size is known. ``time`` is the client's, in
+    milliseconds, finite, if it tells. ``as_list`` says whether hands came in a list, and their answers go in one.
+    """
+
+    hands: NDArray[np.float64]
+    time: float | None
+    as_list: bool
 
 
 def decode_hand_request(body: bytes | str, image_size: ImageSize = None) -> NDArray[np.float64]:
@@ -95,40 +113,58 @@ def decode_hands_request(body: bytes | str, max_hands: int, image_size: ImageSiz
     """
     fields = _load_object(body, required="hands")
     values = fields["hands"]
-    if not isinstance(values, list) or not values:
-        raise _reject(Reason.INVALID_REQUEST, "hands must be a list of at least one hand.")
-    if len(values) > max_hands:
-        message = f"There are {len(values)} hands in this request; send at most {max_hands} at once."
-        raise _reject(Reason.TOO_MANY_HANDS, message)
-    hands = read_hands(values)
-    if hands is None:
-        raise _reject_hands(values)
+    if values == []:
+        raise _reject(Reason.INVALID_REQUEST, NOT_HANDS)
+    hands = _read_hands(values, max_hands, "request")
     convert(hands, read_image_size(fields.get("image_size")) or image_size, _unit)
     return hands
 
 
-def decode_binary_frame(message: bytes, image_size: ImageSize) -> NDArray[np.float64]:
-    """Read a frame: for each hand 63 numbers x1, y1, z1, … z21 as little-endian float32.
+def decode_frame(message: bytes | str, image_size: ImageSize) -> Frame:
+    """Read a frame of a stream.
 
-    Returns:
-        The hands' coordinates, shape (n, 63), in the unit of ``use_unit`` if the frame's size is
-        known.
+    Args:
+        message: binary, for each hand 63 numbers x1, y1, z1, … z21 as little-endian float32, before them the client's
+            time as a little-endian float64, or not; or JSON as ``/predict`` or ``/predict_batch`` takes it, with or
+            without ``time``.
+        image_size: of the frame, where the message does not tell.
 
     Raises:
         RejectedRequestError: status 400; the message says what is wrong, and with which hand.
     """
-    if not message or len(message) % HAND_BYTES:
-        text = f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), not {len(message)}."
+    if not isinstance(message, bytes):
+        return _decode_text(message, image_size)
+    count, rest = divmod(len(message), HAND_BYTES)
+    if rest and rest != TIME_BYTES:
+        text = (
+            f"A binary frame is {HAND_BYTES} bytes for each hand (63 little-endian float32), and {TIME_BYTES} more "
+            f"with the client's time, not {len(message)}."
+        )
         raise _reject(Reason.MALFORMED_LANDMARKS, text)
-    hands = np.frombuffer(message, HAND_DTYPE).astype(np.float64).reshape(-1, COORDINATE_COUNT)
-    largest = largest_coordinate(hands)
-    if not largest <= MAX_COORDINATE:  # NaN is not, either
-        values = hands.tolist()
-        if len(values) > 1:
-            raise _reject_hands(values)
-        _read_hand(values[0])
-    convert(hands, image_size, _unit, largest)
-    return hands
+    time = _read_time(_TIME.unpack_from(message)[0]) if rest else None
+    hands = np.frombuffer(message, HAND_DTYPE, -1, rest).astype(np.float64).reshape(count, COORDINATE_COUNT)
+    if count:
+        largest = largest_coordinate(hands)
+        if count > MAX_HANDS_IN_FRAME:
+            raise _too_many_hands(count, MAX_HANDS_IN_FRAME, "frame")
+        if not largest <= MAX_COORDINATE:  # NaN is not, either
+            values = hands.tolist()
+            if count > 1:
+                raise _reject_hands(values)
+            _read_hand(values[0])
+        convert(hands, image_size, _unit, largest)
+    return Frame(hands, time, count > 1)
+
+
+def _decode_text(message: str, image_size: ImageSize) -> Frame:
+    is_list = '"hands"' in message
+    fields = _load_object(message, required="hands" if is_list else "landmarks", optional=("image_size", "time"))
+    hands = _read_hands(fields["hands"], MAX_HANDS_IN_FRAME, "frame") if is_list else _read_hand(fields["landmarks"])
+    size = read_image_size(fields.get("image_size")) or image_size
+    if len(hands):
+        convert(hands, size, _unit)
+    time = fields.get("time")
+    return Frame(hands, None if time is None else _read_time(time), is_list)
 
 
 def decode_stream_settings(message: str) -> StreamSettings:
@@ -141,15 +177,44 @@ def decode_stream_settings(message: str) -> StreamSettings:
         fields = orjson.loads(message)
     except orjson.JSONDecodeError as error:
         raise _reject(Reason.INVALID_JSON, f"The settings are not valid JSON: {error}.") from None
-    if type(fields) is not dict or fields.keys() - {"image_size", "hold_ms", "key"}:
-        text = "A stream begins with its settings: a JSON object of image_size, hold_ms and key, each optional."
+    if type(fields) is not dict or fields.keys() - {"image_size", "hold_ms", "answers", "key"}:
+        text = (
+            "A stream begins with its settings: a JSON object of image_size, hold_ms, answers and key, each optional."
+        )
         raise _reject(Reason.INVALID_REQUEST, text)
-    hold_ms, key = fields.get("hold_ms"), fields.get("key")
+    hold_ms, key, answers = fields.get("hold_ms"), fields.get("key"), fields.get("answers")
     if hold_ms is not None and not (type(hold_ms) in (int, float) and 0 <= hold_ms <= MAX_HOLD_MS):
         raise _reject(Reason.INVALID_REQUEST, f"hold_ms must be a number of milliseconds from 0 to {MAX_HOLD_MS}.")
     if key is not None and type(key) is not str:
         raise _reject(Reason.INVALID_REQUEST, "key must be a string.")
-    return StreamSettings(read_image_size(fields.get("image_size")), (hold_ms or 0) / 1000, key or "")
+    if answers not in (None, ALWAYS_LISTS):
+        raise _reject(Reason.INVALID_REQUEST, f'answers must be "{ALWAYS_LISTS}", or left out.')
+    image_size = read_image_size(fields.get("image_size"))
+    return StreamSettings(image_size, (hold_ms or 0) / 1000, key or "", answers == ALWAYS_LISTS)
+
+
+def _read_hands(values: Any, most: int, message: str) -> NDArray[np.float64]:
+    if not isinstance(values, list):
+        raise _reject(Reason.INVALID_REQUEST, NOT_HANDS)
+    if len(values) > most:
+        raise _too_many_hands(len(values), most, message)
+    hands = read_hands(values) if values else np.empty((0, COORDINATE_COUNT))
+    if hands is None:
+        raise _reject_hands(values)
+    return hands
+
+
+def _too_many_hands(count: int, most: int, message: str) -> RejectedRequestError:
+    text = f"There are {count} hands in this {message}; send at most {most} at once."
+    return _reject(Reason.TOO_MANY_HANDS, text)
+
+
+def _read_time(time: Any) -> float:
+    # The comparison is false for NaN, too, and works for integers that are too large for a float
+    if type(time) not in (int, float) or not abs(time) <= sys.float_info.max:
+        text = "The time of a frame must be a finite number of milliseconds."
+        raise _reject(Reason.INVALID_REQUEST, text)
+    return float(time)
 
 
 def _read_hand(value: Any) -> NDArray[np.float64]:
@@ -178,21 +243,21 @@ def _reject_hands(values: list[Any]) -> RejectedRequestError:
     return _reject(Reason.MISSING_LANDMARKS, _capitalize(missing[0]) + more, missing_landmarks=missing_count)
 
 
-def _load_object(body: bytes | str, *, required: str) -> dict[str, Any]:
+def _load_object(body: bytes | str, *, required: str, optional: Sequence[str] = ("image_size",)) -> dict[str, Any]:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         fields = _load_with_nan(body, error)
     if type(fields) is not dict:
         raise _reject(Reason.INVALID_REQUEST, f"The body must be a JSON object with the field {required}.")
-    if unknown := fields.keys() - {required, "image_size"}:
-        raise _reject(Reason.INVALID_REQUEST, _explain_unknown(fields, unknown, required))
+    if unknown := fields.keys() - {required, *optional}:
+        raise _reject(Reason.INVALID_REQUEST, _explain_unknown(fields, unknown, required, optional))
     if required not in fields:
         raise _reject(Reason.INVALID_REQUEST, f"The field {required} is missing.")
     return fields
 
 
-def _explain_unknown(fields: dict[str, Any], unknown: Set[str], required: str) -> str:
+def _explain_unknown(fields: dict[str, Any], unknown: Set[str], required: str, optional: Sequence[str]) -> str:
     """What to do about fields that this service does not know, for what front ends are known to send."""
     if {"x1", "y1"} <= unknown:
         return f"Send the coordinates x1, y1, z1, … z21 as one list of 63 numbers, in the field {required}."
@@ -211,7 +276,8 @@ def _explain_unknown(fields: dict[str, Any], unknown: Set[str], required: str) -
     others = len(names) - MAX_NAMES
     more = f" and {others} more" if others > 0 else ""
     plural = "s" if len(names) > 1 else ""
-    return f"Unknown field{plural} {shown}{more}; the fields are {required} and image_size."
+    known = ", ".join([required, *optional[:-1]])
+    return f"Unknown field{plural} {shown}{more}; the fields are {known} and {optional[-1]}."
 
 
 def _quote(name: str) -> str:
@@ -224,7 +290,10 @@ def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError) -> Any:
     with contextlib.suppress(ValueError, RecursionError):
         text = body if isinstance(body, str) else body.decode()
         if "NaN" in text or "Infinity" in text:
-            return json.loads(text)
+            value = json.loads(text)
+            if "\\u" in text:  # an escape may stand for half of a surrogate pair, which nothing can encode
+                json.dumps(value, ensure_ascii=False).encode()
+            return value
     raise _reject(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
 
 

@@ -1,124 +1,161 @@
 """The first and last thing a prediction request meets: limits, decoding, errors, and the figures about it.
 
-An ASGI middleware, because BentoML answers a rejected request with a stack trace in the log and a list as its body,
-and because a request that is rejected here never reaches the batch of the good ones.
+BentoML answers a rejected request with a stack trace in the log and a list as its body, so this stands before it; and a
+request that is rejected here never reaches the batch of the good ones.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+import urllib.parse
+from collections.abc import Mapping
 from http import HTTPStatus
-from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError
+from hand_gesture.bento.http_connection import APPLICATION, Respond
+from hand_gesture.bento.watch import Watch
+from hand_gesture.bento.websocket_connection import Limits, Wire
+from hand_gesture.errors import Headers, Reason, RejectedRequestError
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import get_metrics
-from hand_gesture.web.access import is_authorized
+from hand_gesture.web.access import is_authorized, is_welcome
+from hand_gesture.web.cors import Cors
 from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_hand_request, decode_hands_request
+from hand_gesture.web.exchange import Exchange, Route, Worker
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
-from hand_gesture.web.responses import finish, send_answer, send_error
-from hand_gesture.web.stream import STREAM, StreamEndpoint
+from hand_gesture.web.responses import CLOSE, Answer, finish, send_answer
+from hand_gesture.web.stream import STREAM, Stream
 from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
+from hand_gesture.web.teaching import TEACHING_SECONDS
 
-Decode = Callable[[bytes], Any]
-CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
+LOOKS: Final = 20  # within the shortest time limit: it may be exceeded by a twentieth
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """How a prediction route's body is read."""
-
-    decode: Decode
-    max_body_bytes: int
-
-
 class PredictionGateway:
-    """Answers the prediction routes and the stream; every other request passes untouched."""
+    """Answers the prediction routes and opens the streams; every other request passes untouched.
+
+    A plain request comes straight from its connection (``open_request``), every other one by ASGI (``__call__``). Both
+    ways give the same answers.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self._metrics = get_metrics()
-        self._inference = Inference(settings)
-        self._stream = StreamEndpoint(self._inference, settings)
-        one_hand = _Route(decode_hand_request, min(MAX_HAND_BYTES, settings.max_body_bytes))
+        self.watch = Watch(settings.shortest_limit_seconds / LOOKS)
+        self.limits = Limits(settings.max_message_bytes, settings.stream_ping_seconds, settings.stream_patience_seconds)
+        self._worker = Worker(settings, get_metrics(), Inference(settings), self.watch)
+        self._cors = Cors(self._answer_asgi, settings.allowed_origins)
+        of_one = min(MAX_HAND_BYTES, settings.max_body_bytes)
+        seconds = settings.request_timeout_seconds
         several = functools.partial(decode_hands_request, max_hands=settings.max_hands)
-        self._routes = {
-            "/predict": one_hand,
-            "/predict/command": one_hand,
-            "/predict_batch": _Route(several, settings.max_body_bytes),
-            "/gestures": _Route(bytes, MAX_GESTURES_BYTES),  # decoded in the thread that teaches them
-        }
+        routes = (
+            Route("/predict", decode_hand_request, of_one, is_for_one_hand=True, seconds=seconds),
+            Route("/predict/command", decode_hand_request, of_one, is_for_one_hand=True, seconds=seconds),
+            Route("/predict_batch", several, settings.max_body_bytes, is_for_one_hand=False, seconds=seconds),
+            # Decoded in the thread that teaches them
+            Route("/gestures", bytes, MAX_GESTURES_BYTES, is_for_one_hand=False, seconds=TEACHING_SECONDS),
+        )
+        self._routes = {route.path: route for route in routes}
+        self._plain_routes = {route.path.encode(): route for route in routes if route.is_for_one_hand}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        """Answer one request, or start and end with the worker."""
+        if scope["type"] != "lifespan":
+            await self._cors(scope, receive, send)
+            return
+        scope["state"][APPLICATION] = self  # where the connections look for it
+        await self._app(scope, receive, functools.partial(self._connect, scope["app"], send))
+
+    async def _connect(self, app: Starlette, send: Send, message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            self._worker.inference.connect(app)
+        await send(message)
+
+    def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> Exchange | None:
+        """Take a plain POST, or None where it is not plain enough; see ``http_connection.Application``."""
+        route = self._plain_routes.get(target)
+        if (
+            route is None
+            or headers.get(b"content-type", b"application/json") != b"application/json"
+            or b"content-encoding" in headers
+            or int(headers.get(b"content-length", b"0")) > route.max_body_bytes
+            or (self._settings.api_key and not is_authorized(headers.items(), self._settings.api_key))
+        ):
+            return None
+        return Exchange(self._worker, route, functools.partial(self._answer_plain, respond, headers.get(b"origin")))
+
+    def _answer_plain(self, respond: Respond, origin: bytes | None, answer: Answer | None) -> None:
+        if answer is not None:
+            closes = CLOSE in answer.headers
+            respond(answer.status, _wire(answer) + self._cors.headers_for(origin), answer.body, closes, _pause(answer))
+
+    def open_stream(self, target: bytes, headers: Headers, wire: Wire) -> Stream | None:
+        """Take a WebSocket, or None where it must not be; see ``http_connection.Application``."""
+        if urllib.parse.unquote(target.partition(b"?")[0].decode("latin-1")) != STREAM:
+            return None
+        if not is_welcome(headers, self._settings.allowed_origins):
+            self._worker.metrics.count_rejected(Reason.UNAUTHORIZED)
+            return None
+        return Stream(self._worker, headers, wire)
+
+    async def _answer_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get(scope["path"])
         if route is None:
             await self._pass_on(scope, receive, send)
             return
-        self._inference.find_calls(scope)
-        started = perf_counter()
-        status: int = HTTPStatus.OK
-        self._metrics.in_flight.inc()
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Answer | None] = loop.create_future()
+        exchange = Exchange(self._worker, route, answered.set_result)
+        reading = loop.create_task(self._read(exchange, route, scope, receive))
+        answer = await answered
+        reading.cancel()
+        if answer is not None:
+            pause = _pause(answer)
+            await send_answer(send, answer, more_body=pause > 0)
+            if pause:
+                await asyncio.sleep(pause)
+                await finish(send)
+
+    async def _read(self, exchange: Exchange, route: Route, scope: Scope, receive: Receive) -> None:
         try:
-            answer = await self._answer(scope, receive, route)
-            await send_answer(send, answer)
+            _check_method(scope)
+            _check_key(scope["headers"], self._settings.api_key)
+            _check_media_type(scope["headers"])
+            exchange.receive(await _read_body(receive, route.max_body_bytes))
         except ClientDisconnect:
-            status = CLIENT_CLOSED_REQUEST
-        except FailedRequestError as error:
-            status = error.status
-            if isinstance(error, RejectedRequestError):
-                self._metrics.count_rejected(error.reason, error.missing_landmarks)
-            await send_error(send, error, more_body=status == HTTPStatus.SERVICE_UNAVAILABLE)
-        finally:
-            self._metrics.in_flight.dec()
-            self._metrics.count_request(scope["path"], status, perf_counter() - started)
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            # A client that asks again at once would take the time of those that are answered
-            await asyncio.sleep(SECONDS_TO_COOL_DOWN)
-            await finish(send)
+            exchange.disconnect()
+        except Exception as error:
+            exchange.fail(error)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan" and scope["path"] == STREAM:
-            await self._stream(scope, receive, send)
+        if scope["path"] == STREAM:
+            message = "This is a WebSocket: open it with ws:// or wss:// (see docs/stream.md)."
+            headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
+            error = RejectedRequestError(HTTPStatus.UPGRADE_REQUIRED, Reason.METHOD_NOT_ALLOWED, message, headers)
         # Starlette takes "/predict\n" for /predict, too: nothing posted may get past this gateway's keys and limits
-        elif scope.get("method") == "POST":
-            message = f"Only {', '.join(self._routes)} take a POST."
-            self._metrics.count_rejected(Reason.METHOD_NOT_ALLOWED)
-            await send_error(send, _method_not_allowed(message, allowed=b"GET, HEAD"))
+        elif scope["method"] == "POST":
+            error = _method_not_allowed(f"Only {', '.join(self._routes)} take a POST.", allowed=b"GET, HEAD")
         else:
             await self._app(scope, receive, send)
+            return
+        await send_answer(send, self._worker.explain(error, scope["path"]))
 
-    async def _answer(self, scope: Scope, receive: Receive, route: _Route) -> object:
-        seconds = self._settings.request_timeout_seconds
-        body: bytes | None = None
-        deadline = asyncio.timeout(seconds)
-        try:
-            async with deadline:
-                _check_method(scope)
-                _check_key(scope, self._settings.api_key)
-                _check_media_type(scope)
-                body = await _read_body(receive, route.max_body_bytes)
-                # Not sooner, or clients that send their bodies slowly would leave no room for the others
-                self._inference.check_room()
-                return await self._inference.call(scope["path"], route.decode(body))
-        except ClientDisconnect:
-            raise
-        except Exception as error:
-            if body is None and not isinstance(error, FailedRequestError):
-                message = f"The body did not arrive within {seconds:g} seconds."
-                headers = [(b"connection", b"close")]  # what else of the body comes is not read
-                raise RejectedRequestError(HTTPStatus.REQUEST_TIMEOUT, Reason.BODY_TOO_SLOW, message, headers) from None
-            raise self._inference.explain(error, scope["path"], expired=deadline.expired()) from None
+
+def _wire(answer: Answer) -> bytes:
+    """An answer's headers as they go over the wire."""
+    return b"".join([b"%b: %b\r\n" % header for header in answer.all_headers()])
+
+
+def _pause(answer: Answer) -> float:
+    """Seconds: a client that asks again at once would take the time of those that are answered."""
+    return SECONDS_TO_COOL_DOWN if answer.status == HTTPStatus.SERVICE_UNAVAILABLE else 0
 
 
 def _check_method(scope: Scope) -> None:
@@ -131,16 +168,16 @@ def _method_not_allowed(message: str, *, allowed: bytes) -> RejectedRequestError
     return RejectedRequestError(HTTPStatus.METHOD_NOT_ALLOWED, Reason.METHOD_NOT_ALLOWED, message, headers)
 
 
-def _check_key(scope: Scope, keys: list[str]) -> None:
-    if keys and not is_authorized(scope["headers"], keys):
+def _check_key(headers: Headers, keys: list[str]) -> None:
+    if keys and not is_authorized(headers, keys):
         message = "This server asks for a key; send it as Authorization: Bearer KEY."
         headers = [(b"www-authenticate", b"Bearer")]
         raise RejectedRequestError(HTTPStatus.UNAUTHORIZED, Reason.UNAUTHORIZED, message, headers)
 
 
-def _check_media_type(scope: Scope) -> None:
+def _check_media_type(headers: Headers) -> None:
     media_type = b"application/json"
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"content-type":
             media_type = value.partition(b";")[0].strip().lower()
         elif name == b"content-encoding" and value.lower() != b"identity":

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.types import Scope
+from starlette.applications import Starlette
 
 from hand_gesture.bento.api_methods import ApiMethod, find_api_methods
 from hand_gesture.errors import FailedRequestError, ServerReason
-from hand_gesture.model.batch_queue import BatchQueue, WaitedTooLongError
+from hand_gesture.model.batch_queue import BatchQueue, Done, WaitedTooLongError
 from hand_gesture.settings import Settings
 
-_Call = Callable[[NDArray[np.float64]], Awaitable[Any]]
 SECONDS_TO_COOL_DOWN: Final = 0.25  # before a client that was refused for want of room is heard again
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture.inference")
+
+
+class Cancellable(Protocol):
+    """A call whose answer may be given up."""
+
+    def cancel(self) -> Any:
+        """Have nothing called."""
 
 
 class Inference:
@@ -28,15 +34,40 @@ class Inference:
 
     def __init__(self, settings: Settings) -> None:
         self._max_waiting = settings.max_in_flight
-        self._seconds = settings.request_timeout_seconds
-        self._waiting = 0
-        self._calls: dict[str, _Call] = {}
+        self._queues: dict[str, BatchQueue] = {}
+        self._unbatched: dict[str, ApiMethod] = {}
+        self._calls: set[asyncio.Task[None]] = set()  # of methods that take no batches
 
-    def find_calls(self, scope: Scope) -> None:
-        """Learn the API methods from a request's scope; they are known when the service is up, before its first."""
-        if not self._calls:
-            methods = find_api_methods(scope["app"])
-            self._calls = {route: _queued(method) for route, method in methods.items()}
+    def connect(self, app: Starlette) -> None:
+        """Learn the API methods of BentoML's application."""
+        for route, method in find_api_methods(app).items():
+            if (limits := method.batches) is None:
+                self._unbatched[route] = method
+            else:
+                self._queues[route] = BatchQueue(
+                    method.call, max_batch_size=limits.max_size, max_wait_seconds=limits.max_wait_seconds
+                )
+
+    def submit(self, route: str, hands: NDArray[np.float64], done: Done) -> Cancellable:
+        """Have the API method of a route answer hands, shape (n, 63), where it takes batches together with others'.
+
+        ``done`` gets a list with an answer for each hand, or what kept it from being given; see ``explain``.
+        """
+        if route in self._queues:
+            return self._queues[route].submit(hands, done)
+        call = asyncio.get_running_loop().create_task(self._call(self._unbatched[route], hands, done))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return call
+
+    @staticmethod
+    async def _call(method: ApiMethod, hands: NDArray[np.float64], done: Done) -> None:
+        try:
+            answers = await method.call(hands)
+        except Exception as error:
+            done(None, error)
+        else:
+            done(answers, None)
 
     def check_room(self) -> None:
         """Refuse before anything is done for a request where too many wait already.
@@ -44,46 +75,27 @@ class Inference:
         Raises:
             FailedRequestError: they do.
         """
-        if self._waiting >= self._max_waiting:
+        waiting = len(self._calls)
+        for queue in self._queues.values():
+            waiting += queue.pending
+        if waiting >= self._max_waiting:
             raise _overloaded()
 
-    async def call(self, route: str, hands: NDArray[np.float64]) -> Any:
-        """Have the API method of a route answer: one hand, shape (1, 63), where it works in batches, else all of them.
-
-        Raises:
-            Exception: whatever keeps the method from answering; see ``explain``.
-        """
-        self._waiting += 1
-        try:
-            return await self._calls[route](hands)
-        finally:
-            self._waiting -= 1
-
-    def explain(self, error: BaseException, route: str, *, expired: bool) -> FailedRequestError:
-        """What a client is told when a call has failed.
-
-        Args:
-            error: what the call raised.
-            route: the client's.
-            expired: whether its deadline had passed.
-        """
+    def explain(self, error: Exception, route: str) -> FailedRequestError:
+        """What a client is told whose request has failed."""
         if isinstance(error, FailedRequestError):
             return error
-        if expired:
-            message = f"There was no answer within {self._seconds:g} seconds; try again later."
-            return FailedRequestError(HTTPStatus.GATEWAY_TIMEOUT, ServerReason.TIMEOUT, message)
         if isinstance(error, WaitedTooLongError):
             return _overloaded()
-        logger.error("the model failed on a request to %s", route, exc_info=error)
-        message = "The model could not answer; the server's log says why."
+        logger.error("a request to %s could not be answered", route, exc_info=error)
+        message = "The service could not answer; its log says why."
         return FailedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, ServerReason.MODEL_FAILED, message)
 
 
-def _queued(method: ApiMethod) -> _Call:
-    if method.batches is None:
-        return method.call
-    limits = method.batches
-    return BatchQueue(method.call, max_batch_size=limits.max_size, max_wait_seconds=limits.max_wait_seconds)
+def too_late(seconds: float) -> FailedRequestError:
+    """What a client is told whose request has taken longer than it may."""
+    message = f"There was no answer within {seconds:g} seconds; try again later."
+    return FailedRequestError(HTTPStatus.GATEWAY_TIMEOUT, ServerReason.TIMEOUT, message)
 
 
 def _overloaded() -> FailedRequestError:

@@ -6,6 +6,7 @@ the errors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from hand_gesture.web.contract import (
     PredictionResponse,
     PredictionsResponse,
 )
+from hand_gesture.web.reference import ReferenceDocument
 
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST: "The request is not what the schema says, or points of the hand are missing.",
@@ -38,6 +40,7 @@ _ERROR_HEADERS: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
 }
 _TEXT: Final = {"text/plain": {"schema": {"type": "string"}}}
+_OBJECT: Final = {"type": "object"}
 
 
 def openapi_document(settings: Settings, *, version: str, example: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +68,8 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
             ErrorResponse,
         )
     }
+    schemas["ReferenceDocument"] = ReferenceDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= schemas["ReferenceDocument"].pop("$defs")
     schemas["HandsRequest"]["properties"]["hands"]["maxItems"] = settings.max_hands
     return {
         "openapi": "3.1.0",
@@ -126,7 +131,9 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
             "/docs.json": _document("openapi", "This document."),
             "/asyncapi.json": _document("asyncapi", "The document of /stream, a WebSocket for the frames of a camera."),
             "/reference_hands.json": _document(
-                "reference_hands", "A typical hand for each gesture, with the commands; the page at / plays them."
+                "reference_hands",
+                "The served model: its gestures, a typical hand for each, and the commands; the page at / plays them.",
+                _reference("ReferenceDocument"),
             ),
         },
         "components": {
@@ -181,8 +188,8 @@ def _probe(name: str, summary: str) -> dict[str, Any]:
     )
 
 
-def _document(name: str, summary: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"type": "object"}}}
+def _document(name: str, summary: str, schema: Mapping[str, str] = _OBJECT) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
     return _operation(name, summary, {"200": {"description": "The document.", "content": content}})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,10 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from hand_gesture.telemetry.exposition import render_metrics
+from hand_gesture.telemetry.exposition import FiguresLostError, render_metrics
 from hand_gesture.web.access import is_authorized
 
 Document = Callable[[], dict[str, Any]]
+
+# BentoML shows what its own loggers say
+logger = logging.getLogger("bentoml.service.hand_gesture.operation")
 
 
 def operation_app(documents: Mapping[str, Document], pages: Sequence[BaseRoute], metrics_token: str) -> Starlette:
@@ -31,7 +35,12 @@ def operation_app(documents: Mapping[str, Document], pages: Sequence[BaseRoute],
         if not is_authorized(request.scope["headers"], filter(None, [metrics_token])):
             text = "Send the token of METRICS_TOKEN as Authorization: Bearer TOKEN.\n"
             return PlainTextResponse(text, 401, headers={"WWW-Authenticate": "Bearer"})
-        return Response(await run_in_threadpool(render_metrics), media_type=CONTENT_TYPE_LATEST)
+        try:
+            page = await run_in_threadpool(render_metrics)
+        except FiguresLostError as error:
+            logger.error("%s", error)
+            return PlainTextResponse(f"{error}\n", 500)
+        return Response(page, media_type=CONTENT_TYPE_LATEST)
 
     def serve(document: Document) -> Callable[[Request], Awaitable[Response]]:
         async def answer(_: Request) -> Response:

@@ -1,260 +1,235 @@
 """A camera's stream over a WebSocket: its settings, then its frames, each answered in order; see docs/stream.md.
 
-A stream has one frame in flight at a time. Those behind it wait where the protocol keeps them (bento/connections.py),
-so that a client that sends faster than the model answers is slowed down and not stored.
+Messages go in, answers and close codes come out; there is no socket, task or timer here. A stream has one frame in
+flight at a time. Those behind it wait, and where too many do, no more are read, so that a client that sends faster than
+the model answers is slowed down and not stored.
 """
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from enum import IntEnum
+from collections import deque
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, Final, NoReturn, cast
+from typing import Final
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
-from starlette.types import Receive, Scope, Send
+from picows import WSCloseCode
 
-from hand_gesture.bento.connections import SERVICE_RESTART
-from hand_gesture.errors import Reason, RejectedRequestError, ServerReason
-from hand_gesture.model.classifier import NONE, Prediction
-from hand_gesture.settings import Settings
-from hand_gesture.steadiness import Steadiness
-from hand_gesture.telemetry.metrics import get_metrics
-from hand_gesture.web.access import is_authorized, is_welcome
-from hand_gesture.web.deadlines import Deadline, Deadlines
+from hand_gesture.bento.websocket_connection import Wire
+from hand_gesture.errors import FailedRequestError, Headers, Reason, RejectedRequestError, ServerReason
+from hand_gesture.model.classifier import Prediction
+from hand_gesture.web.access import is_authorized
+from hand_gesture.web.camera import Camera
 from hand_gesture.web.decoding import (
-    ImageSize,
     StreamSettings,
-    decode_binary_frame,
-    decode_hand_request,
-    decode_hands_request,
+    decode_frame,
     decode_stream_settings,
 )
-from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
-from hand_gesture.web.responses import send_error
+from hand_gesture.web.exchange import Worker
+from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Cancellable, too_late
+from hand_gesture.web.responses import error_body
 
 STREAM: Final = "/stream"
-NO_CLOSE: Final = 1006  # the connection broke
-MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
 
 
-class CloseCode(IntEnum):
-    """Why this side ends a stream (https://www.iana.org/assignments/websocket/websocket.xhtml)."""
+class Stream:
+    """One camera's stream."""
 
-    GOING_AWAY = 1001  # no frame for too long
-    UNSUPPORTED_DATA = 1003
-    POLICY_VIOLATION = 1008
-    SERVICE_RESTART = SERVICE_RESTART
-    TRY_AGAIN_LATER = 1013
+    __slots__ = (
+        "_camera",
+        "_clock",
+        "_cools_until",
+        "_frame",
+        "_headers",
+        "_heard_at",
+        "_in_flight",
+        "_is_ending",
+        "_is_over",
+        "_is_stalled",
+        "_settings",
+        "_started",
+        "_waiting",
+        "_wire",
+        "_worker",
+    )
 
+    def __init__(self, worker: Worker, headers: Headers, wire: Wire, clock: Callable[[], float] = perf_counter) -> None:
+        """Prepare for a WebSocket that is about to be accepted.
 
-class _Ended(Exception):  # noqa: N818 (not an error: the client has gone, or the worker is about to)
-    """A stream's other end is gone, or will be."""
+        Args:
+            worker: where.
+            headers: of the request for it.
+            wire: it.
+            clock: seconds.
+        """
+        self._worker = worker
+        self._clock = clock
+        self._headers = headers
+        self._wire = wire
+        self._settings: StreamSettings | None = None
+        self._waiting: deque[bytes | str] = deque()
+        self._in_flight: Cancellable | None = None
+        self._started = 0.0  # the frame in flight
+        self._heard_at = self._clock()  # the last frame, or the beginning
+        self._cools_until = 0.0
+        self._is_stalled = False  # the client does not take its answers
+        self._is_ending = False  # with what has come
+        self._is_over = False
 
-    def __init__(self, code: int) -> None:
-        self.code = code
-
-
-class _Refused(Exception):  # noqa: N818 (the close code says it)
-    """A stream that this side ends."""
-
-    def __init__(self, code: CloseCode, reason: Reason | ServerReason, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.reason = reason
-
-
-class StreamEndpoint:
-    """Answers /stream, an ASGI application."""
-
-    def __init__(self, inference: Inference, settings: Settings) -> None:
-        self._inference = inference
-        self._settings = settings
-        self._metrics = get_metrics()
-        self._deadlines = Deadlines(settings.request_timeout_seconds)
-        self._open = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Carry one stream from its opening to its end."""
-        if scope["type"] == "http":
-            message = "This is a WebSocket: open it with ws:// or wss:// (see docs/stream.md)."
-            headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
-            error = RejectedRequestError(HTTPStatus.UPGRADE_REQUIRED, Reason.METHOD_NOT_ALLOWED, message, headers)
-            self._metrics.count_rejected(error.reason)
-            await send_error(send, error)
-            return
-        await receive()  # its opening
-        if not is_welcome(scope["headers"], self._settings.allowed_origins):
-            self._metrics.count_rejected(Reason.UNAUTHORIZED)
-            await send({"type": "websocket.close"})  # before it is accepted: a 403
-            return
-        self._inference.find_calls(scope)
-        await send({"type": "websocket.accept"})
-        self._open += 1
-        self._metrics.streams.inc()
-        code = NO_CLOSE
-        try:
-            # In a task of its own, or each frame would wake the coroutines of all middlewares on the way here
-            raise await asyncio.create_task(self._carry(scope, receive, send))
-        except _Ended as end:
-            code = end.code
-            if code == CloseCode.SERVICE_RESTART:
-                await _close(send, CloseCode.SERVICE_RESTART, "The service is going down; connect again.")
-        except _Refused as refused:
-            code = refused.code
-            if isinstance(refused.reason, Reason):
-                self._metrics.count_rejected(refused.reason)
-            await _send(send, {"error": str(refused), "reason": refused.reason})
-            await _close(send, refused.code, str(refused))
-        finally:
-            self._open -= 1
-            self._metrics.streams.dec()
-            self._metrics.count_closed_stream(code)
-
-    async def _carry(self, scope: Scope, receive: Receive, send: Send) -> _Ended | _Refused:
-        """Carry a stream to its end, and say which it was."""
-        try:
-            await self._converse(scope, receive, send)
-        except (_Ended, _Refused) as end:
-            # Its frames know the task, which will know it: a circle that the rare garbage collection would leave lying
-            return end.with_traceback(None)
-
-    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> NoReturn:
-        if self._open > self._settings.max_streams:
+    def begin(self) -> None:
+        """The stream is open."""
+        if self._worker.metrics.open_stream() > self._worker.settings.max_streams:
             text = "The server has as many streams as it can take; try again in a second."
-            raise _Refused(CloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
-        settings = await self._read_settings(scope, receive)
-        camera = _Camera(settings)
-        loop = asyncio.get_running_loop()
-        task = cast("asyncio.Task[object]", asyncio.current_task())
-        idle_seconds = self._settings.stream_idle_seconds
-        idle = asyncio.timeout(idle_seconds)
-        try:
-            async with idle:
-                while True:
-                    message = await _receive(receive)
-                    # A timer for each frame would cost more than the frame's decoding
-                    now = loop.time()
-                    if cast("float", idle.when()) - now < 0.95 * idle_seconds:
-                        idle.reschedule(now + idle_seconds)
-                    deadline = self._deadlines.start(task, loop)
-                    await self._answer(message, camera, deadline, send)
-        except TimeoutError:
-            text = f"There was no frame for {idle_seconds:g} seconds."
-            raise _Refused(CloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text) from None
+            self._refuse(WSCloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
 
-    async def _read_settings(self, scope: Scope, receive: Receive) -> StreamSettings:
-        seconds = self._settings.request_timeout_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                message = await _receive(receive)
-        except TimeoutError:
-            text = f"The settings did not arrive within {seconds:g} seconds."
-            raise _Refused(CloseCode.POLICY_VIOLATION, Reason.BODY_TOO_SLOW, text) from None
+    def receive(self, message: bytes | str) -> None:
+        """Take a message: the settings, then frames."""
+        if self._is_over or self._is_ending:
+            return
+        if self._waiting or not self._is_free():
+            self._waiting.append(message)
+            if len(self._waiting) >= self._worker.settings.max_waiting_frames:
+                self._wire.pause_reading()
+        else:
+            self._take(message)
+
+    def _take(self, message: bytes | str) -> None:
+        if self._settings is None:
+            self._take_settings(message)
+        else:
+            self._take_frame(message, self._settings)
+
+    def _is_free(self) -> bool:
+        return self._in_flight is None and not self._is_stalled and not self._cools_until
+
+    def _go_on(self) -> None:
+        """Take what waits, up to a frame that is not answered at once."""
+        while self._waiting and self._is_free() and not self._is_over:
+            self._take(self._waiting.popleft())
+        if self._is_over:
+            return
+        if self._is_ending and self._in_flight is None and not self._waiting:
+            self._close(WSCloseCode.SERVICE_RESTART, "The service is going down; connect again.")
+        elif not self._is_stalled and len(self._waiting) < self._worker.settings.max_waiting_frames:
+            self._wire.resume_reading()
+
+    def _take_settings(self, message: bytes | str) -> None:
         if isinstance(message, bytes):
             text = "A stream begins with its settings as text, {} where there are none."
-            raise _Refused(CloseCode.UNSUPPORTED_DATA, Reason.INVALID_REQUEST, text)
+            self._refuse(WSCloseCode.UNSUPPORTED_DATA, Reason.INVALID_REQUEST, text)
+            return
         try:
             settings = decode_stream_settings(message)
         except RejectedRequestError as error:
-            raise _Refused(CloseCode.POLICY_VIOLATION, error.reason, str(error)) from None
-        if not is_authorized(scope["headers"], self._settings.api_key, settings.key):
+            self._refuse(WSCloseCode.POLICY_VIOLATION, error.reason, str(error))
+            return
+        if not is_authorized(self._headers, self._worker.settings.api_key, settings.key):
             text = "This server asks for a key; send it as Authorization: Bearer KEY, or as key in the settings."
-            raise _Refused(CloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
-        return settings
+            self._refuse(WSCloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
+            return
+        self._settings = settings
+        self._camera = Camera(settings, self._worker.metrics.count_change)
+        self._headers = ()
+        self._heard_at = self._clock()
 
-    async def _answer(self, message: bytes | str, camera: _Camera, deadline: Deadline, send: Send) -> None:
-        """Answer one frame."""
-        started = perf_counter()
-        status: int = HTTPStatus.OK
-        answer: object
+    def _take_frame(self, message: bytes | str, settings: StreamSettings) -> None:
+        worker = self._worker
+        self._started = self._heard_at = self._clock()
         try:
-            answer = await self._classify(message, camera, started)
-        except (Exception, asyncio.CancelledError) as caught:
-            if not deadline.expired and isinstance(caught, asyncio.CancelledError):
-                self._deadlines.stop(deadline)
-                raise
-            error = self._inference.explain(caught, STREAM, expired=deadline.expired)
-            status = error.status
-            if isinstance(error, RejectedRequestError):
-                self._metrics.count_rejected(error.reason, error.missing_landmarks)
-            answer = {"error": str(error), "reason": error.reason}
-        self._deadlines.stop(deadline)
-        try:
-            await _send(send, answer)
-        finally:
-            self._metrics.count_request(STREAM, status, perf_counter() - started)
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            worker.inference.check_room()
+            self._frame = frame = decode_frame(message, settings.image_size)
+            if len(frame.hands):
+                self._in_flight = worker.inference.submit("/predict", frame.hands, self._settle)
+        except Exception as error:
+            self._answer_error(worker.inference.explain(error, STREAM))
+        else:
+            if not len(frame.hands):
+                self._answer_frame([])
+
+    def _settle(self, predictions: Sequence[Prediction] | None, error: Exception | None) -> None:
+        """Answer the frame in flight."""
+        self._in_flight = None
+        if predictions is not None:
+            self._answer_frame(predictions)
+        elif error is not None:
+            self._answer_error(self._worker.inference.explain(error, STREAM))
+        self._go_on()
+
+    def _answer_frame(self, predictions: Sequence[Prediction]) -> None:
+        answer = self._camera.answer(self._frame, predictions, self._started)
+        self._answer(HTTPStatus.OK, orjson.dumps(answer), len(predictions))
+
+    def _answer_error(self, error: FailedRequestError) -> None:
+        if isinstance(error, RejectedRequestError):
+            self._worker.metrics.count_rejected(error.reason, error.missing_landmarks)
+        elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             # The frames of a client that goes on at once would take the time of those that are answered
-            await asyncio.sleep(SECONDS_TO_COOL_DOWN)
+            self._cools_until = self._clock() + SECONDS_TO_COOL_DOWN
+        self._answer(error.status, error_body(error))
 
-    async def _classify(self, message: bytes | str, camera: _Camera, time: float) -> object:
-        self._inference.check_room()
-        hands, is_list = self._decode(message, camera.image_size)
-        if not is_list:
-            return camera.answer(0, await self._inference.call("/predict", hands), time)
-        calls = [self._inference.call("/predict", hand[np.newaxis]) for hand in hands]
-        return [camera.answer(index, shown, time) for index, shown in enumerate(await asyncio.gather(*calls))]
+    def _answer(self, status: int, answer: bytes, hands: int | None = None) -> None:
+        self._wire.send(answer)
+        self._worker.metrics.count_answer(STREAM, status, self._clock() - self._started, hands)
 
-    def _decode(self, message: bytes | str, image_size: ImageSize) -> tuple[NDArray[np.float64], bool]:
-        """A frame's hands, and whether it is answered with a list."""
-        if isinstance(message, bytes):
-            hands = decode_binary_frame(message, image_size)
-            return hands, len(hands) > 1
-        if '"hands"' in message:
-            return decode_hands_request(message, self._settings.max_hands, image_size), True
-        return decode_hand_request(message, image_size), False
+    def pause_writing(self) -> None:
+        """The client does not take its answers: take no more of its frames."""
+        self._is_stalled = True
+        if not self._is_over:
+            self._wire.pause_reading()
 
+    def resume_writing(self) -> None:
+        """It has taken them."""
+        self._is_stalled = False
+        self._go_on()
 
-@dataclass(slots=True)
-class _Hand:
-    """What holds for a hand, and the command that it means."""
+    def check(self) -> None:
+        """Look what takes too long: the settings, a frame's answer, the next frame."""
+        if self._is_over:
+            return
+        now, settings = self._clock(), self._worker.settings
+        if self._in_flight is not None:
+            if now - self._started >= settings.request_timeout_seconds:
+                self._in_flight.cancel()
+                self._in_flight = None
+                self._answer_error(too_late(settings.request_timeout_seconds))
+                self._go_on()
+        elif self._cools_until:
+            if now >= self._cools_until:
+                self._cools_until = 0.0
+                self._go_on()
+        elif self._settings is None:
+            if now - self._heard_at >= settings.request_timeout_seconds:
+                text = f"The settings did not arrive within {settings.request_timeout_seconds:g} seconds."
+                self._refuse(WSCloseCode.POLICY_VIOLATION, Reason.BODY_TOO_SLOW, text)
+        elif now - self._heard_at >= settings.stream_idle_seconds and not self._is_stalled:
+            text = f"There was no frame for {settings.stream_idle_seconds:g} seconds."
+            self._refuse(WSCloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text)
 
-    steadiness: Steadiness
-    command: str | None = None
+    def shutdown(self) -> None:
+        """The worker is about to end: close when what has come is answered."""
+        self._is_ending = True
+        if not self._is_over:
+            self._go_on()
 
+    def end(self, code: int) -> None:
+        """The WebSocket is over, other than by this side's will."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._waiting.clear()
+        if self._in_flight is not None:
+            self._in_flight.cancel()
+            self._in_flight = None
+        self._worker.metrics.close_stream(code)
 
-class _Camera:
-    """What is known of a stream's camera: its frames' size, and what each of its hands holds."""
+    def _refuse(self, code: WSCloseCode, reason: Reason | ServerReason, text: str) -> None:
+        """Close with an error before, since the reason in a close frame has room for little."""
+        if isinstance(reason, Reason):
+            self._worker.metrics.count_rejected(reason)
+        self._wire.send(orjson.dumps({"error": text, "reason": reason}))
+        self._close(code, text)
 
-    def __init__(self, settings: StreamSettings) -> None:
-        self.image_size = settings.image_size
-        self._hold_seconds = settings.hold_seconds
-        self._hands: list[_Hand] = []
-
-    def answer(self, index: int, shown: Prediction, time: float) -> dict[str, Any]:
-        """What the client is told of a frame's hand."""
-        while len(self._hands) <= index:
-            self._hands.append(_Hand(Steadiness(self._hold_seconds, NONE)))
-        hand = self._hands[index]
-        held, changed = hand.steadiness.show(shown.gesture, time)
-        if changed:  # to what this frame shows, or to nothing after a pause
-            hand.command = shown.command if held == shown.gesture else None
-        return {
-            "gesture": shown.gesture,
-            "confidence": shown.confidence,
-            "command": hand.command,
-            "held": held,
-            "changed": changed,
-        }
-
-
-async def _receive(receive: Receive) -> bytes | str:
-    event = await receive()
-    if event["type"] == "websocket.disconnect":
-        raise _Ended(event["code"])
-    message: bytes | str | None = event.get("bytes")
-    return event["text"] if message is None else message
-
-
-async def _send(send: Send, answer: object) -> None:
-    await send({"type": "websocket.send", "text": orjson.dumps(answer).decode()})
-
-
-async def _close(send: Send, code: CloseCode, message: str) -> None:
-    reason = message.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-    await send({"type": "websocket.close", "code": code, "reason": reason})
+    def _close(self, code: WSCloseCode, text: str) -> None:
+        self._wire.close(code, text)
+        self.end(code.value)

@@ -23,6 +23,7 @@ from hand_gesture.model.taught_report import GestureReport, report_on
 from hand_gesture.telemetry.metrics import Metrics
 from hand_gesture.web.taught_decoding import decode_gestures, decode_gestures_request
 
+TEACHING_SECONDS: Final = 15.0  # longest that a client waits: 16 gestures take seconds on a busy machine
 MAX_WAITING: Final = 64  # for the thread; each takes it about 10 ms, at most a second
 MAX_KEPT: Final = 256  # sets of gestures, of 10 kB at most
 

@@ -19,6 +19,7 @@ from tests.server import PROJECT
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MEDIAPIPE = PROJECT / "build" / "mediapipe"
 SCREENSHOTS = PROJECT / "build" / "screenshots"
+AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 CAMERA_VIDEO = os.environ.get("CAMERA_VIDEO", "") and str(Path(os.environ["CAMERA_VIDEO"]).resolve())
 OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"),
@@ -40,9 +41,9 @@ RECORDER = """
     const answers = document.getElementById("answers");
     if (!answers) return;
     new MutationObserver(() => {
-      const now = answers.querySelector(".held")?.textContent.replace("holds ", "") ?? "";
+      const now = answers.querySelector(".answer")?.dataset.held ?? "";
       if (now !== window.held.at(-1)) window.held.push(now);
-    }).observe(answers, { childList: true, subtree: true, characterData: true });
+    }).observe(answers, { childList: true, subtree: true, attributeFilter: ["data-held"] });
     new MutationObserver((changes) => {
       for (const { addedNodes } of changes)
         for (const { dataset } of addedNodes) if (dataset?.command) window.fired.push(dataset.command);
@@ -141,10 +142,9 @@ def screenshot(page: Page, name: str) -> None:
 
 def axe_problems(page: Page) -> list[str]:
     """What axe-core finds that is serious or worse."""
-    script = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
+    if not AXE.exists():
         pytest.skip("axe-core is not installed: run make node_modules/.package-lock.json")
-    page.evaluate(script.read_text())
+    page.evaluate(AXE.read_text())
     violations = page.evaluate("axe.run().then(({ violations }) => violations)")
     return [
         f"{violation['id']}: {node['html']}"

@@ -6,10 +6,12 @@ import re
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.containers.conftest import Container, docker, eventually
 from tests.hands import IMAGE_SIZE, LIKE
 from tests.load import encode_request, read_response
-from tests.server import PROJECT
+from tests.server import PROJECT, UNHURRIED
 
 MAX_BYTES = 500_000_000
 BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
@@ -75,8 +77,25 @@ def test_serves_hardened_on_the_port_it_is_told(start: Callable[..., Container])
     eventually(lambda: docker("inspect", "--format={{.State.Health.Status}}", container.name) == "healthy", seconds=180)
 
 
+@pytest.mark.parametrize("settings", [{"PORT": ""}, {"PORT": "", "BENTOML_PORT": 4000}], ids=str)
+def test_health_check_asks_where_the_service_listens(
+    start: Callable[..., Container], settings: dict[str, object]
+) -> None:
+    name = start(**settings).name
+    eventually(lambda: docker("inspect", "--format={{.State.Health.Status}}", name) == "healthy", seconds=180)
+
+
+def in_flight(container: Container) -> float:
+    (line,) = (
+        line
+        for line in container.client.get("/metrics").text.splitlines()
+        if line.startswith("hand_gesture_requests_in_flight ")
+    )
+    return float(line.split()[1])
+
+
 def test_sigterm_finishes_requests_in_flight_and_exits_0(start: Callable[..., Container]) -> None:
-    container = start(WORKERS=2)
+    container = start(WORKERS=2, **UNHURRIED)
     eventually(lambda: ready(container), seconds=180)
     statuses = asyncio.run(_stop_in_the_middle(container, requests=16))
     assert statuses == [200] * 16
@@ -90,7 +109,8 @@ async def _stop_in_the_middle(container: Container, *, requests: int) -> list[in
     connections = [await asyncio.open_connection(url.host, url.port) for _ in range(requests)]
     for _, writer in connections:
         writer.write(content[: len(content) // 2])
-    await asyncio.sleep(0.5)
+    # All have been begun to be read; a connection on which nothing has come would be closed
+    await asyncio.to_thread(eventually, lambda: in_flight(container) == requests, seconds=60)
     docker("kill", "--signal", "TERM", container.name)
     await asyncio.sleep(0.5)
     for _, writer in connections:

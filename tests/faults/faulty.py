@@ -8,14 +8,14 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.model.classifier import GestureClassifier, Prediction
+from hand_gesture.model.classifier import GestureClassifier, Predictions
 from tests.faults.marks import RAISES, SLOW, SLOW_SECONDS
 
 _predict = GestureClassifier.predict
 _seconds_until_first_answer = float(os.environ.get("SECONDS_UNTIL_FIRST_ANSWER", "0"))
 
 
-def _predict_or_fail(self: GestureClassifier, hands: NDArray[np.float64]) -> list[Prediction]:
+def _predict_or_fail(self: GestureClassifier, hands: NDArray[np.float64]) -> Predictions:
     global _seconds_until_first_answer  # noqa: PLW0603
     time.sleep(_seconds_until_first_answer)
     _seconds_until_first_answer = 0

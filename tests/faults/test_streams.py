@@ -49,10 +49,18 @@ def streaming(server: Server, cameras: int = CAMERAS, interval: float = 0.1) -> 
             thread.join()
 
 
+def wait_until_all_stream(load: StreamTraffic) -> None:
+    """Wait until every camera has had some answers."""
+    deadline = time.monotonic() + 120
+    while load.opened < CAMERAS or len(load.seconds) < 20 * CAMERAS:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: int) -> None:
     with serve(home, WORKERS=workers, **UNHURRIED) as server, streaming(server) as load:
-        time.sleep(2)
+        wait_until_all_stream(load)
         started = time.monotonic()
         assert server.stop() == 0
         seconds = time.monotonic() - started
@@ -101,14 +109,15 @@ def test_refused_client_that_has_sent_ahead_need_not_wait_for_its_close_to_be_re
 
 def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
     with serve(home, WORKERS=2, **UNHURRIED) as server:
-        with streaming(server) as load:
-            time.sleep(3)
+        # As soon as the last is answered: how many frames a paced camera has in flight depends on the machine
+        with streaming(server, interval=0) as load:
+            wait_until_all_stream(load)
             victim = max(server.workers(), key=held_connections)
             held = held_connections(victim)
             before = len(load.seconds)
             victim.kill()
             wait_for_workers(server, victim)
-            time.sleep(3)
+            wait_until_all_stream(load)
         answered = server.metrics()['hand_gesture_requests_total{route="/stream",status="200"}']
     print(
         f"\n{held} of {CAMERAS} streams broke, {load.opened - CAMERAS} opened again; {len(load.seconds)} frames "
@@ -117,10 +126,10 @@ def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
     assert load.wrong == []
     assert load.closed == []
     assert held - 1 <= load.opened - CAMERAS <= held  # one may be that which asks for the figures
-    assert load.unanswered <= 3 * held  # those in flight: a paced camera sends on while it waits
+    assert load.unanswered <= held  # those in flight
     # The killed one may have counted answers that were not sent yet, and sent those of one turn of its event loop that
     # it had not counted yet: of those in flight.
-    assert len(load.seconds) - 3 * held <= answered <= len(load.seconds) + load.unanswered
+    assert len(load.seconds) - held <= answered <= len(load.seconds) + load.unanswered
 
 
 def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobody(home: Path) -> None:
@@ -163,7 +172,11 @@ def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobod
 
 def test_many_streams_may_open_at_once(home: Path) -> None:
     with serve(home, **UNHURRIED) as server:
-        load = stream_for(server.url, FRAMES, seconds=10, cameras=1000, interval=60, settings=SETTINGS)
+        with streaming(server, cameras=1000, interval=60) as load:
+            deadline = time.monotonic() + 120
+            while load.opened < 1000:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
     assert load.refused == 0
     assert load.opened == 1000
     assert load.closed == []

@@ -93,6 +93,7 @@ ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
     "no utf-8 beside NaN": (b'{"landmarks": [NaN, "\x80"]}', Reason.INVALID_JSON),
     "line break in a field's name": (b'{"\\n": 1, "landmarks": []}', Reason.INVALID_REQUEST),
     "lone surrogate": (b'{"landmarks": "\\ud800"}', Reason.INVALID_JSON),
+    "lone surrogate beside NaN": (b'{"\\ud800": NaN}', Reason.INVALID_JSON),
     "control character in a string": (b'{"landmarks": "\x01"}', Reason.INVALID_JSON),
     # depth and size
     "nested lists": (b'{"landmarks": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", Reason.INVALID_JSON),

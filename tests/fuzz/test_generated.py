@@ -6,11 +6,12 @@ import json
 from collections import Counter
 from http import HTTPStatus
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from hand_gesture.errors import Reason
 from tests.fuzz.account import Connection, account
 from tests.fuzz.bodies import bodies
+from tests.fuzz.effort import effort
 from tests.fuzz.oracle import expected_gesture, missing_points
 from tests.fuzz.test_corpus import check_error
 from tests.server import Server
@@ -23,7 +24,7 @@ def test_generated_bodies_get_their_answer_or_a_clear_error(server: Server) -> N
     missing = 0
     connection = Connection(server)
 
-    @settings(max_examples=BODIES, deadline=None, database=None, derandomize=True, suppress_health_check=[*HealthCheck])
+    @effort(BODIES)
     @given(body=bodies())
     def check(body: bytes) -> None:
         nonlocal missing

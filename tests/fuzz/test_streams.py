@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,13 +33,17 @@ GOOD = client_frame(BINARY, FRAME)
 class RawStream:
     """A stream that may send what no library would."""
 
-    def __init__(self, server: Server, *, settings: bytes = SETTINGS, headers: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, server: Server, *, request: bytes = b"", settings: bytes = SETTINGS, headers: tuple[str, ...] = ()
+    ) -> None:
         address = urlsplit(server.url)
         self.socket = socket.create_connection((address.hostname, address.port), timeout=SECONDS)
-        self.socket.sendall(handshake(str(address.hostname), headers=headers))
+        self.socket.sendall(request or handshake(str(address.hostname), headers=headers))
         self._buffer = b""
         self.head = self._read_until(b"\r\n\r\n")
-        self.socket.sendall(settings)
+        self.status = int(self.head.split(b" ", 2)[1])
+        if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.socket.sendall(settings)
 
     def _read_until(self, end: bytes) -> bytes:
         while end not in self._buffer:
@@ -222,7 +227,11 @@ BAD_TEXTS = [
     "\x00",
     '{"a": 1}',
 ]
-BAD_BINARIES = [b"", b"\x00", FRAME[:-4], FRAME + b"x", struct.pack("<63f", *[float("inf")] * 63)]
+BAD_BINARIES = [
+    *(b"\x00", FRAME[:-4], FRAME + b"x", FRAME * 9),
+    *(struct.pack("<63f", *[float("inf")] * 63), struct.pack("<d", float("nan")) + FRAME),
+]
+HOSTILE_TIMES = [0.0, -0.0, 5e-324, 1.0, -1.0, 1e12, -1e12, 1.7e308, -1.7e308]
 
 
 def as_binary(body: bytes) -> tuple[bytes, bytes]:
@@ -257,13 +266,27 @@ def test_good_and_bad_clients_together(server: Server) -> None:
             self.streams[which].socket.sendall(frame)
             self.expected[which].append(expected)
 
-        @rule(index=st.integers(0, 4), body=st.sampled_from(BODIES), in_text=st.booleans())
-        def good(self, index: int, body: bytes, in_text: bool) -> None:
+        @rule(
+            index=st.integers(0, 4),
+            body=st.sampled_from(BODIES),
+            in_text=st.booleans(),
+            time=st.none() | st.sampled_from(HOSTILE_TIMES),
+        )
+        def good(self, index: int, body: bytes, in_text: bool, time: float | None) -> None:
             if in_text:
-                self._send(index, client_frame(TEXT, body), expected_gesture(body))
+                with_time = body if time is None else json.dumps(json.loads(body) | {"time": time}).encode()
+                self._send(index, client_frame(TEXT, with_time), expected_gesture(body))
             else:
                 frame, same = as_binary(body)
-                self._send(index, client_frame(BINARY, frame), expected_gesture(same))
+                prefix = b"" if time is None else struct.pack("<d", time)
+                self._send(index, client_frame(BINARY, prefix + frame), expected_gesture(same))
+
+        @rule(index=st.integers(0, 4), time=st.none() | st.sampled_from(HOSTILE_TIMES), in_text=st.booleans())
+        def no_hand(self, index: int, time: float | None, in_text: bool) -> None:
+            if in_text:
+                self._send(index, client_frame(TEXT, json.dumps({"hands": [], "time": time}).encode()), "none")
+            else:
+                self._send(index, client_frame(BINARY, b"" if time is None else struct.pack("<d", time)), "none")
 
         @rule(index=st.integers(0, 4), text=st.sampled_from(BAD_TEXTS))
         def bad_text(self, index: int, text: str) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import bentoml
 import pytest
@@ -14,7 +16,9 @@ BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
-    with serve(home, API_KEY="first-key, second-key", METRICS_TOKEN="figures") as running:
+    # With what comes along where a value is read from a file, or typed
+    untrimmed = {"METRICS_TOKEN": "figures\n", "MODEL_TAG": " hand_gesture:latest"}
+    with serve(home, API_KEY="first-key, second-key\n", **untrimmed) as running:
         yield running
 
 
@@ -79,3 +83,10 @@ def test_log_says_who_may_ask_and_no_key(guarded: Server, server: Server) -> Non
     assert "predictions are for holders of a key" in guarded.log.read_text()
     assert "first-key" not in guarded.log.read_text()
     assert "predictions are open to everyone (API_KEY is not set)" in server.log.read_text()
+
+
+def test_key_is_asked_for_before_the_body_is_read(guarded: Server) -> None:
+    address = urlsplit(guarded.url)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 401 ")

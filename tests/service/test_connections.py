@@ -1,4 +1,4 @@
-"""What hand_gesture/bento/connections.py relies on in uvicorn: upgrades that are ignored, connections that are kept."""
+"""What bento/http_connection.py relies on in uvicorn: upgrades that are ignored, connections that are kept."""
 
 from __future__ import annotations
 
@@ -57,6 +57,30 @@ def test_http2_may_be_offered_in_pipelined_requests(server: Server) -> None:
         answers = b""
         while answers.count(b'"gesture":"like"') < 6:
             answers += read_answer(connection)
+
+
+def test_http2_may_be_offered_hundreds_of_times_at_once(server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall((UPGRADING + BODY) * 700)
+        answers = 0
+        while answers < 700:
+            answers += read_answer(connection).count(b"HTTP/1.1 200 ")
+
+
+def test_what_is_sent_behind_the_last_request_of_a_connection_disturbs_nobody(server: Server) -> None:
+    last = PLAIN.replace(b"\r\nHost: a", b"\r\nHost: a\r\nConnection: close")
+    chunked = last.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked")
+    for first in (last + BODY, last + b"x" * len(BODY), chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)):
+        for behind in (PLAIN + BODY, UPGRADING + BODY, b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", PLAIN):
+            for reads in (True, False):
+                with connect(server) as connection:
+                    connection.sendall(first + behind * 20)
+                    if reads:
+                        assert connection.recv(65_536).startswith(b"HTTP/1.1 ")
+    with connect(server) as connection:
+        connection.sendall(PLAIN + BODY)
+        read_answer(connection)
+    assert '"level": "error"' not in server.log.read_text()
 
 
 def test_an_upgrade_of_a_chunked_body_is_declined(server: Server) -> None:

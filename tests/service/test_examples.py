@@ -73,9 +73,11 @@ STREAM = """
     const hand = {hand};
     const stream = openStream("{address}", {{
       settings: {{ image_size: {size}, key: "{key}" }},
-      onAnswer: ([{{ gesture, changed }}]) => {{
-        console.log(gesture, changed);
-        process.exit();
+      onChange: ({{ hand, held }}) => console.log(hand, held),
+      onAnswer: (hands) => {{
+        console.log(...hands.map(({{ hand, gesture }}) => `hand ${{hand}}: ${{gesture}}`));
+        if (!hands.length) process.exit();
+        stream.send([]);
       }},
       onState: (state, sentence) => {{
         console.log(state, sentence);
@@ -107,5 +109,6 @@ def test_browser_stream(home: Path) -> None:
             )
             options = ("--experimental-websocket", "--no-warnings", "--input-type=module", "-")
             lines += run("node", *options, stdin=script).splitlines()
-    assert [line.strip() for line in lines[:3]] == ["open", "like true", "open"]
-    assert lines[3].startswith("refused This server asks for a key")
+    expected = ["open", "1 like", "hand 1: like", "1 none", "", "open"]
+    assert [line.strip() for line in lines[: len(expected)]] == expected
+    assert lines[len(expected)].startswith("refused This server asks for a key")

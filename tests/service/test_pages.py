@@ -78,4 +78,9 @@ def test_reference_hands(server: Server) -> None:
     document = server.client.get("/reference_hands.json").json()
     assert document["hands"] == REFERENCE.hands
     assert document["image_size"] == list(REFERENCE.image_size)
+    assert document["gestures"] == list(REFERENCE.hands)
     assert document["commands"]["like"] == "up"
+    model = document["model"]
+    assert (model["name"], model["kind"], model["bundled"]) == ("hand_gesture", "MLPClassifier", True)
+    labels = f'feature_contract="{model["features"]}",kind="MLPClassifier",version="{model["version"]}"'
+    assert any(labels in name for name in server.metrics())

@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.server import serve, start
+import psutil
+from picows import WSCloseCode
+
+from tests.fuzz.test_streams import RawStream
+from tests.server import Server, serve, start
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -39,6 +43,32 @@ def test_when_its_terminal_is_closed(home: Path) -> None:
         server.process.send_signal(signal.SIGHUP)
         assert server.process.wait(timeout=120) == 0
         assert not any(worker.is_running() for worker in workers)
-        with socket.socket() as free:  # the port, too
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            free.bind(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        assert_port_is_free(server)
+
+
+def test_workers_end_when_their_supervisor_is_killed(home: Path) -> None:
+    with serve(home, WORKERS=2) as server, RawStream(server).socket as open_stream:
+        workers = server.workers()
+        server.process.kill()
+        server.process.wait()
+        psutil.wait_procs(workers, timeout=120)
+        assert not any(worker.is_running() for worker in workers)
+        assert WSCloseCode.SERVICE_RESTART.value.to_bytes(2) in open_stream.recv(65_536)  # as on SIGTERM
+        assert_port_is_free(server)
+
+
+def test_worker_ends_when_its_supervisor_was_killed_while_it_started(home: Path) -> None:
+    with start(home, WORKERS=1) as server:
+        wait_for(server.workers)
+        workers = server.workers()
+        server.process.kill()
+        server.process.wait()
+        psutil.wait_procs(workers, timeout=120)
+        assert not any(worker.is_running() for worker in workers)
+        assert_port_is_free(server)
+
+
+def assert_port_is_free(server: Server) -> None:
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", int(server.url.rpartition(":")[2])))

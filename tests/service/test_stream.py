@@ -17,8 +17,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from hand_gesture.errors import Reason
-from hand_gesture.web.stream import CloseCode
+from hand_gesture.web.asyncapi import CLOSE_CODES
 from tests.fuzz.account import account
+from tests.fuzz.test_streams import GOOD, stream
 from tests.hands import FORMS, IMAGE_SIZE, LIKE, REFERENCE, as_frame, as_numbers
 from tests.server import PROJECT, Server, serve
 
@@ -58,8 +59,15 @@ def _messages(stream: ClientConnection) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
     """A service that asks for a key, welcomes one origin, and has little room."""
-    limits = {"MAX_STREAMS": 2, "STREAM_IDLE_SECONDS": 1, "MAX_MESSAGE_BYTES": 1000, "REQUEST_TIMEOUT_SECONDS": 1.5}
+    limits = {"MAX_STREAMS": 2, "MAX_MESSAGE_BYTES": 1000}
     with serve(home, API_KEY="secret", ALLOWED_ORIGINS="https://game.example", **limits) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(home: Path) -> Iterator[Server]:
+    """A service that waits for nobody."""
+    with serve(home, STREAM_IDLE_SECONDS=1, REQUEST_TIMEOUT_SECONDS=5) as running:
         yield running
 
 
@@ -130,16 +138,24 @@ NAN[30] = float("nan")
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (b"", Reason.MALFORMED_LANDMARKS),
+        (b"\x00", Reason.MALFORMED_LANDMARKS),
         (as_frame(LIKE)[:-1], Reason.MALFORMED_LANDMARKS),
         (as_frame(LIKE, LIKE)[:300], Reason.MALFORMED_LANDMARKS),
         (struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
         (struct.pack("<63f", *[1e7] * 63), Reason.MALFORMED_LANDMARKS),
         (as_frame(LIKE) + struct.pack("<63f", *NAN), Reason.MISSING_LANDMARKS),
         ("", Reason.INVALID_JSON),
+        ('{"\\ud800": NaN}', Reason.INVALID_JSON),
         ("{}", Reason.INVALID_REQUEST),
         ('{"landmarks": []}', Reason.MISSING_LANDMARKS),
-        ('{"hands": []}', Reason.INVALID_REQUEST),
+        ('{"hands": {}}', Reason.INVALID_REQUEST),
+        (as_frame(*[LIKE] * 9), Reason.TOO_MANY_HANDS),
+        (json.dumps({"hands": [LIKE] * 9}), Reason.TOO_MANY_HANDS),
+        (struct.pack("<d", float("nan")), Reason.INVALID_REQUEST),
+        (struct.pack("<d", float("-inf")) + as_frame(LIKE), Reason.INVALID_REQUEST),
+        ('{"hands": [], "time": NaN}', Reason.INVALID_REQUEST),
+        ('{"hands": [], "time": "12"}', Reason.INVALID_REQUEST),
+        (json.dumps({"landmarks": LIKE, "time": True}), Reason.INVALID_REQUEST),
         (json.dumps({"landmarks": [LIKE, LIKE]}), Reason.MALFORMED_LANDMARKS),
         (json.dumps({"landmarks": LIKE, "image_size": [0, 0]}), Reason.INVALID_IMAGE_SIZE),
         (json.dumps({"hands": [LIKE], "hold_ms": 3}), Reason.INVALID_REQUEST),
@@ -177,6 +193,8 @@ def test_frame_with_a_missing_point_is_told_as_over_http(server: Server) -> None
         ('{"hold_ms": true}', 1008, "hold_ms must be"),
         ('{"image_size": [1]}', 1008, "image_size must be"),
         ('{"key": 3}', 1008, "key must be"),
+        ('{"answers": "object"}', 1008, 'answers must be "list"'),
+        ('{"answers": ["list"]}', 1008, 'answers must be "list"'),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -222,19 +240,32 @@ def test_pages_that_may_and_programs_are_let_in(guarded: Server, origin: Any) ->
         assert "gesture" in ask(stream, as_frame(LIKE))
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://game.example.evil", "http://game.example"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "https://game.example.evil", "http://game.example", "http://["]
+)
 def test_other_pages_are_not(guarded: Server, origin: Any) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         opened(guarded, {"key": "secret"}, origin=origin)
     assert refusal.value.response.status_code == 403
 
 
-def test_silence_ends_a_stream(guarded: Server) -> None:
-    with connect(address_of(guarded)) as stream:
-        assert end_of(stream)[:2] == (1008, "The settings did not arrive within 1.5 seconds.")
-    with opened(guarded, {"key": "secret"}) as stream:
-        assert "gesture" in ask(stream, as_frame(LIKE))
+def test_silence_ends_a_stream(impatient: Server) -> None:
+    with connect(address_of(impatient)) as stream:
+        assert end_of(stream)[:2] == (1008, "The settings did not arrive within 5 seconds.")
+    with opened(impatient) as stream:
         assert end_of(stream)[:2] == (1001, "There was no frame for 1 seconds.")
+
+
+def test_a_client_that_sends_anything_is_alive(home: Path) -> None:
+    """Its answers to pings wait behind its frames, and here it gives none at all."""
+    with serve(home, STREAM_PING_SECONDS=0.1, STREAM_PATIENCE_SECONDS=0.1, MAX_WAITING_FRAMES=1) as server:
+        with stream(server) as busy, stream(server) as silent:
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                busy.socket.sendall(GOOD * 50)
+                for _ in range(50):
+                    assert busy.answer()["gesture"] == "like"
+            assert b"There was no sign of life" in b"".join(iter(lambda: silent.socket.recv(65_536), b""))
 
 
 def test_no_more_streams_than_there_is_room_for(guarded: Server) -> None:
@@ -304,12 +335,24 @@ def test_document_is_what_the_service_does(guarded: Server, server: Server) -> N
         schemas["settings"].validate(SETTINGS | {"hold_ms": 1.5, "key": "any"})
         schemas["answer"].validate(ask(stream, as_frame(LIKE)))
         schemas["answers"].validate(ask(stream, as_frame(LIKE, LIKE)))
-        schemas["error"].validate(ask(stream, b""))
-        for wrong in ({"hold_ms": -1}, {"hold_ms": 10_001}, {"image_size": [1]}, {"key": 1}, {"other": 1}):
+        schemas["error"].validate(ask(stream, b"x"))
+        schemas["answerWithoutHands"].validate(ask(stream, b""))
+        for name, frame in (("frameOfOneHand", {"landmarks": LIKE}), ("frameOfHands", {"hands": []})):
+            schemas[name].validate(frame | {"time": 12.5})
+            assert "gesture" in ask(stream, json.dumps(frame | {"time": 12.5}))
+        for wrong in (
+            *({"hold_ms": -1}, {"hold_ms": 10_001}, {"image_size": [1]}, {"key": 1}, {"other": 1}),
+            *({"answers": "object"}, {"answers": True}),
+        ):
             assert not schemas["settings"].is_valid(wrong)
             with opened(server, wrong) as refused:
                 assert end_of(refused)[0] == 1008
+    with opened(server, {"answers": "list"}) as stream:
+        for message in (as_frame(LIKE), b""):
+            answer = ask(stream, message)
+            assert len(answer) == 1
+            schemas["answers"].validate(answer)
     text = (PROJECT / "docs" / "stream.md").read_text()
-    for code in CloseCode:
+    for code in CLOSE_CODES:
         assert f"| {code.value} |" in text
         assert str(code.value) in document["info"]["description"]

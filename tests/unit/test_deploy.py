@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 import runpy
 import shutil
@@ -14,6 +16,7 @@ import yaml
 
 from tests.server import PROJECT
 
+DEPLOY = PROJECT / "docs" / "deploy.md"
 KUBERNETES = PROJECT / "deploy" / "kubernetes"
 METRICS = PROJECT / "hand_gesture" / "telemetry" / "metrics.py"
 # Of the Prometheus operator and of Kustomize: not part of the Kubernetes API
@@ -53,6 +56,35 @@ def test_overlay_sets_image_and_replicas() -> None:
     assert container["image"] == "ghcr.io/OWNER/hand-gesture:latest"
     assert resources["HorizontalPodAutoscaler"]["spec"]["minReplicas"] == 3
     assert {"Service", "PodDisruptionBudget", "NetworkPolicy"} < resources.keys()
+
+
+@needs_kubectl
+def test_documented_commands_apply_the_copy_that_was_edited(tmp_path: Path) -> None:
+    shutil.copytree(KUBERNETES, tmp_path / "deploy" / "kubernetes")
+    (commands,) = re.findall(r"```sh\n(cp .*?)```", DEPLOY.read_text(), re.DOTALL)
+    commands = commands.replace("kubectl apply -k", "kubectl kustomize")
+    result = subprocess.run(
+        ["sh", "-ec", commands],
+        cwd=tmp_path,
+        env=os.environ | {"EDITOR": "sed -i s/OWNER/me/"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "image: ghcr.io/me/hand-gesture:latest" in result.stdout
+
+
+def test_numbers_of_workers_follow_from_what_one_carries() -> None:
+    text = DEPLOY.read_text()
+    (carried,) = re.findall(r"(\d+) cameras over HTTP or (\d+) streams\s+for each worker", text)
+    rows = re.findall(r"^\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.MULTILINE)
+    assert len(rows) >= 6
+    for row in rows:
+        cameras, *workers = (int(cell.replace(",", "")) for cell in row)
+        assert workers == [math.ceil(cameras / int(per_worker)) for per_worker in carried]
+    autoscaler = (KUBERNETES / "monitoring" / "autoscaler-patch.yaml").read_text()
+    assert f'averageValue: "{carried[1]}"' in autoscaler
 
 
 @needs_kubectl

@@ -32,10 +32,80 @@ def test_origins_are_taken_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch
     [
         *("game.example", "//game.example", "https://", "https:///play", "https://*.game.example"),
         *("https://me@game.example", "https://game.example:port", "https://game.example:99999", "https://a b"),
-        "https://a.example;https://b.example",
+        *("https://a.example;https://b.example", "http://[", "http://[::1", "https://\u2100.example"),
     ],
 )
 def test_what_is_no_origin_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", given)
     with pytest.raises(SystemExit, match=r"^These environment variables do not fit: ALLOWED_ORIGINS=.* is no origin"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
+    [
+        ("METRICS_TOKEN", "abc\n", "abc"),
+        ("METRICS_TOKEN", " \t", ""),
+        ("MODEL_TAG", " hand_gesture:1 \n", "hand_gesture:1"),
+        ("MODEL_TAG", "", "hand_gesture:latest"),
+        ("API_KEY", " first\n, ,second ", ["first", "second"]),
+        ("API_KEY", "", []),
+        ("ALLOWED_ORIGINS", "\thttps://game.example , *", ["https://game.example", "*"]),
+        ("PORT", " 4000 ", 4000),
+        ("PORT", "", 3000),
+        ("MIN_CONFIDENCE", "0.5\n", 0.5),
+        ("MIN_CONFIDENCE", "", None),
+    ],
+)
+def test_blanks_around_a_value_are_none_of_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str, taken: object
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert getattr(load_settings(), name.lower()) == taken
+
+
+@pytest.mark.parametrize("given", [" ", "a:b:c", "two words", "../model", "hand_gesture:", "\udcff"])
+def test_what_can_be_no_models_tag_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("MODEL_TAG", given)
+    with pytest.raises(SystemExit, match=r"^These environment variables do not fit: MODEL_TAG=.*\.$"):
+        load_settings()
+
+
+def test_every_value_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "80 80")
+    monkeypatch.setenv("ALLOWED_ORIGINS", "https://game.example, b")
+    with pytest.raises(SystemExit) as refused:
+        load_settings()
+    start, *problems = str(refused.value).split("; ", 1)
+    assert start.startswith("These environment variables do not fit: PORT=80 80: Input should be a valid integer")
+    assert problems[0].startswith("ALLOWED_ORIGINS=https://game.example, b: ")
+    assert problems[0].endswith("b is no origin such as https://game.example; name each origin, or * for all.")
+
+
+LIMITS = {
+    "port": (1, 65535),
+    "workers": (1, 64),
+    "min_confidence": (0, 1),
+    "max_batch_size": (2, 4096),
+    "max_batch_wait_ms": (10, 60_000),
+    "max_hands": (1, 100_000),
+    "request_timeout_seconds": (0.001, 60),
+    "keep_alive_seconds": (1, 3600),
+    "max_streams": (1, 100_000),
+    "max_message_bytes": (1000, 16_000_000),
+    "max_waiting_frames": (1, 1000),
+    "stream_idle_seconds": (1, 86_400),
+    "stream_ping_seconds": (0.1, 3600),
+    "stream_patience_seconds": (0.1, 60),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for value in LIMITS[name]:
+        monkeypatch.setenv(name.upper(), str(value))
+        assert getattr(load_settings(), name) == value
+    for wrong in (LIMITS[name][0] - 1, LIMITS[name][1] + 1, "nan", "x"):
+        monkeypatch.setenv(name.upper(), str(wrong))
+        with pytest.raises(SystemExit):
+            load_settings()

@@ -1,25 +1,27 @@
 // The camera: which there are, and its picture in a video element.
 
-import { cameraProblem, INSECURE, Problem } from "./problem.js";
+import { cameraProblem, INSECURE, NO_PICTURE_YET, Problem, pictureProblem, within } from "./problem.js";
 
 const WIDTH = 640;
 const HEIGHT = 480;
+const FIRST_PICTURE_MS = 20_000;
 
 /**
  * @typedef {object} Camera
  * @property {string} id of the device
  * @property {boolean} isMirrored shown as in a mirror, as people expect of a camera that faces them
- * @property {() => void} stop
  */
 
 /**
  * @param {HTMLVideoElement} video shows the picture from then on
- * @param {string} id of the device, empty for the one that faces the person
- * @param {() => void} onEnd the camera was unplugged, or taken away by the person
+ * @param {object} options
+ * @param {string} options.id of the device, empty for the one that faces the person
+ * @param {AbortSignal} options.signal ends it, also while the person has not yet allowed the camera
+ * @param {() => void} options.onEnd the camera was unplugged, or taken away by the person
  * @returns {Promise<Camera>}
  * @throws {Problem}
  */
-export async function openCamera(video, id, onEnd) {
+export async function openCamera(video, { id, signal, onEnd }) {
   if (!window.isSecureContext || !navigator.mediaDevices) throw new Problem(INSECURE);
   const which = id ? { deviceId: { exact: id } } : { facingMode: "user" };
   /** @type {MediaStream} */
@@ -29,27 +31,32 @@ export async function openCamera(video, id, onEnd) {
       video: { ...which, width: { ideal: WIDTH }, height: { ideal: HEIGHT } },
     });
   } catch (error) {
-    throw cameraProblem(error);
+    throw cameraProblem(error, id);
   }
   const [track] = media.getVideoTracks();
+  const stop = () => {
+    track.onended = null;
+    for (const each of media.getTracks()) each.stop();
+    if (video.srcObject === media) video.srcObject = null;
+  };
+  if (signal.aborted) stop();
+  signal.throwIfAborted();
+  signal.addEventListener("abort", stop, { once: true });
   track.onended = onEnd;
   video.srcObject = media;
-  await video.play();
+  try {
+    await within(video.play(), FIRST_PICTURE_MS, NO_PICTURE_YET);
+  } catch (error) {
+    throw error instanceof Problem ? error : pictureProblem(error);
+  }
   const { deviceId, facingMode } = track.getSettings();
-  return {
-    id: deviceId ?? "",
-    isMirrored: facingMode !== "environment",
-    stop() {
-      track.onended = null;
-      track.stop();
-      video.srcObject = null;
-    },
-  };
+  return { id: deviceId ?? "", isMirrored: facingMode !== "environment" };
 }
 
 /** @returns {Promise<{id: string, name: string}[]>} the cameras of this device, once one of them was allowed */
 export async function listCameras() {
-  const devices = await navigator.mediaDevices.enumerateDevices();
+  // A camera that runs goes on without the list
+  const devices = await navigator.mediaDevices.enumerateDevices().catch(() => []);
   return devices
     .filter(({ kind }) => kind === "videoinput")
     .map(({ deviceId, label }, index) => ({ id: deviceId, name: label || `Camera ${index + 1}` }));
@@ -59,35 +66,34 @@ export async function listCameras() {
  * Calls back for the newest picture of a video, one after the other, while the page can be seen.
  *
  * @param {HTMLVideoElement} video
- * @param {(time: number) => Promise<void>} onPicture with the time in milliseconds
- * @returns {() => void} ends it
+ * @param {object} options
+ * @param {AbortSignal} options.signal ends it
+ * @param {(time: number) => Promise<void>} options.onPicture with the time in milliseconds
+ * @param {(error: unknown) => void} options.onError what onPicture was rejected with
  */
-export function watch(video, onPicture) {
+export function watch(video, { signal, onPicture, onError }) {
   let isBusy = false;
   let isNew = false;
-  let handle = 0;
   const look = async () => {
     isNew = true;
     if (isBusy) return;
     isBusy = true;
     try {
-      while (isNew && !document.hidden) {
+      while (isNew && !document.hidden && !signal.aborted) {
         isNew = false;
         await onPicture(performance.now());
       }
+    } catch (error) {
+      onError(error);
     } finally {
       isBusy = false;
     }
   };
-  const next = () => {
-    handle = video.requestVideoFrameCallback(() => {
+  const next = () =>
+    video.requestVideoFrameCallback(() => {
+      if (signal.aborted) return;
       next();
       look();
     });
-  };
   next();
-  return () => {
-    isNew = false;
-    video.cancelVideoFrameCallback(handle);
-  };
 }

@@ -12,6 +12,10 @@ export class Figures {
     this.#seen.push({ time: performance.now(), value });
   }
 
+  clear() {
+    this.#seen = [];
+  }
+
   /** @returns {{rate: number, p50: number, p95: number, line: number[]}} all 0 and no line, where there was nothing */
   summary() {
     const now = performance.now();

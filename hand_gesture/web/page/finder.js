@@ -1,8 +1,20 @@
-// Finds hands in pictures, with MediaPipe: https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker
+// Finds hands in pictures: with MediaPipe in a worker, or on the page's own thread where a worker has no WebGL.
 
-import { FINDER_FAILED, NO_FINDER, NO_WEBASSEMBLY, Problem } from "./problem.js";
+import { loadLandmarker, NO_WEBGL_HERE } from "./landmarker.js";
+import {
+  FINDER_FAILED,
+  FINDER_SILENT,
+  finderProblem,
+  NO_FINDER,
+  NO_WEBASSEMBLY,
+  NO_WEBGL,
+  Problem,
+  within,
+} from "./problem.js";
 
-const MOST_HANDS = 2;
+const LOADING_MS = 180_000;
+const SEARCH_MS = 30_000;
+const PAUSE_MS = 20; // between two searches on the page's own thread, for answers and presses
 // The smallest module with an instruction on 128 bits: (module (func (drop (v128.const i32x4 0 0 0 0))))
 const SIMD_MODULE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 23, 1, 21, 0, 253, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -11,11 +23,14 @@ const SIMD_MODULE = new Uint8Array([
 
 /**
  * @typedef {import("./stream.js").Point} Point
- * @typedef {import("@mediapipe/tasks-vision").HandLandmarkerResult} Result
+ * @typedef {import("./landmarker.js").Landmarker} Landmarker
+ * @typedef {import("./landmarker.js").Result} Result
  *
- * @typedef {object} Finder gives 21 points for each hand; one search at a time
+ * @typedef {object} Finder gives 21 points for each hand, in 0..1 of the picture; what it throws is a Problem, and ends it
  * @property {(video: HTMLVideoElement, time: number) => Promise<Point[][]>} inVideo
  * @property {(photo: ImageBitmap) => Promise<Point[][]>} inPhoto
+ * @property {(count: number) => Promise<void>} setMostHands that are found in a picture
+ * @property {() => boolean} isClosed after a failure
  */
 
 /**
@@ -29,53 +44,120 @@ export function requireFinder(folder) {
 
 /**
  * @param {string} folder as above
+ * @param {number} mostHands that are found in a picture
  * @returns {Promise<Finder>}
  * @throws {Problem}
  */
-export async function loadFinder(folder) {
+export async function loadFinder(folder, mostHands) {
   requireFinder(folder);
-  const worker = new Worker(new URL("./finder_worker.js", import.meta.url));
+  const landmarker = await load(new URL(folder, document.baseURI).href, mostHands);
   /** @type {Promise<unknown>} */
   let last = Promise.resolve();
+  let isClosed = false;
 
   /**
-   * @param {{base: string, mostHands: number} | {picture: ImageBitmap, time: number, isPhoto: boolean}} message
-   * @param {Transferable[]} transferred
-   * @returns {Promise<Result>}
+   * @template T
+   * @param {() => Promise<T>} task begins when those before it have ended
+   * @returns {Promise<T>}
    */
-  function ask(message, transferred = []) {
-    const answer = last.then(
-      () =>
-        new Promise((resolve, reject) => {
-          worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data.found));
-          worker.onerror = () => reject(new Error("the worker did not load"));
-          worker.postMessage(message, transferred);
-        }),
-    );
-    last = answer.catch(() => {});
-    return answer;
+  function inTurn(task) {
+    const result = last.then(() => {
+      if (isClosed) throw new Problem(FINDER_SILENT);
+      return task();
+    });
+    last = result.catch(() => {
+      if (!isClosed) landmarker.close();
+      isClosed = true;
+    });
+    return result.catch((error) => {
+      throw finderProblem(error);
+    });
   }
 
-  try {
-    await ask({ base: new URL(folder, document.baseURI).href, mostHands: MOST_HANDS });
-  } catch (error) {
-    console.warn(error);
-    worker.terminate();
-    throw new Problem(FINDER_FAILED);
-  }
   return {
-    async inVideo(video, time) {
-      const picture = await createImageBitmap(video);
-      return inOrder(await ask({ picture, time, isPhoto: false }, [picture]));
-    },
-    async inPhoto(picture) {
-      return inOrder(await ask({ picture, time: 0, isPhoto: true }));
+    inVideo: (video, time) =>
+      inTurn(async () => inOrder(await landmarker.find(await createImageBitmap(video), time, false))),
+    inPhoto: (photo) => inTurn(async () => inOrder(await landmarker.find(await createImageBitmap(photo), 0, true))),
+    setMostHands: (count) => inTurn(() => landmarker.setMostHands(count)),
+    isClosed: () => isClosed,
+  };
+}
+
+/**
+ * @param {string} base
+ * @param {number} mostHands
+ * @returns {Promise<Landmarker>}
+ */
+async function load(base, mostHands) {
+  try {
+    return await loadInWorker(base, mostHands).catch((error) => {
+      if (error.name !== NO_WEBGL_HERE) throw error;
+      return loadOnPage(base, mostHands);
+    });
+  } catch (error) {
+    console.debug(error);
+    throw new Problem(/** @type {Error} */ (error).name === NO_WEBGL_HERE ? NO_WEBGL : FINDER_FAILED);
+  }
+}
+
+/**
+ * @param {string} base
+ * @param {number} mostHands
+ * @returns {Promise<Landmarker>}
+ */
+async function loadOnPage(base, mostHands) {
+  const landmarker = await loadLandmarker(base, mostHands);
+  return {
+    ...landmarker,
+    async find(picture, time, isPhoto) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      return landmarker.find(picture, time, isPhoto);
     },
   };
 }
 
 /**
- * The left hand first, as what holds is known by a hand's place in the frame and MediaPipe's order changes.
+ * @param {string} base
+ * @param {number} mostHands
+ * @returns {Promise<Landmarker>}
+ */
+async function loadInWorker(base, mostHands) {
+  const worker = new Worker(new URL("./finder_worker.js", import.meta.url));
+
+  /**
+   * @param {{base?: string, mostHands?: number, picture?: ImageBitmap, time?: number, isPhoto?: boolean}} message
+   * @param {number} limit in milliseconds
+   * @returns {Promise<any>}
+   */
+  function ask(message, limit) {
+    const answer = new Promise((resolve, reject) => {
+      worker.onmessage = ({ data: { error, result } }) =>
+        error ? reject(Object.assign(new Error(error.message), { name: error.name })) : resolve(result);
+      worker.onmessageerror = () => reject(new Error("the worker's answer cannot be read"));
+      worker.onerror = (event) => {
+        event.preventDefault(); // it is said on the page
+        reject(new Error(event.message || "the worker did not load"));
+      };
+      worker.postMessage(message, message.picture ? [message.picture] : []);
+    });
+    return within(answer, limit, FINDER_SILENT);
+  }
+
+  try {
+    await ask({ base, mostHands }, LOADING_MS);
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  }
+  return {
+    find: (picture, time, isPhoto) => ask({ picture, time, isPhoto }, SEARCH_MS),
+    setMostHands: (count) => ask({ mostHands: count }, SEARCH_MS),
+    close: () => worker.terminate(),
+  };
+}
+
+/**
+ * The left hand first, as MediaPipe's order changes from picture to picture.
  *
  * @param {Result} result
  * @returns {Point[][]}

@@ -1,43 +1,25 @@
-// MediaPipe, in a worker, so that the page is free for answers and drawing while a hand is looked for. A classic worker:
+// MediaPipe in a worker, so that the page is free for answers and drawing while a hand is looked for. A classic worker:
 // MediaPipe loads its WebAssembly with importScripts, which modules have not.
 
-/** @typedef {import("@mediapipe/tasks-vision").HandLandmarker} HandLandmarker */
+console.warn = console.debug; // MediaPipe's log; what fails is thrown
 
-// MediaPipe's log, all of it, comes as errors and warnings; what fails is thrown
-console.error = console.warn = console.debug;
-
-/** @type {HandLandmarker} */
+/** @type {import("./landmarker.js").Landmarker} */
 let landmarker;
-let isForPhotos = false;
-let latest = 0;
 
-/** @param {{base: string, mostHands: number}} options */
-async function load({ base, mostHands }) {
-  /** @type {typeof import("@mediapipe/tasks-vision")} */
-  const { HandLandmarker } = await import(`${base}/vision_bundle.mjs`);
-  landmarker = await HandLandmarker.createFromOptions(
-    { wasmLoaderPath: `${base}/vision_wasm_internal.js`, wasmBinaryPath: `${base}/vision_wasm_internal.wasm` },
-    { baseOptions: { modelAssetPath: `${base}/hand_landmarker.task` }, numHands: mostHands, runningMode: "VIDEO" },
-  );
-}
-
-/** @param {{picture: ImageBitmap, time: number, isPhoto: boolean}} search */
-async function find({ picture, time, isPhoto }) {
-  if (isPhoto !== isForPhotos) {
-    await landmarker.setOptions({ runningMode: isPhoto ? "IMAGE" : "VIDEO" });
-    isForPhotos = isPhoto;
-  }
-  latest = Math.max(time, latest + 1); // MediaPipe stops for good at a time that does not grow
-  const found = isPhoto ? landmarker.detect(picture) : landmarker.detectForVideo(picture, latest);
-  picture.close();
-  return found;
+/** @param {any} message */
+async function answer({ base, mostHands, picture, time, isPhoto }) {
+  if (picture) return landmarker.find(picture, time, isPhoto);
+  if (!base) return landmarker.setMostHands(mostHands);
+  const { loadLandmarker } = await import(new URL("landmarker.js", self.location.href).href);
+  landmarker = await loadLandmarker(base, mostHands);
 }
 
 // One message is answered before the next is sent
 self.onmessage = async ({ data }) => {
   try {
-    self.postMessage({ found: await ("base" in data ? load(data) : find(data)) });
+    self.postMessage({ result: await answer(data) });
   } catch (error) {
-    self.postMessage({ error: String(error) });
+    const { name, message } = /** @type {Error} */ (error);
+    self.postMessage({ error: { name, message } });
   }
 };

@@ -1,11 +1,23 @@
-// The page's way of a frame: camera, photo or reference hands -> finder -> stream -> view.
+// The way of a frame on this page: camera, photo or reference hands -> finder -> stream -> view.
 
 import { listCameras, openCamera, watch } from "./camera.js";
 import { Figures } from "./figures.js";
 import { loadFinder, requireFinder } from "./finder.js";
+import { keepKey, readKey } from "./key.js";
 import { loadReference, play } from "./playback.js";
-import { CAMERA_GONE, KEY_NEEDED, KEY_WRONG, NO_HAND, NO_PICTURE, Problem } from "./problem.js";
+import {
+  CAMERA_GONE,
+  KEY_NEEDED,
+  KEY_WRONG,
+  NO_HAND,
+  NO_HANDS_TO_PLAY,
+  NO_PHOTO,
+  Problem,
+  REFUSED,
+  sentenceOf,
+} from "./problem.js";
 import { drawHands } from "./skeleton.js";
+import { Slots } from "./slots.js";
 import { snippets } from "./snippets.js";
 import { openStream } from "./stream.js";
 import * as view from "./view.js";
@@ -13,14 +25,17 @@ import * as view from "./view.js";
 /**
  * @typedef {import("./stream.js").Point} Point
  * @typedef {import("./stream.js").Answer} Answer
+ * @typedef {import("./finder.js").Finder} Finder
+ * @typedef {import("./view.js").Source} Source
  * @typedef {[number, number]} Size
  */
 
-const KEY = "hand-gestures-key";
 const FIGURES_EVERY_MS = 500;
 const PHOTO_EVERY_MS = 200; // the same hands again, so that what holds is seen
+const COPIED_SHOWN_MS = 1200;
 const LARGEST_PHOTO = 1280;
 const EMPTY_STAGE = /** @type {Size} */ ([640, 480]);
+const BODY = { skin: "#17453f", edge: "#2a7d72" }; // of a reference hand, on the dark picture
 
 const video = view.element("video", HTMLVideoElement);
 const photoCanvas = view.element("photo", HTMLCanvasElement);
@@ -28,31 +43,35 @@ const handsCanvas = view.element("hands", HTMLCanvasElement);
 const hold = view.element("hold", HTMLInputElement);
 const file = view.element("file", HTMLInputElement);
 const keyForm = view.element("ask-key", HTMLFormElement);
+const mostHands = view.element("most-hands", HTMLFieldSetElement);
 const finderFolder = document.querySelector("meta[name=finder]")?.getAttribute("content") ?? "";
 const streamUrl = new URL("stream", document.baseURI.replace(/^http/, "ws")).href;
 const predictUrl = new URL("predict", document.baseURI).href;
 
 const figures = { find: new Figures(), answer: new Figures(), rate: new Figures() };
-const loading = {
-  /** @type {ReturnType<typeof loadFinder> | null} */
-  finder: null,
-  reference: loadReference("reference_hands.json"),
-};
+/** @type {Promise<Finder> | null} */
+let loadingFinder = null;
+/** @type {ReturnType<typeof loadReference> | null} */
+let loadingReference = null;
 
+/** @type {Source} */
+let source = "welcome";
 let size = EMPTY_STAGE;
 /** @type {Point[][]} */
 let hands = []; // those of the newest frame
 /** @type {{hand: Point[], size: Size} | null} */
 let last = null; // the last hand, and of which picture it was
+let slots = new Slots();
+/** @type {number[]} */
+let slotsOfHands = [];
 /** @type {ReturnType<typeof openStream> | null} */
 let stream = null;
-let stopSource = () => {};
-let isRunning = false; // a source gives frames
 let frameAt = 0;
-let turn = 0; // of the person: what was begun before is no longer wanted
+// Of what the person began last; whatever begins anew ends it
+let current = new AbortController();
 
 function settings() {
-  const key = sessionStorage.getItem(KEY);
+  const key = readKey();
   return { image_size: size, hold_ms: hold.valueAsNumber, ...(key && { key }) };
 }
 
@@ -65,10 +84,11 @@ function connect() {
       else view.showProblem(error);
     },
     onState(state, sentence) {
-      if (state !== "open") view.showAnswers([]);
+      if (state !== "open") view.showAnswers([], []);
       view.showService(state);
       if (state === "away") view.showProblem(sentence);
       if (state === "open") view.showProblem("");
+      if (state === "refused" && !view.isProblemShown()) view.showProblem(sentence || REFUSED);
     },
   });
 }
@@ -76,13 +96,14 @@ function connect() {
 function disconnect() {
   stream?.close();
   stream = null;
+  slots = new Slots();
   view.showService("idle");
-  view.showAnswers([]);
+  view.showAnswers([], []);
 }
 
 function askForKey() {
-  view.showProblem(sessionStorage.getItem(KEY) === null ? KEY_NEEDED : KEY_WRONG);
-  sessionStorage.removeItem(KEY);
+  view.showProblem(readKey() === null ? KEY_NEEDED : KEY_WRONG);
+  keepKey(null);
   view.askForKey(true);
 }
 
@@ -98,7 +119,11 @@ function showAnswers(answers, milliseconds) {
     view.say(held);
     if (command) view.fireCommand(command);
   }
-  view.showAnswers(answers.slice(0, hands.length)); // of hands that have left meanwhile nothing is said
+  // Hands that have been let go of come last and have no gesture; of those that have left meanwhile nothing is said
+  const seen = answers.filter(({ gesture }) => gesture !== null).slice(0, hands.length);
+  slotsOfHands = slots.assign(seen);
+  view.showAnswers(seen, slotsOfHands);
+  draw();
 }
 
 /** @param {Point[][]} found the hands of a new frame */
@@ -107,160 +132,190 @@ function showFrame(found) {
   const now = performance.now();
   if (frameAt) figures.rate.add(now - frameAt);
   frameAt = now;
-  drawHands(handsCanvas, hands, size);
-  if (hands.length) {
-    last = { hand: hands[0], size };
-    allowCopies(true);
-  } else {
-    view.showAnswers([]);
-  }
+  draw();
+  if (hands.length) rememberHand(hands[0]);
+  else view.showAnswers([], []);
   stream?.send(hands);
+}
+
+function draw() {
+  const colors = hands.map((_, index) => view.handColor(slotsOfHands[index] ?? index));
+  drawHands(handsCanvas, hands, { size, colors, body: source === "playback" ? BODY : null });
+}
+
+/** @param {Point[]} hand */
+function rememberHand(hand) {
+  last = { hand, size };
+  view.element("what-to-copy", HTMLElement).textContent = "the last hand";
 }
 
 /**
  * @param {Size} newSize of the frames to come
- * @param {"welcome" | "camera" | "playback" | "photo"} source
+ * @param {Source} newSource
  * @param {boolean} isMirrored
  */
-function setStage(newSize, source, isMirrored) {
+function setStage(newSize, newSource, isMirrored) {
   size = newSize;
-  isRunning = source !== "welcome";
+  source = newSource;
   view.showSource(source, size, isMirrored);
-  if (stream) stream.configure(settings());
+  stream?.configure(settings());
 }
 
 function stop() {
-  turn += 1;
-  stopSource();
-  stopSource = () => {};
+  current.abort();
+  current = new AbortController();
   disconnect();
+  for (const each of Object.values(figures)) each.clear();
   hands = [];
+  slotsOfHands = [];
   frameAt = 0;
-  drawHands(handsCanvas, hands, size);
   setStage(EMPTY_STAGE, "welcome", false);
+  draw();
+  view.askForKey(false);
+  view.showProblem("");
 }
 
 /**
  * Begins with another source; what goes wrong on the way is said, and the page is as before.
  *
- * @param {(isWanted: () => boolean) => Promise<void>} source
+ * @param {string} waiting for what, as the person sees it until the source is there
+ * @param {(signal: AbortSignal) => Promise<void>} open
  */
-async function begin(source) {
+async function begin(waiting, open) {
   stop();
-  const mine = turn;
-  view.showProblem("");
-  view.showStarting();
+  const { signal } = current;
+  view.showStarting(waiting);
   try {
-    await source(() => mine === turn);
+    await open(signal);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    if (mine === turn) {
-      stop();
-      view.showProblem(error.message);
-    }
+    fail(error, signal);
   }
 }
 
+/**
+ * @param {unknown} error
+ * @param {AbortSignal} signal of what failed; whether it still is what is wanted
+ */
+function fail(error, signal) {
+  if (signal.aborted) return;
+  stop();
+  view.showProblem(sentenceOf(error));
+}
+
+/** @returns {Promise<Finder>} the one there is, unless it has failed */
 async function getFinder() {
-  loading.finder ??= loadFinder(finderFolder);
-  try {
-    return await loading.finder;
-  } catch (error) {
-    loading.finder = null; // the next press tries again
-    throw error;
-  }
+  if (await loadingFinder?.then((finder) => finder.isClosed()).catch(() => true)) loadingFinder = null;
+  loadingFinder ??= loadFinder(finderFolder, chosenHands());
+  return loadingFinder;
+}
+
+function getReference() {
+  loadingReference ??= loadReference("reference_hands.json").then((reference) => {
+    view.showReference(reference, startPlayback);
+    return reference;
+  });
+  loadingReference.catch(() => {
+    loadingReference = null; // the next press tries again
+  });
+  return loadingReference;
 }
 
 /** @param {string} id of the camera, empty for the one that faces the person */
 function startCamera(id) {
-  return begin(async (isWanted) => {
+  return begin("Waiting for the camera …", async (signal) => {
     requireFinder(finderFolder);
-    const loadingFinder = getFinder();
-    loadingFinder.catch(() => {}); // said below, after the camera's own problems
-    const camera = await openCamera(video, id, () => {
-      stop();
-      view.showProblem(CAMERA_GONE);
-    });
-    stopSource = camera.stop;
-    const finder = await loadingFinder;
-    if (!isWanted()) {
-      camera.stop();
-      return;
-    }
+    const gettingFinder = getFinder();
+    gettingFinder.catch(() => {}); // said below, after the camera's own problems
+    const camera = await openCamera(video, { id, signal, onEnd: () => fail(new Problem(CAMERA_GONE), signal) });
+    view.showStarting("Loading the hand tracking …");
+    const finder = await gettingFinder;
+    const cameras = await listCameras();
+    signal.throwIfAborted();
     const videoSize = () => /** @type {Size} */ ([video.videoWidth, video.videoHeight]);
     setStage(videoSize(), "camera", camera.isMirrored);
-    view.showCameras(await listCameras(), camera.id);
+    view.showCameras(cameras, camera.id);
     connect();
-    const endWatch = watch(video, async (time) => {
-      // A phone that is turned gives pictures of another size
-      if (String(size) !== String(videoSize())) setStage(videoSize(), "camera", camera.isMirrored);
-      const found = await finder.inVideo(video, time);
-      if (!isWanted()) return;
-      figures.find.add(performance.now() - time);
-      showFrame(found);
+    watch(video, {
+      signal,
+      async onPicture(time) {
+        // A phone that is turned gives pictures of another size
+        if (String(size) !== String(videoSize())) {
+          setStage(videoSize(), "camera", camera.isMirrored);
+          view.showCameras(cameras, camera.id);
+        }
+        const found = await finder.inVideo(video, time);
+        if (signal.aborted) return;
+        figures.find.add(performance.now() - time);
+        showFrame(found);
+      },
+      onError: (error) => fail(error, signal),
     });
-    stopSource = () => {
-      endWatch();
-      camera.stop();
-    };
   });
 }
 
 /** @param {string} first gesture to play */
 function startPlayback(first) {
-  return begin(async (isWanted) => {
-    const reference = await loading.reference;
-    if (!isWanted()) return;
+  return begin("Loading the reference hands …", async (signal) => {
+    const reference = await getReference();
+    signal.throwIfAborted();
+    if (!Object.keys(reference.hands).length) throw new Problem(NO_HANDS_TO_PLAY);
     setStage(reference.image_size, "playback", false);
     connect();
-    stopSource = play(reference, first, (found, gesture) => {
-      view.showCaption(`Playing the reference hand of ${gesture}`);
-      showFrame(found);
+    play(reference, {
+      first,
+      signal,
+      onFrame(found, gesture) {
+        view.showCaption(`Reference hand: ${gesture}`);
+        showFrame(found);
+      },
     });
   });
 }
 
 /** @param {Blob} blob */
 function showPhoto(blob) {
-  return begin(async (isWanted) => {
+  return begin("Looking for hands …", async (signal) => {
     const photo = await createImageBitmap(blob).catch(() => {
-      throw new Problem(NO_PICTURE);
+      throw new Problem(NO_PHOTO);
     });
     const found = await (await getFinder()).inPhoto(photo);
-    if (!isWanted()) return;
+    signal.throwIfAborted();
     if (!found.length) throw new Problem(NO_HAND);
     const scale = Math.min(1, LARGEST_PHOTO / Math.max(photo.width, photo.height));
     setStage([Math.round(photo.width * scale), Math.round(photo.height * scale)], "photo", false);
     [photoCanvas.width, photoCanvas.height] = size;
     photoCanvas.getContext("2d")?.drawImage(photo, 0, 0, ...size);
+    photo.close();
     connect();
     const timer = setInterval(() => showFrame(found), PHOTO_EVERY_MS);
-    stopSource = () => clearInterval(timer);
+    signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   });
 }
 
-/** @param {boolean} isThere a hand to copy */
-function allowCopies(isThere) {
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    /** @type {HTMLButtonElement} */ (button).disabled = !isThere;
-  }
+function chosenHands() {
+  return Number(mostHands.querySelector("input:checked")?.getAttribute("value"));
 }
 
 /** @param {HTMLButtonElement} button */
 async function copy(button) {
-  if (!last) return;
   const language = /** @type {"curl" | "python" | "javascript"} */ (button.dataset.copy);
-  const label = button.textContent;
+  button.dataset.label ??= button.textContent ?? "";
   try {
-    const needsKey = sessionStorage.getItem(KEY) !== null;
-    await navigator.clipboard.writeText(snippets(predictUrl, last.hand, last.size, needsKey)[language]);
+    const { hand, size } = last ?? (await exampleHand());
+    await navigator.clipboard.writeText(snippets(predictUrl, hand, size, readKey() !== null)[language]);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Not allowed";
   }
   setTimeout(() => {
-    button.textContent = label;
-  }, 1200);
+    button.textContent = button.dataset.label ?? "";
+  }, COPIED_SHOWN_MS);
+}
+
+/** @returns {Promise<{hand: Point[], size: Size}>} one to copy before there was another */
+async function exampleHand() {
+  const { hands, image_size } = await getReference();
+  return { hand: Object.values(hands)[0], size: image_size };
 }
 
 view.element("start", HTMLButtonElement).onclick = () => startCamera("");
@@ -276,25 +331,36 @@ file.onchange = () => {
   if (file.files?.length) showPhoto(file.files[0]);
   file.value = ""; // the same one may be chosen again
 };
-document.ondragover = (event) => event.preventDefault();
+document.ondragover = (event) => {
+  event.preventDefault();
+  view.showDropTarget(event.dataTransfer?.types.includes("Files") ?? false);
+};
+document.ondragleave = ({ relatedTarget }) => {
+  if (!relatedTarget) view.showDropTarget(false);
+};
 document.ondrop = (event) => {
   event.preventDefault();
+  view.showDropTarget(false);
   if (event.dataTransfer?.files.length) showPhoto(event.dataTransfer.files[0]);
 };
 hold.oninput = () => {
   view.element("hold-value", HTMLOutputElement).value = `${hold.value} ms`;
 };
 hold.onchange = () => stream?.configure(settings());
+mostHands.onchange = () => {
+  // What fails here is said by the next search
+  loadingFinder?.then((finder) => finder.setMostHands(chosenHands())).catch(() => {});
+};
 keyForm.onsubmit = (event) => {
   event.preventDefault();
-  sessionStorage.setItem(KEY, view.element("key", HTMLInputElement).value);
+  keepKey(view.element("key", HTMLInputElement).value);
   view.askForKey(false);
   view.showProblem("");
   stream?.configure(settings());
 };
 document.onvisibilitychange = () => {
   if (document.hidden) disconnect();
-  else if (isRunning) connect();
+  else if (source !== "welcome") connect();
 };
 setInterval(() => {
   view.showRate(figures.rate.summary());
@@ -302,7 +368,4 @@ setInterval(() => {
   view.showTimes("answer", figures.answer.summary());
 }, FIGURES_EVERY_MS);
 
-loading.reference.then(
-  (reference) => view.showGestures(reference, startPlayback),
-  ({ message }) => view.showProblem(message),
-);
+getReference().catch(({ message }) => view.showProblem(message));

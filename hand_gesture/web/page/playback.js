@@ -1,4 +1,4 @@
-// Plays the reference hands, one for each gesture, as a camera would show them.
+// The reference hands, one for each gesture, and what else there is to know about the model that is served.
 
 import { NO_REFERENCE, Problem } from "./problem.js";
 
@@ -8,44 +8,61 @@ const SECONDS_BETWEEN = 0.4;
 
 /**
  * @typedef {import("./stream.js").Point} Point
- * @typedef {{image_size: [number, number], hands: Record<string, Point[]>, commands: Record<string, string>}} Reference
+ * @typedef {{name: string, version: string, kind: string, features: string}} Model
+ *
+ * @typedef {object} Reference
+ * @property {[number, number]} image_size of the pictures that the hands come from
+ * @property {Record<string, Point[]>} hands a typical one for each gesture whose shape is known
+ * @property {string[]} gestures all that the model can answer
+ * @property {Record<string, string>} commands
+ * @property {Model | null} model
  */
 
 /**
- * @param {string} address
+ * @param {string} address of /reference_hands.json
  * @returns {Promise<Reference>}
  * @throws {Problem}
  */
 export async function loadReference(address) {
-  /** @type {any} */
-  let reference;
   try {
-    reference = await (await fetch(address)).json();
-  } catch {
+    const response = await fetch(address);
+    const { image_size, hands, gestures, commands, model } = await response.json();
+    return {
+      image_size,
+      hands: Object.fromEntries(Object.entries(hands).map(([gesture, points]) => [gesture, points.map(asPoint)])),
+      gestures: gestures ?? Object.keys(hands),
+      commands: commands ?? {},
+      model: model ?? null,
+    };
+  } catch (error) {
+    console.debug(error);
     throw new Problem(NO_REFERENCE);
   }
-  const hands = Object.entries(reference.hands).map(([gesture, points]) => [
-    gesture,
-    points.map((/** @type {number[]} */ [x, y, z]) => ({ x, y, z })),
-  ]);
-  return { ...reference, hands: Object.fromEntries(hands) };
+}
+
+/** @param {number[]} numbers */
+function asPoint([x, y, z]) {
+  return { x, y, z };
 }
 
 /**
+ * Plays the reference hands as a camera would show them.
+ *
  * @param {Reference} reference
- * @param {string} first the gesture to begin with
- * @param {(hands: Point[][], gesture: string) => void} onFrame with the hands of a frame, none between two gestures
- * @returns {() => void} ends it
+ * @param {object} options
+ * @param {string} options.first the gesture to begin with, empty for the first one
+ * @param {AbortSignal} options.signal ends it
+ * @param {(hands: Point[][], gesture: string) => void} options.onFrame with the hands of a frame, none between two gestures
  */
-export function play(reference, first, onFrame) {
-  const gestures = Object.keys(reference.hands);
+export function play({ hands }, { first, signal, onFrame }) {
+  const gestures = Object.keys(hands);
   const each = Math.round(SECONDS_EACH * FRAMES_A_SECOND);
   const length = each + Math.round(SECONDS_BETWEEN * FRAMES_A_SECOND);
   let frame = length * Math.max(0, gestures.indexOf(first));
   const timer = setInterval(() => {
     const gesture = gestures[Math.floor(frame / length) % gestures.length];
-    onFrame(frame % length < each ? [reference.hands[gesture]] : [], gesture);
+    onFrame(frame % length < each ? [hands[gesture]] : [], gesture);
     frame += 1;
   }, 1000 / FRAMES_A_SECOND);
-  return () => clearInterval(timer);
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }

@@ -1,4 +1,4 @@
-// What can go wrong on the way from the camera to the answer, each as a sentence that says what to do.
+// What can go wrong between the camera and the answer, each as a sentence that says what to do.
 
 /** An error whose message is for the person before the page. */
 export class Problem extends Error {}
@@ -15,25 +15,92 @@ const OF_CAMERAS = {
 
 /**
  * @param {unknown} error what getUserMedia was rejected with
+ * @param {string} id of the camera that was asked for, empty for any
  * @returns {Problem}
  */
-export function cameraProblem(error) {
-  const { name, message } = /** @type {Error} */ (error);
-  return new Problem(OF_CAMERAS[name] ?? `The camera did not start (${message}): press Start camera again.`);
+export function cameraProblem(error, id) {
+  const { name, message } = reasonOf(error);
+  // WebKitGTK says this where there is no camera at all
+  const known = name === "OverconstrainedError" && !id ? "NotFoundError" : name;
+  return new Problem(OF_CAMERAS[known] ?? `The camera did not start (${message}): press Start camera again.`);
+}
+
+/**
+ * @param {unknown} error what the video element's play() was rejected with
+ * @returns {Problem}
+ */
+export function pictureProblem(error) {
+  return new Problem(
+    `The browser does not show the camera's picture (${reasonOf(error).message}): press Start camera again.`,
+  );
+}
+
+/**
+ * @param {unknown} error what a search was rejected with
+ * @returns {Problem}
+ */
+export function finderProblem(error) {
+  if (error instanceof Problem) return error;
+  console.debug(error);
+  return new Problem(
+    "What finds hands in a picture (MediaPipe) has failed and was ended: press the button again, or load this page again.",
+  );
+}
+
+/**
+ * @param {unknown} error anything that was thrown
+ * @returns {string} a sentence for the person
+ */
+export function sentenceOf(error) {
+  if (error instanceof Problem) return error.message;
+  console.debug(error);
+  return `Something failed that should not have (${reasonOf(error).message}): load this page again.`;
+}
+
+/**
+ * @param {unknown} error
+ * @returns {{name: string, message: string}}
+ */
+function reasonOf(error) {
+  if (error instanceof Error || error instanceof DOMException) {
+    return { name: error.name, message: error.message || error.name };
+  }
+  return { name: "", message: String(error) };
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} promise that may never be settled
+ * @param {number} milliseconds to wait for it
+ * @param {string} sentence of the Problem when that was in vain
+ * @returns {Promise<T>}
+ */
+export function within(promise, milliseconds, sentence) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Problem(sentence)), milliseconds);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 export const INSECURE =
   "Browsers give the camera only to pages on https or localhost: open this page there, or play the reference hands.";
+export const NO_PICTURE_YET =
+  "The camera sends no picture: see that it is not covered by a switch, and press Start camera again.";
 export const NO_WEBASSEMBLY =
   "This browser has no WebAssembly with SIMD, with which hands are found in a picture: update it, or play the reference hands.";
+export const NO_WEBGL =
+  "This browser has no WebGL, through which pictures are read to find hands in them: switch on hardware acceleration in its settings, or play the reference hands.";
 export const NO_FINDER =
   "What finds hands in a picture (MediaPipe) is not on this server: run make page there and start it again. The reference hands can be played without it.";
 export const FINDER_FAILED =
   "What finds hands in a picture (MediaPipe) could not be loaded: look at the connection and press the button again.";
-export const NO_PICTURE = "This file is no picture that the browser can read: choose a JPEG, PNG or WebP.";
+export const FINDER_SILENT =
+  "What finds hands in a picture (MediaPipe) does not answer any more and was ended: press the button again.";
+export const NO_PHOTO = "This file is no picture that the browser can read: choose a JPEG, PNG or WebP.";
 export const NO_HAND = "No hand was found in this picture: try one where a whole hand can be seen.";
-export const NO_REFERENCE =
-  "The reference hands could not be loaded: see that the service runs, and load this page again.";
+export const NO_REFERENCE = "The reference hands could not be loaded: see that the service runs, and try again.";
+export const NO_HANDS_TO_PLAY = "There are no reference hands of this model's gestures: use the camera or a photo.";
 export const CAMERA_GONE = "The camera was disconnected: connect it and press Start camera again.";
+export const REFUSED = "The service refuses this stream: load this page again.";
 export const KEY_NEEDED = "This server asks for a key: type it in below.";
 export const KEY_WRONG = "The server does not know this key: type in another one.";

@@ -1,4 +1,6 @@
-// Draws hands: on the picture, and as small pictures of the gestures.
+// Draws hands: their skeletons on the picture, and small pictures of the gestures.
+
+import { handShape } from "./hand_shape.js";
 
 /** @typedef {import("./stream.js").Point} Point */
 
@@ -11,33 +13,44 @@ const CHAINS = [
   [0, 17, 18, 19, 20],
   [5, 9, 13, 17],
 ];
-const MARGIN = 0.1;
+const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * @param {HTMLCanvasElement} canvas
  * @param {Point[][]} hands in 0..1 of the picture
- * @param {[number, number]} size of the picture in pixels
+ * @param {object} options
+ * @param {[number, number]} options.size of the picture in pixels
+ * @param {string[]} options.colors one for each hand
+ * @param {{skin: string, edge: string} | null} [options.body] colours of whole hands under the skeletons
  */
-export function drawHands(canvas, hands, [width, height]) {
+export function drawHands(canvas, hands, { size: [width, height], colors, body = null }) {
   if (canvas.width !== width || canvas.height !== height) {
     canvas.width = width;
     canvas.height = height;
   }
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const { color } = getComputedStyle(canvas);
   const line = Math.max(2, Math.min(width, height) / 110);
   context.clearRect(0, 0, width, height);
   context.lineCap = context.lineJoin = "round";
-  for (const hand of hands) {
+  hands.forEach((hand, index) => {
+    if (body) {
+      for (const { kind, path, width: thickness, isFilled } of handShape(hand, [width, height]).layers) {
+        const shape = new Path2D(path);
+        context.strokeStyle = context.fillStyle = body[kind];
+        context.lineWidth = thickness;
+        context.stroke(shape);
+        if (isFilled) context.fill(shape);
+      }
+    }
     for (const [style, thickness] of /** @type {[string, number][]} */ ([
       ["#000a", 2 * line],
-      [color, line],
+      [colors[index], line],
     ])) {
       context.strokeStyle = style;
       context.lineWidth = thickness;
       for (const chain of CHAINS) {
         context.beginPath();
-        for (const index of chain) context.lineTo(hand[index].x * width, hand[index].y * height);
+        for (const joint of chain) context.lineTo(hand[joint].x * width, hand[joint].y * height);
         context.stroke();
       }
     }
@@ -47,26 +60,26 @@ export function drawHands(canvas, hands, [width, height]) {
       context.arc(x * width, y * height, line, 0, 2 * Math.PI);
       context.fill();
     }
-  }
+  });
 }
 
 /**
  * @param {Point[]} hand
  * @param {[number, number]} size of the picture that it comes from
- * @returns {SVGSVGElement} the hand alone, as large as it fits into a square
+ * @returns {SVGSVGElement} the hand alone
  */
-export function handIcon(hand, [width, height]) {
-  const xs = hand.map(({ x }) => x * width);
-  const ys = hand.map(({ y }) => y * height);
-  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const scale = (1 - 2 * MARGIN) / Math.max(right - left, bottom - top);
-  const place = (/** @type {number} */ index) =>
-    `${(0.5 + (xs[index] - (left + right) / 2) * scale).toFixed(3)} ${(0.5 + (ys[index] - (top + bottom) / 2) * scale).toFixed(3)}`;
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 1 1");
+export function handIcon(hand, size) {
+  const { layers, box } = handShape(hand, size);
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", box.map((value) => value.toFixed(1)).join(" "));
   svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(svg.namespaceURI, "path");
-  path.setAttribute("d", CHAINS.map((chain) => `M${chain.map(place).join("L")}`).join(""));
-  svg.append(path);
-  return /** @type {SVGSVGElement} */ (svg);
+  svg.setAttribute("class", "hand");
+  for (const { kind, path, width, isFilled } of layers) {
+    const shape = document.createElementNS(SVG, "path");
+    shape.setAttribute("class", isFilled ? `${kind} filled` : kind);
+    shape.setAttribute("d", path);
+    shape.setAttribute("stroke-width", width.toFixed(1));
+    svg.append(shape);
+  }
+  return svg;
 }

@@ -2,24 +2,34 @@
 //
 //   const stream = openStream("ws://localhost:3000/stream", {
 //     settings: { image_size: [640, 480], hold_ms: 150 },
-//     onAnswer: (hands) => { if (hands[0].changed) act(hands[0].command); },
+//     onChange: ({ hand, command }) => act(hand, command),   // once when a gesture begins to hold, and when it ends
 //     onState: (state, sentence) => show(state, sentence),   // "open", "away" or "refused"
 //   });
-//   stream.send(result.landmarks);   // MediaPipe's, for each frame
+//   stream.send(result.landmarks);   // MediaPipe's, for each frame, also where it found no hand
 //   stream.close();
 //
-// Only the newest frame counts: while one is on its way, a newer one takes the place of the one that waits.
+// Only the newest frame counts: while one is on its way, a newer one takes the place of the one that waits. Frames carry
+// their time, so that a network that stalls changes nothing of what holds.
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 const PATIENCE_MS = 5_000; // for an answer; the server gives up after two seconds
+const NONE = "none";
+const TIME_BYTES = 8;
 const HAND_BYTES = 252;
 // Codes after which the same would happen again: what was sent must change first
 const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
 
 /**
  * @typedef {{x: number, y: number, z?: number}} Point
- * @typedef {{gesture: string, confidence: number, command: string | null, held: string, changed: boolean}} Answer
+ * @typedef {object} Answer for one hand of a frame
+ * @property {number} hand a number that stays with the hand
+ * @property {string} gesture
+ * @property {number} confidence 0 to 1
+ * @property {string | null} command
+ * @property {string} held
+ * @property {boolean} changed whether it held something else before
+ * @typedef {{hand: number, held: string, command: string | null}} Change of what a hand holds; "none" also when it left
  * @typedef {{error: string, reason: string}} Failure
  * @typedef {{image_size?: [number, number], hold_ms?: number, key?: string}} Settings
  * @typedef {"open" | "away" | "refused"} State
@@ -27,11 +37,13 @@ const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
 
 /**
  * @param {Point[][]} hands 21 points for each hand
- * @returns {ArrayBuffer} 252 bytes for each
+ * @param {number} time of the frame, in milliseconds
+ * @returns {ArrayBuffer} 8 bytes, and 252 for each hand
  */
-export function encodeFrame(hands) {
-  const view = new DataView(new ArrayBuffer(HAND_BYTES * hands.length));
-  let offset = 0;
+export function encodeFrame(hands, time) {
+  const view = new DataView(new ArrayBuffer(TIME_BYTES + HAND_BYTES * hands.length));
+  view.setFloat64(0, time, true);
+  let offset = TIME_BYTES;
   for (const { x, y, z } of hands.flat()) {
     for (const value of [x, y, z ?? 0]) {
       view.setFloat32(offset, value, true);
@@ -54,13 +66,18 @@ export function waitBefore(attempt) {
  * @param {string} address
  * @param {object} options
  * @param {Settings} [options.settings]
- * @param {(hands: Answer[], milliseconds: number) => void} options.onAnswer with the time that the answer took
+ * @param {(hands: Answer[], milliseconds: number) => void} [options.onAnswer] for each hand of the frame, in its order,
+ *   and the time that the answer took
+ * @param {(change: Change) => void} [options.onChange] a hand holds something else than before
  * @param {(failure: Failure) => void} [options.onError] a frame was refused, or the stream is about to be
  * @param {(state: State, sentence: string) => void} [options.onState]
  * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
- *   `send` takes the hands of a frame, none if it shows none; `configure` goes on with other settings
+ *   `send` takes the hands of a frame, an empty list if it shows none; `configure` goes on with other settings
  */
-export function openStream(address, { settings = {}, onAnswer, onError = () => {}, onState = () => {} }) {
+export function openStream(
+  address,
+  { settings = {}, onAnswer = () => {}, onChange = () => {}, onError = () => {}, onState = () => {} },
+) {
   /** @type {WebSocket} */
   let socket;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -72,6 +89,8 @@ export function openStream(address, { settings = {}, onAnswer, onError = () => {
   let sentAt = 0;
   let isWaiting = false;
   let attempt = 0;
+  /** @type {Set<number>} */
+  const holding = new Set(); // hands
 
   function flush() {
     if (newest && !isWaiting && socket.readyState === WebSocket.OPEN) {
@@ -83,6 +102,13 @@ export function openStream(address, { settings = {}, onAnswer, onError = () => {
     }
   }
 
+  /** @param {Change} entry */
+  function change({ hand, held, command }) {
+    if (held === NONE) holding.delete(hand);
+    else holding.add(hand);
+    onChange({ hand, held, command });
+  }
+
   function leave() {
     clearTimeout(retry);
     clearTimeout(patience);
@@ -90,6 +116,7 @@ export function openStream(address, { settings = {}, onAnswer, onError = () => {
     socket.close(1000);
     newest = null;
     isWaiting = false;
+    for (const hand of holding) change({ hand, held: NONE, command: null }); // another connection counts hands anew
   }
 
   /** @param {string} sentence */
@@ -103,19 +130,31 @@ export function openStream(address, { settings = {}, onAnswer, onError = () => {
   function connect() {
     socket = new WebSocket(address);
     socket.onopen = () => {
-      socket.send(JSON.stringify(settings));
+      socket.send(JSON.stringify({ ...settings, answers: "list" }));
       onState("open", "");
       flush();
     };
     socket.onmessage = ({ data }) => {
-      const answer = JSON.parse(data);
+      /** @type {any} */
+      let answer;
+      try {
+        answer = JSON.parse(data);
+      } catch {
+        lose("What answers is not this service; trying again.");
+        return;
+      }
       clearTimeout(patience);
       isWaiting = false;
       if (answer.error) {
         onError(answer);
       } else {
         attempt = 0;
-        onAnswer(Array.isArray(answer) ? answer : [answer], performance.now() - sentAt);
+        for (const { changed, ...entry } of answer) if (changed) change(entry);
+        // Hands that are released with this frame come last, without a gesture
+        onAnswer(
+          answer.filter((/** @type {Answer} */ { gesture }) => gesture !== null),
+          performance.now() - sentAt,
+        );
       }
       flush();
     };
@@ -132,7 +171,7 @@ export function openStream(address, { settings = {}, onAnswer, onError = () => {
   connect();
   return {
     send(hands) {
-      newest = hands.length ? encodeFrame(hands) : null;
+      newest = encodeFrame(hands, performance.now());
       flush();
     },
     configure(changed) {

@@ -6,11 +6,15 @@ const NONE = "none";
 const SECONDS_BETWEEN_WORDS = 1.5;
 const COMMAND_SHOWN_MS = 900;
 const TURNS = /** @type {Record<string, number>} */ ({ up: 0, right: 90, down: 180, left: 270 });
+const SHOWN_AT_THE_DOOR = ["like", "palm", "peace"];
+const SERVICE = { idle: "Not connected", open: "Connected", away: "Service away", refused: "Refused" };
 
 /**
  * @typedef {import("./stream.js").Answer} Answer
  * @typedef {import("./playback.js").Reference} Reference
+ * @typedef {import("./playback.js").Model} Model
  * @typedef {ReturnType<import("./figures.js").Figures["summary"]>} Summary
+ * @typedef {"welcome" | "camera" | "playback" | "photo"} Source
  */
 
 /**
@@ -32,9 +36,12 @@ const service = element("service", HTMLElement);
 const picture = element("picture", HTMLElement);
 const caption = element("caption", HTMLElement);
 const strip = element("gestures", HTMLElement);
+const start = element("start", HTMLButtonElement);
 
 /** @type {HTMLElement[]} */
 const cards = [];
+/** @type {Record<string, string>} */
+let commandOf = {};
 let lastWordAt = Number.NEGATIVE_INFINITY;
 
 /** @param {string} sentence what is wrong, empty when nothing is */
@@ -43,34 +50,38 @@ export function showProblem(sentence) {
   if (problem.textContent !== sentence) problem.textContent = sentence;
 }
 
+/** @returns {boolean} */
+export function isProblemShown() {
+  return !problem.hidden;
+}
+
 /** @param {"idle" | "open" | "away" | "refused"} state */
 export function showService(state) {
   service.dataset.state = answersBox.dataset.service = state;
-  service.textContent = { idle: "Not connected", open: "Connected", away: "Service away", refused: "Refused" }[state];
+  service.textContent = SERVICE[state];
 }
 
-/** Until showSource is called: something was asked for, and takes a moment. */
-export function showStarting() {
-  const start = element("start", HTMLButtonElement);
+/** @param {string} text what is waited for until showSource is called */
+export function showStarting(text) {
   start.disabled = true;
-  start.textContent = "Starting …";
+  start.textContent = text;
 }
 
 /**
- * @param {"welcome" | "camera" | "playback" | "photo"} source what the picture comes from
+ * @param {Source} source what the picture comes from
  * @param {[number, number]} size of it
  * @param {boolean} isMirrored
  */
 export function showSource(source, [width, height], isMirrored) {
   picture.style.setProperty("--shape", `${width} / ${height}`);
+  picture.style.setProperty("--ratio", String(width / height));
   picture.classList.toggle("mirrored", isMirrored);
-  element("welcome", HTMLElement).hidden = source !== "welcome";
+  for (const id of ["welcome", "how"]) element(id, HTMLElement).hidden = source !== "welcome";
+  for (const id of ["answers", "figures", "controls"]) element(id, HTMLElement).hidden = source === "welcome";
   element("video", HTMLElement).hidden = source !== "camera";
   element("photo", HTMLElement).hidden = source !== "photo";
-  element("controls", HTMLElement).hidden = source === "welcome";
   element("which-camera", HTMLElement).hidden = source !== "camera";
   showCaption("");
-  const start = element("start", HTMLButtonElement);
   start.disabled = false;
   start.textContent = "Start camera";
 }
@@ -81,35 +92,75 @@ export function showCaption(text) {
   if (caption.textContent !== text) caption.textContent = text;
 }
 
+/** @param {boolean} isOver whether a file is held over the page */
+export function showDropTarget(isOver) {
+  document.body.classList.toggle("dropping", isOver);
+}
+
+/**
+ * The colours of drawn hands.
+ *
+ * @param {number} slot of the hand
+ * @returns {string}
+ */
+export function handColor(slot) {
+  return getComputedStyle(document.body)
+    .getPropertyValue(`--hand-${slot % 2}`)
+    .trim();
+}
+
 /**
  * The hands' answers, in large letters.
  *
  * @param {Answer[]} answers one for each hand that the picture shows
+ * @param {number[]} slots of these hands
  */
-export function showAnswers(answers) {
+export function showAnswers(answers, slots) {
   while (cards.length > answers.length) cards.pop()?.remove();
-  while (cards.length < answers.length) {
-    const card = document.createElement("div");
-    card.className = "answer";
-    card.innerHTML =
-      '<p class="gesture"></p><p class="held"></p><meter min="0" max="1" aria-label="Confidence"></meter><span class="confidence"></span>';
-    answersBox.append(card);
-    cards.push(card);
-  }
+  while (cards.length < answers.length) cards.push(answersBox.appendChild(answerCard()));
   answersBox.dataset.hands = String(answers.length);
-  answers.forEach((answer, index) => {
+  answers.forEach(({ gesture, confidence, held }, index) => {
     const card = cards[index];
-    const [gesture, held, meter, confidence] = /** @type {HTMLElement[]} */ ([...card.children]);
-    card.dataset.gesture = answer.gesture;
-    gesture.textContent = answer.gesture;
-    held.textContent = answer.held === NONE ? "holds nothing" : `holds ${answer.held}`;
-    /** @type {HTMLMeterElement} */ (meter).value = answer.confidence;
-    confidence.textContent = `${Math.round(100 * answer.confidence)} %`;
+    const [word, state, meter, percent] = /** @type {HTMLElement[]} */ ([...card.children]);
+    card.dataset.gesture = gesture;
+    card.dataset.held = held;
+    card.dataset.slot = String(slots[index] % 2);
+    card.style.order = String(slots[index]);
+    word.textContent = gesture === NONE ? "no gesture" : spaced(gesture);
+    state.textContent = stateOf(gesture, held);
+    meter.ariaValueNow = confidence.toFixed(2);
+    meter.style.setProperty("--value", String(confidence));
+    percent.textContent = `${Math.round(100 * confidence)} %`;
   });
   const shown = new Set(answers.map(({ gesture }) => gesture));
   for (const item of strip.children) {
     item.classList.toggle("shown", shown.has(/** @type {HTMLElement} */ (item).dataset.gesture ?? ""));
   }
+}
+
+function answerCard() {
+  const card = document.createElement("div");
+  card.className = "answer";
+  card.innerHTML =
+    '<p class="gesture"></p><p class="state"></p>' +
+    '<div class="meter" role="meter" aria-label="Confidence" aria-valuemin="0" aria-valuemax="1"></div>' +
+    '<span class="confidence"></span>';
+  return card;
+}
+
+/**
+ * @param {string} gesture of the frame
+ * @param {string} held
+ */
+function stateOf(gesture, held) {
+  if (held === NONE) return gesture === NONE ? "Nothing is held" : "Not held yet";
+  if (held !== gesture) return `${spaced(held)} is still held`;
+  return commandOf[held] ? `Held: ${commandOf[held]}` : "Held";
+}
+
+/** @param {string} gesture */
+function spaced(gesture) {
+  return gesture.replaceAll("_", " ");
 }
 
 /**
@@ -140,40 +191,97 @@ export function say(held) {
   const now = performance.now();
   if (held === NONE || now - lastWordAt < 1000 * SECONDS_BETWEEN_WORDS) return;
   lastWordAt = now;
-  spoken.textContent = held;
+  spoken.textContent = spaced(held);
 }
 
 /**
  * @param {Reference} reference
  * @param {(gesture: string) => void} onChoose
  */
-export function showGestures({ hands, image_size: size, commands }, onChoose) {
+export function showReference({ hands, image_size: size, gestures, commands, model }, onChoose) {
+  commandOf = commands;
+  const known = Object.keys(hands);
+  element("play", HTMLElement).hidden = !known.length;
+  const door = [...SHOWN_AT_THE_DOOR.filter((gesture) => gesture in hands), ...known].slice(
+    0,
+    SHOWN_AT_THE_DOOR.length,
+  );
+  element("examples", HTMLElement).replaceChildren(...door.map((gesture) => handIcon(hands[gesture], size)));
+  element("gestures-title", HTMLElement).textContent = known.length ? "Gestures to try" : "Gestures of this model";
   strip.replaceChildren(
-    ...Object.entries(hands).map(([gesture, hand]) => {
+    ...gestures.map((gesture) => {
       const item = document.createElement("li");
-      const button = document.createElement("button");
-      const name = document.createElement("span");
       item.dataset.gesture = gesture;
-      name.textContent = gesture.replaceAll("_", "_\u200b"); // where it may be broken
-      button.type = "button";
-      button.title = `Play ${gesture}`;
-      button.append(handIcon(hand, size), name);
-      if (commands[gesture]) {
-        const command = document.createElement("small");
-        command.textContent = commands[gesture];
-        button.append(command);
+      const hand = hands[gesture];
+      const card = document.createElement(hand ? "button" : "div");
+      card.className = "gesture-card";
+      if (card instanceof HTMLButtonElement) {
+        card.type = "button";
+        card.title = `Play ${spaced(gesture)}`;
+        card.onclick = () => onChoose(gesture);
       }
-      button.onclick = () => onChoose(gesture);
-      item.append(button);
+      card.append(hand ? handIcon(hand, size) : initial(gesture), text("span", spaced(gesture)));
+      if (commands[gesture]) card.append(text("small", commands[gesture]));
+      item.append(card);
       return item;
     }),
   );
+  balanceRows();
+  if (model) showModel(model);
 }
+
+/** @param {string} gesture whose shape is not known */
+function initial(gesture) {
+  const letter = text("b", gesture.slice(0, 1));
+  letter.setAttribute("aria-hidden", "true");
+  return letter;
+}
+
+/** @param {Model} model */
+function showModel({ name, version, kind, features }) {
+  const list = element("model", HTMLElement);
+  const facts = { Model: name, Version: version, Kind: kind, Features: features };
+  list.replaceChildren(
+    ...Object.entries(facts)
+      .filter(([, value]) => value)
+      .map(([label, value]) => {
+        const fact = document.createElement("div");
+        fact.append(text("dt", label), text("dd", value));
+        return fact;
+      }),
+  );
+  list.hidden = false;
+}
+
+/**
+ * @param {string} tag
+ * @param {string} content
+ */
+function text(tag, content) {
+  const made = document.createElement(tag);
+  made.textContent = content;
+  return made;
+}
+
+/** As many columns as leave the fewest empty places in the last row. */
+function balanceRows() {
+  const { columnGap, fontSize } = getComputedStyle(strip);
+  const least = Number(getComputedStyle(strip).getPropertyValue("--least")) * Number.parseFloat(fontSize);
+  const gap = Number.parseFloat(columnGap);
+  const count = strip.children.length;
+  const most = Math.max(1, Math.min(count, Math.floor((strip.clientWidth + gap) / (least + gap))));
+  let best = most;
+  const empty = (/** @type {number} */ columns) => columns * Math.ceil(count / columns) - count;
+  for (let columns = most; columns >= 0.7 * most; columns -= 1) if (empty(columns) < empty(best)) best = columns;
+  strip.style.setProperty("--columns", String(best));
+}
+
+new ResizeObserver(balanceRows).observe(strip);
 
 /** @param {Summary} summary of the milliseconds between two pictures */
 export function showRate({ rate, line }) {
   const [, value, , curve] = cells("rate");
-  value.textContent = rate ? rate.toFixed(rate < 10 ? 1 : 0) : "–";
+  value.textContent = rate ? `${rate.toFixed(rate < 10 ? 1 : 0)} fps` : "–";
   drawCurve(curve, line);
 }
 

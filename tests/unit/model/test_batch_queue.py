@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hand_gesture.model.batch_queue import BatchQueue, WaitedTooLongError
+from hand_gesture.model.batch_queue import BatchQueue, Ticket, WaitedTooLongError
 
 HAND = np.zeros((1, 63))
 
@@ -35,6 +35,22 @@ def run(scenario: Callable[[BatchQueue, Method], Awaitable[Any]], max_wait_secon
     return asyncio.run(main())
 
 
+def ask(queue: BatchQueue, hand: NDArray[np.float64]) -> asyncio.Future[Any]:
+    """A hand's answer, to be awaited."""
+    answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(answers: Any, error: Exception | None) -> None:
+        answered.set_result(answers[0]) if error is None else answered.set_exception(error)
+
+    queue.submit(hand, settle)
+    return answered
+
+
+def ask_in_vain(queue: BatchQueue, hand: NDArray[np.float64]) -> Ticket:
+    """The ticket of a hand that must not be answered."""
+    return queue.submit(hand, lambda _, __: pytest.fail("nobody wants this answer"))
+
+
 async def turns_of_the_loop() -> None:
     """Let everything happen that needs no time."""
     for _ in range(10):
@@ -43,7 +59,7 @@ async def turns_of_the_loop() -> None:
 
 def test_hands_that_come_together_share_runs_and_get_their_own_answers() -> None:
     async def nine(queue: BatchQueue, method: Method) -> None:
-        assert await asyncio.gather(*(queue(HAND + number) for number in range(9))) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+        assert await asyncio.gather(*(ask(queue, HAND + number) for number in range(9))) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
         assert method.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
 
     run(nine)
@@ -52,9 +68,9 @@ def test_hands_that_come_together_share_runs_and_get_their_own_answers() -> None
 def test_hands_that_come_while_the_method_works_share_the_next_run() -> None:
     async def one_and_three(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
-        first = queue(HAND)
+        first = ask(queue, HAND)
         await turns_of_the_loop()
-        others = [queue(HAND + number) for number in (1, 2, 3)]
+        others = [ask(queue, HAND + number) for number in (1, 2, 3)]
         await turns_of_the_loop()
         assert method.batches == [[0]]  # one run at a time
         method.gate.set()
@@ -66,8 +82,8 @@ def test_hands_that_come_while_the_method_works_share_the_next_run() -> None:
 
 def test_a_lone_hand_waits_for_nobody_whatever_was_before() -> None:
     async def crowd_then_one(queue: BatchQueue, method: Method) -> None:
-        await asyncio.gather(*(queue(HAND + number) for number in range(64)))
-        lone = queue(HAND)
+        await asyncio.gather(*(ask(queue, HAND + number) for number in range(64)))
+        lone = ask(queue, HAND)
         await turns_of_the_loop()
         assert lone.done()
         assert method.batches[-1] == [0]
@@ -78,7 +94,7 @@ def test_a_lone_hand_waits_for_nobody_whatever_was_before() -> None:
 def test_only_after_a_crowd_is_the_loop_looked_through_once_more_for_others() -> None:
     async def turns_to_the_run(queue: BatchQueue, method: Method) -> int:
         before, turns = len(method.batches), 0
-        answer = queue(HAND)
+        answer = ask(queue, HAND)
         while len(method.batches) == before:
             await asyncio.sleep(0)
             turns += 1
@@ -87,7 +103,7 @@ def test_only_after_a_crowd_is_the_loop_looked_through_once_more_for_others() ->
 
     async def crowd_between(queue: BatchQueue, method: Method) -> list[int]:
         first = await turns_to_the_run(queue, method)
-        await asyncio.gather(queue(HAND), queue(HAND))
+        await asyncio.gather(ask(queue, HAND), ask(queue, HAND))
         return [first, await turns_to_the_run(queue, method), await turns_to_the_run(queue, method)]
 
     assert run(crowd_between) == [1, 2, 1]
@@ -95,9 +111,9 @@ def test_only_after_a_crowd_is_the_loop_looked_through_once_more_for_others() ->
 
 def test_what_the_method_raises_reaches_its_callers_and_not_the_next() -> None:
     async def fail_then_call(queue: BatchQueue, _: Method) -> None:
-        given = await asyncio.gather(queue(HAND - 1), queue(HAND), return_exceptions=True)
+        given = await asyncio.gather(ask(queue, HAND - 1), ask(queue, HAND), return_exceptions=True)
         assert [str(error) for error in given] == ["no such hand"] * 2
-        assert await queue(HAND + 3) == 3
+        assert await ask(queue, HAND + 3) == 3
 
     run(fail_then_call)
 
@@ -108,7 +124,7 @@ def test_too_few_answers_are_an_error_for_all_and_not_the_wrong_ones() -> None:
             return [float(hand[0]) for hand in hands[1:]]
 
         queue = BatchQueue(forgetful, max_batch_size=4, max_wait_seconds=60)
-        for error in await asyncio.gather(*(queue(HAND + number) for number in range(3)), return_exceptions=True):
+        for error in await asyncio.gather(*(ask(queue, HAND + number) for number in range(3)), return_exceptions=True):
             assert isinstance(error, ValueError)
 
     asyncio.run(call())
@@ -116,14 +132,14 @@ def test_too_few_answers_are_an_error_for_all_and_not_the_wrong_ones() -> None:
 
 def test_who_has_gone_is_not_classified() -> None:
     async def go_and_stay(queue: BatchQueue, method: Method) -> None:
-        gone, stays = queue(HAND + 1), queue(HAND + 2)
+        gone, stays = ask_in_vain(queue, HAND + 1), ask(queue, HAND + 2)
         gone.cancel()
         assert await stays == 2
-        lone = queue(HAND + 3)
+        lone = ask_in_vain(queue, HAND + 3)
         lone.cancel()
         await turns_of_the_loop()
         assert method.batches == [[2]]
-        assert await queue(HAND + 4) == 4
+        assert await ask(queue, HAND + 4) == 4
 
     run(go_and_stay)
 
@@ -131,7 +147,7 @@ def test_who_has_gone_is_not_classified() -> None:
 def test_who_goes_while_the_method_works_takes_no_answer_from_the_others() -> None:
     async def go_and_stay(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
-        gone, stays = queue(HAND + 1), queue(HAND + 2)
+        gone, stays = ask_in_vain(queue, HAND + 1), ask(queue, HAND + 2)
         await turns_of_the_loop()
         gone.cancel()
         method.gate.set()
@@ -144,18 +160,18 @@ def test_who_goes_while_the_method_works_takes_no_answer_from_the_others() -> No
 def test_hands_are_refused_when_they_have_waited_too_long_and_the_method_goes_on() -> None:
     async def wait_in_vain(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
-        first = queue(HAND)
+        first = ask(queue, HAND)
         await turns_of_the_loop()
-        late = [queue(HAND + number) for number in (1, 2)]
+        late = [ask(queue, HAND + number) for number in (1, 2)]
         for refused in late:
             with pytest.raises(WaitedTooLongError):
                 await refused
         for number in (3, 4):  # one after the other, each with a time of its own
             with pytest.raises(WaitedTooLongError):
-                await queue(HAND + number)
-        sooner = queue(HAND + 5)
+                await ask(queue, HAND + number)
+        sooner = ask(queue, HAND + 5)
         await asyncio.sleep(0.02)
-        later = queue(HAND + 6)
+        later = ask(queue, HAND + 6)
         for refused in (sooner, later):
             with pytest.raises(WaitedTooLongError):
                 await refused
@@ -170,7 +186,69 @@ def test_hands_are_refused_when_they_have_waited_too_long_and_the_method_goes_on
 def test_a_hand_that_waited_too_long_before_its_run_is_refused() -> None:
     async def never_in_time(queue: BatchQueue, method: Method) -> None:
         with pytest.raises(WaitedTooLongError):
-            await queue(HAND)
+            await ask(queue, HAND)
         assert not method.batches
 
     run(never_in_time, max_wait_seconds=0)
+
+
+def test_a_call_that_is_cancelled_is_an_error_for_its_callers_and_the_next_are_answered() -> None:
+    async def cancel_then_call() -> None:
+        calls = 0
+
+        async def cancelled_once(hands: NDArray[np.float64]) -> list[float]:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                raise asyncio.CancelledError
+            return [float(hand[0]) for hand in hands]
+
+        queue = BatchQueue(cancelled_once, max_batch_size=4, max_wait_seconds=60)
+        first = [ask(queue, HAND) for _ in range(2)]
+        await turns_of_the_loop()
+        for answered in first:
+            assert isinstance(answered.exception(), RuntimeError)
+        assert await ask(queue, HAND + 3) == 3
+
+    asyncio.run(cancel_then_call())
+
+
+def test_what_one_caller_fails_at_takes_no_answer_from_the_others() -> None:
+    async def fail_and_take(queue: BatchQueue, _: Method) -> None:
+        reported: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+        def fail(_: Any, __: Exception | None) -> None:
+            raise KeyError("here")
+
+        queue.submit(HAND, fail)
+        assert await ask(queue, HAND + 2) == 2
+        assert [type(error) for error in reported] == [KeyError]
+
+    run(fail_and_take)
+
+
+def test_pending_hands_are_counted() -> None:
+    async def count(queue: BatchQueue, _: Method) -> None:
+        answered, gone = ask(queue, HAND), ask_in_vain(queue, HAND)
+        assert queue.pending == 2
+        gone.cancel()
+        await answered
+        await turns_of_the_loop()
+        assert queue.pending == 0
+
+    run(count)
+
+
+def test_the_hands_of_a_frame_stay_together_and_none_is_lost() -> None:
+    async def frames(queue: BatchQueue, method: Method) -> None:
+        given: list[Any] = []
+        for first, count in ((0, 3), (10, 1), (20, 2), (30, 9)):
+            hands = np.repeat(HAND, count, axis=0)
+            hands[:, 0] = range(first, first + count)
+            queue.submit(hands, lambda answers, _: given.append(answers))
+        await turns_of_the_loop()
+        assert given == [[0, 1, 2], [10], [20, 21], [30, 31, 32, 33, 34, 35, 36, 37, 38]]
+        assert method.batches == [[0, 1, 2, 10], [20, 21], [30, 31, 32, 33], [34, 35, 36, 37], [38]]
+
+    run(frames)

@@ -1,25 +1,383 @@
+"""What a stream means, told without a socket: messages and time go in, answers and close codes come out."""
+
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from numpy.typing import NDArray
+from picows import WSCloseCode
+
+from hand_gesture.bento.watch import Watch
+from hand_gesture.model.batch_queue import Done, WaitedTooLongError
 from hand_gesture.model.classifier import Prediction
-from hand_gesture.steadiness import PAUSE_SECONDS
-from hand_gesture.web.decoding import decode_stream_settings
-from hand_gesture.web.stream import _Camera
+from hand_gesture.settings import Settings
+from hand_gesture.telemetry.metrics import Metrics
+from hand_gesture.web.exchange import Worker
+from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
+from hand_gesture.web.stream import Stream
+from tests.hands import LIKE, as_frame
+
+FRAME = as_frame(LIKE)
+PREDICTION = Prediction("like", 0.98, "jump")
 
 
-def test_command_is_that_of_what_holds() -> None:
-    camera = _Camera(decode_stream_settings('{"hold_ms": 100}'))
-    like, dislike = Prediction("like", 0.9, "up"), Prediction("dislike", 0.9, "down")
+@dataclass
+class Call:
+    """Hands that wait for the model."""
 
-    def show(prediction: Prediction, time: float) -> tuple[str, bool, str | None]:
-        answer = camera.answer(0, prediction, time)
-        assert answer["gesture"] == prediction.gesture
-        return answer["held"], answer["changed"], answer["command"]
+    hands: NDArray[np.float64]
+    done: Done
+    is_cancelled: bool = False
 
-    assert show(like, 0.0) == ("none", False, None)
-    assert show(like, 0.05) == ("none", False, None)
-    assert show(like, 0.1) == ("like", True, "up")
-    assert show(dislike, 0.15) == ("like", False, "up")
-    assert show(like, 0.2) == ("like", False, "up")
-    late = 0.3 + PAUSE_SECONDS
-    assert show(dislike, late) == ("none", True, None)
-    assert show(dislike, late + 0.125) == ("dislike", True, "down")
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def answer(self, *predictions: Prediction) -> None:
+        if not self.is_cancelled:
+            self.done(predictions or [PREDICTION] * len(self.hands), None)
+
+    def fail(self, error: Exception) -> None:
+        self.done(None, error)
+
+
+class Model(Inference):
+    """Takes hands when a test says so."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.calls: list[Call] = []
+        self.has_room = True
+
+    def submit(self, route: str, hands: NDArray[np.float64], done: Done) -> Call:
+        assert route == "/predict"
+        self.calls.append(Call(hands, done))
+        return self.calls[-1]
+
+    def check_room(self) -> None:
+        if not self.has_room:
+            raise self.explain(WaitedTooLongError(), "")
+
+
+@dataclass
+class Figures:
+    """What is counted."""
+
+    open: int = 0
+    closed: list[int] = field(default_factory=list)
+    answers: list[tuple[int, float]] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+
+    def open_stream(self) -> int:
+        self.open += 1
+        return self.open
+
+    def close_stream(self, code: int) -> None:
+        self.open -= 1
+        self.closed.append(code)
+
+    def count_answer(self, _: str, status: int, seconds: float, hands: int | None = None) -> None:
+        assert (hands is not None) == (status == HTTPStatus.OK)
+        self.answers.append((status, seconds))
+
+    def count_change(self, gesture: str) -> None:
+        self.changes.append(gesture)
+
+    def count_rejected(self, reason: str, _: int = 0) -> None:
+        self.rejected.append(reason)
+
+
+class Client:
+    """The other end, and what it sees; the time is in its hands."""
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]] = (), **limits: Any) -> None:
+        self.settings = Settings(**limits)
+        self.model = Model(self.settings)
+        self.figures = Figures()
+        self.now = 1000.0
+        self.sent: list[Any] = []
+        self.closed: tuple[WSCloseCode, str] | None = None
+        self.is_read = True
+        worker = Worker(self.settings, self.figures, self.model, Watch(1))  # type: ignore[arg-type]
+        self.stream = Stream(worker, headers, self, lambda: self.now)
+        self.stream.begin()
+
+    def send(self, text: bytes) -> None:
+        assert self.closed is None
+        self.sent.append(orjson.loads(text))
+
+    def close(self, code: WSCloseCode, reason: str) -> None:
+        assert self.closed is None
+        self.closed = (code, reason)
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+    def after(self, seconds: float) -> None:
+        self.now += seconds
+        self.stream.check()
+
+    def answers(self) -> list[Any]:
+        """What has come since this was asked last."""
+        sent, self.sent = self.sent, []
+        return [answer.get("reason") or answer["gesture"] if isinstance(answer, dict) else answer for answer in sent]
+
+
+def streaming(**limits: Any) -> Client:
+    client = Client(**limits)
+    client.stream.receive("{}")
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_frames_are_answered_in_order_with_one_in_flight() -> None:
+    client = streaming()
+    for number in range(3):
+        client.stream.receive(as_frame([[number / 10, 0.5, 0]] * 21))
+    assert len(client.model.calls) == 1
+    for number, gesture in enumerate(["a", "b", "c"]):
+        assert len(client.model.calls) == number + 1
+        assert client.model.calls[number].hands[0, 0] == pytest.approx(number / 10)
+        client.model.calls[number].answer(Prediction(gesture, 0.9, None))
+    assert client.answers() == ["a", "b", "c"]
+    assert [status for status, _ in client.figures.answers] == [200] * 3
+
+
+def test_the_hands_of_a_frame_are_one_call_and_one_answer() -> None:
+    client = streaming()
+    client.stream.receive(FRAME * 3)
+    (call,) = client.model.calls
+    assert call.hands.shape == (3, 63)
+    call.answer()
+    (answer,) = client.sent
+    assert [hand["gesture"] for hand in answer] == ["like"] * 3
+
+
+def test_bad_frames_are_answered_at_once_and_keep_their_place() -> None:
+    client = streaming()
+    for message in (FRAME, b"bad", "{", FRAME, b""):
+        client.stream.receive(message)
+    assert client.answers() == []
+    client.model.calls[0].answer()
+    assert client.answers() == ["like", "malformed_landmarks", "invalid_json"]
+    client.model.calls[1].answer()
+    assert client.answers() == ["like", "none"]  # a frame without hands needs no model call
+    assert client.figures.rejected == ["malformed_landmarks", "invalid_json"]
+
+
+def test_a_client_that_sends_ahead_is_read_no_further_until_there_is_room() -> None:
+    client = streaming(max_waiting_frames=3)
+    for _ in range(3):
+        client.stream.receive(FRAME)
+        assert client.is_read
+    client.stream.receive(FRAME)
+    assert not client.is_read
+    client.stream.receive(FRAME)  # it was read already
+    client.model.calls[0].answer()
+    assert not client.is_read
+    client.model.calls[1].answer()
+    assert client.is_read
+
+
+def test_a_client_that_takes_no_answers_gets_no_more_of_them() -> None:
+    client = streaming()
+    client.stream.receive(FRAME)
+    client.stream.pause_writing()
+    assert not client.is_read
+    for _ in range(3):
+        client.stream.receive(FRAME)
+    client.model.calls[0].answer()
+    assert len(client.model.calls) == 1
+    assert not client.is_read
+    client.after(10_000)  # to let it go is not the stream's business
+    assert client.closed is None
+    client.stream.resume_writing()
+    assert client.is_read
+    assert len(client.model.calls) == 2
+
+
+def test_a_frame_that_takes_too_long_is_answered_and_the_next_is_taken() -> None:
+    client = streaming(request_timeout_seconds=2)
+    client.stream.receive(FRAME)
+    client.stream.receive(FRAME)
+    client.after(1.9)
+    assert client.answers() == []
+    client.after(0.1)
+    assert client.answers() == ["timeout"]
+    late, second = client.model.calls
+    assert late.is_cancelled
+    late.answer()
+    client.after(1.9)  # its time began when its turn came
+    assert client.answers() == []
+    second.answer()
+    assert client.answers() == ["like"]
+    assert [status for status, _ in client.figures.answers] == [504, 200]
+    client.after(100)
+    assert client.closed is None
+
+
+@pytest.mark.parametrize("by_queue", [False, True])
+def test_a_client_that_was_refused_waits_a_moment_for_its_next_frame(by_queue: bool) -> None:
+    client = streaming()
+    client.model.has_room = by_queue
+    client.stream.receive(FRAME)
+    if by_queue:
+        client.model.calls[0].fail(WaitedTooLongError())
+    assert client.answers() == ["overloaded"]
+    client.model.has_room = True
+    client.stream.receive(FRAME)
+    client.after(SECONDS_TO_COOL_DOWN * 0.9)
+    assert len(client.model.calls) == by_queue
+    client.after(SECONDS_TO_COOL_DOWN * 0.2)
+    client.model.calls[-1].answer()
+    assert client.answers() == ["like"]
+
+
+def test_a_model_that_fails_is_told_of_and_the_stream_goes_on() -> None:
+    client = streaming()
+    client.stream.receive(FRAME)
+    client.stream.receive(FRAME)
+    client.model.calls[0].fail(RuntimeError("broken"))
+    client.model.calls[1].answer()
+    assert client.answers() == ["model_failed", "like"]
+
+
+def test_only_a_stream_without_frames_is_idle() -> None:
+    client = streaming(stream_idle_seconds=10)
+    for _ in range(20):
+        client.after(9)
+        client.stream.receive(FRAME)
+        client.model.calls[-1].answer()
+    client.stream.receive(b"bad")  # counts as one
+    client.after(9.9)
+    assert client.closed is None
+    client.after(0.1)
+    assert client.closed == (WSCloseCode.GOING_AWAY, "There was no frame for 10 seconds.")
+    assert client.sent[-1] == {"error": "There was no frame for 10 seconds.", "reason": "body_too_slow"}
+    assert client.figures.closed == [1001]
+
+
+def test_settings_must_come_in_time() -> None:
+    client = Client(request_timeout_seconds=2)
+    client.after(1.9)
+    assert client.closed is None
+    client.after(0.1)
+    assert client.closed == (WSCloseCode.POLICY_VIOLATION, "The settings did not arrive within 2 seconds.")
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (FRAME, WSCloseCode.UNSUPPORTED_DATA),
+        ("{", WSCloseCode.POLICY_VIOLATION),
+        ('{"hold_ms": -1}', WSCloseCode.POLICY_VIOLATION),
+        ('{"key": "wrong"}', WSCloseCode.POLICY_VIOLATION),
+        ("{}", WSCloseCode.POLICY_VIOLATION),
+    ],
+)
+def test_wrong_settings_end_the_stream(message: bytes | str, code: WSCloseCode) -> None:
+    client = Client(api_key=["secret"])
+    client.stream.receive(message)
+    client.stream.receive(FRAME)  # too late
+    assert client.closed is not None
+    assert client.closed[0] == code
+    assert [answer["error"] for answer in client.sent] == [client.closed[1]]
+    assert client.model.calls == []
+    assert client.figures.closed == [code.value]
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"), [((), '{"key": "secret"}'), ([(b"authorization", b"Bearer secret")], "{}")]
+)
+def test_a_key_may_come_in_the_request_or_the_settings(headers: Any, message: str) -> None:
+    client = Client(headers, api_key=["secret"])
+    client.stream.receive(message)
+    client.stream.receive(FRAME)
+    assert len(client.model.calls) == 1
+
+
+def test_no_more_streams_than_there_is_room_for() -> None:
+    first = Client(max_streams=1)
+    first.figures.open = 1
+    first.stream.begin()
+    assert first.closed is not None
+    assert first.closed[0] == WSCloseCode.TRY_AGAIN_LATER
+
+
+def test_what_has_come_is_answered_before_the_worker_ends() -> None:
+    client = streaming()
+    for _ in range(3):
+        client.stream.receive(FRAME)
+    client.stream.shutdown()
+    client.stream.receive(FRAME)  # later
+    for number in range(3):
+        assert client.closed is None
+        client.model.calls[number].answer()
+    assert client.answers() == ["like"] * 3
+    assert client.closed == (WSCloseCode.SERVICE_RESTART, "The service is going down; connect again.")
+    assert client.figures.closed == [1012]
+
+
+def test_a_stream_that_is_idle_ends_with_the_worker_at_once() -> None:
+    for client in (Client(), streaming()):
+        client.stream.shutdown()
+        assert client.closed is not None
+        assert client.closed[0] == WSCloseCode.SERVICE_RESTART
+
+
+def test_a_stream_that_was_refused_just_now_ends_with_the_worker_after_its_pause() -> None:
+    client = streaming()
+    client.model.has_room = False
+    client.stream.receive(FRAME)
+    client.stream.receive(FRAME)
+    client.stream.shutdown()
+    assert client.closed is None
+    client.after(SECONDS_TO_COOL_DOWN)
+    client.after(SECONDS_TO_COOL_DOWN)
+    assert client.answers() == ["overloaded", "overloaded"]
+    assert client.closed is not None
+
+
+def test_who_has_gone_takes_nothing_with_it_and_is_counted_once() -> None:
+    client = streaming()
+    client.stream.receive(FRAME)
+    client.stream.receive(FRAME)
+    client.stream.end(1001)
+    client.stream.end(1006)
+    assert client.model.calls[0].is_cancelled
+    client.stream.receive(FRAME)
+    client.stream.resume_writing()
+    client.stream.shutdown()
+    client.after(10_000)
+    assert client.sent == []
+    assert len(client.model.calls) == 1
+    assert (client.figures.open, client.figures.closed) == (0, [1001])
+
+
+def test_the_time_of_a_frame_is_that_from_its_turn_to_its_answer() -> None:
+    client = streaming()
+    client.stream.receive(json.dumps({"hands": [LIKE]}))
+    client.now += 0.25
+    client.model.calls[0].answer()
+    assert client.figures.answers == [(200, 0.25)]
+    (answer,) = client.sent
+    assert isinstance(answer, list)
+
+
+def test_the_figures_of_streams_are_those_of_prometheus() -> None:
+    assert {"open_stream", "close_stream", "count_answer", "count_rejected"} <= {*dir(Metrics)}

@@ -1,0 +1,39 @@
+"""The image's health check: asks the service, where its environment has it listen, whether it can answer."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+SECONDS: Final = 2.0
+_ANY: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked, not bound)
+
+
+def address(environment: Mapping[str, str]) -> tuple[str, int]:
+    """Host and port.
+
+    The image's entry point has PORT take the place of BENTOML_PORT, even where it is empty, which means the default.
+    """
+    host = environment.get("BENTOML_HOST", "")
+    port = environment.get("PORT", environment.get("BENTOML_PORT", ""))
+    return _ANY.get(host, host), int(port or 3000)
+
+
+def main() -> None:
+    """Ask, and exit with 0 if the answer is yes."""
+    host, port = address(os.environ)
+    connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        sys.exit(f"Nothing answers on {host}, port {port}: {error or type(error).__name__}.")
+    if status != http.HTTPStatus.OK:
+        sys.exit(f"/readyz on {host}, port {port}, answers {status}.")
+
+
+if __name__ == "__main__":
+    main()

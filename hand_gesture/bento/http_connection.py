@@ -1,0 +1,269 @@
+"""How the workers' HTTP server treats a connection, where uvicorn's ways lose requests and BentoML has no setting.
+
+BentoML starts uvicorn with its defaults, so this takes the place of uvicorn's default protocol. Plain requests go from
+here to the application without ASGI, and so do WebSockets (see websocket_connection.py).
+tests/unit/bento/test_http_connection.py, tests/service/test_connections.py and tests/fuzz/test_both_ways.py fail where
+a new BentoML or uvicorn changes what is used here.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, Protocol
+
+import httptools
+import uvicorn.config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from hand_gesture.bento.watch import Watch
+from hand_gesture.bento.websocket_connection import Limits, Session, WebSocket, Wire
+
+APPLICATION: Final = "hand_gesture.application"  # where the application is found in the state of ASGI's lifespan
+KEY_BYTES: Final = 16  # of Sec-WebSocket-Key, RFC 6455, section 4.1
+VERSION: Final = b"13"  # of the WebSocket protocol
+
+
+# Sends the answer to a plain request: status; headers as they go over the wire; body; whether the headers say that the
+# connection ends with it; seconds until the next request of the connection is taken
+Respond = Callable[[int, bytes, bytes, bool, float], None]
+
+
+class Request(Protocol):
+    """A plain request that the application has taken."""
+
+    def receive(self, body: bytes) -> None:
+        """Take the whole body."""
+
+    def disconnect(self) -> None:
+        """The client has gone."""
+
+
+class Application(Protocol):
+    """What answers requests and streams that come straight from the connection."""
+
+    watch: Watch
+    limits: Limits  # of a WebSocket
+
+    def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> Request | None:
+        """Take a POST of HTTP/1.1 whose body has a length, or None where it must go by ASGI.
+
+        Args:
+            target: path and query.
+            headers: of different names, in lower case.
+            respond: to be called once.
+        """
+
+    def open_stream(self, target: bytes, headers: Sequence[tuple[bytes, bytes]], wire: Wire) -> Session | None:
+        """Take a WebSocket, or None where it must not be accepted."""
+
+
+class HttpConnection(HttpToolsProtocol):
+    """uvicorn's protocol, which hands plain requests and WebSockets to the application without ASGI.
+
+    It keeps idle connections as long as it is told, and ignores upgrades that it does not know: a client that would
+    rather speak HTTP/2 sends ``Upgrade: h2c`` with its first request (``curl --http2``, Java's HttpClient). A server
+    may ignore that (RFC 9110, section 7.8, https://www.rfc-editor.org/rfc/rfc9110#section-7.8), but httptools takes
+    what follows the head for the other protocol. So the head is read once more without it.
+    """
+
+    keep_alive_seconds: ClassVar[float]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.timeout_keep_alive = self.keep_alive_seconds  # type: ignore[assignment]  # seconds, whole or not
+        self._application: Application | None = self.app_state.get(APPLICATION)
+        self._current: Any = None  # the cycle that is being answered; uvicorn knows only the newest, see below
+
+    def data_received(self, data: bytes) -> None:
+        """Read what a client has sent."""
+        self._unset_keepalive_if_required()
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                if self._get_upgrade() == b"websocket":
+                    self._open_websocket(data)
+                    return
+                if not self._is_unknown_upgrade():  # a CONNECT, which uvicorn does not answer either
+                    self._unsupported_upgrade_warning()
+                    return
+                data = self._head_without_upgrade() + data
+                self._renew_parser()
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+
+    def _is_unknown_upgrade(self) -> bool:
+        return bool(self.parser.should_upgrade()) and self._get_upgrade() not in (None, b"websocket")
+
+    def _should_upgrade(self) -> bool:
+        return self._get_upgrade() == b"websocket"
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _renew_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+
+    def on_headers_complete(self) -> None:
+        """Start on a request, unless its head is about to be read again, or nobody will get its answer."""
+        if self.transport.is_closing() or self._is_unknown_upgrade() or self._take_plain_request():
+            return
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request, unless its head is about to be read again."""
+        if not self._is_unknown_upgrade():
+            super().on_message_complete()
+
+    def _take_plain_request(self) -> bool:
+        if (
+            self._application is None
+            or self.parser.get_method() != b"POST"
+            or (self.cycle is not None and not self.cycle.response_complete)  # pipelined: uvicorn keeps the order
+            or self.flow.write_paused  # the client does not read its answers: uvicorn waits until it does
+            or self.expect_100_continue
+            or self.parser.should_upgrade()
+            or self.parser.get_http_version() != "1.1"
+        ):
+            return False
+        headers = dict(self.headers)
+        if len(headers) < len(self.headers) or b"transfer-encoding" in headers:
+            return False
+        cycle = _PlainCycle(self, keep_alive=self.parser.should_keep_alive())
+        cycle.request = self._application.open_request(self.url, headers, cycle.respond)
+        if cycle.request is None:
+            return False
+        self.cycle = self._current = cycle  # type: ignore[assignment]
+        return True
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._current = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered, where uvicorn tells only the newest."""
+        super().connection_lost(exc)
+        current, self._current = self._current, None
+        if current is not None and not current.response_complete:
+            current.disconnected = True
+            current.message_event.set()
+        self.cycle = None  # type: ignore[assignment]
+
+    def _open_websocket(self, rest: bytes) -> None:
+        application = self._application
+        if application is None:
+            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There are no WebSockets here.")
+        if (problem := self._handshake_problem()) is not None:
+            return self._refuse_upgrade(*problem)
+        websocket = WebSocket(application.limits, application.watch, self.server_state.connections)
+        session = application.open_stream(self.url, self.headers, websocket)
+        if session is None:
+            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There is no stream here for this page.")
+        self.connections.discard(self)
+        websocket.accept(self.transport, session, dict(self.headers)[b"sec-websocket-key"], rest)
+        # The service collects garbage as rarely as it can (see service.py), and parsers refer to what refers to them
+        self.parser = None  # type: ignore[assignment]
+        return None
+
+    def _handshake_problem(self) -> tuple[HTTPStatus, str] | None:
+        """What is wrong with the request for a WebSocket (RFC 6455, section 4.2.1): status and sentence."""
+        headers = {name: value for name, value in self.headers if name.startswith(b"sec-websocket-")}
+        if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
+            return HTTPStatus.BAD_REQUEST, "A WebSocket is opened by a GET of HTTP/1.1."
+        if headers.get(b"sec-websocket-version") != VERSION:
+            return HTTPStatus.UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13."
+        try:
+            key = base64.b64decode(headers.get(b"sec-websocket-key", b""), validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            return HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64."
+        return None
+
+    def _refuse_upgrade(self, status: HTTPStatus, text: str) -> None:
+        body = text.encode()
+        headers = b"sec-websocket-version: %b\r\ncontent-type: text/plain; charset=utf-8\r\n" % VERSION
+        end = b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
+        self.transport.write(STATUS_LINE[status] + headers + end)
+        self.transport.close()
+
+
+class _PlainCycle:
+    """A request without ASGI, as far as uvicorn's protocol looks at it: in the place of its RequestResponseCycle.
+
+    The protocol puts the body here and sets ``message_event`` when it has come, or when the client has gone: that is
+    this object itself.
+    """
+
+    __slots__ = ("_connection", "body", "disconnected", "keep_alive", "more_body", "request", "response_complete")
+
+    def __init__(self, connection: HttpConnection, *, keep_alive: bool) -> None:
+        self._connection: HttpConnection | None = connection
+        self.request: Request | None = None
+        self.body = bytearray()
+        self.more_body = True
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_complete = False
+
+    @property
+    def message_event(self) -> _PlainCycle:
+        """What the protocol sets."""
+        return self
+
+    def set(self) -> None:
+        """Something has happened to the request."""
+        if self.request is None or self.response_complete:
+            return
+        if self.disconnected:
+            request, self.request, self._connection = self.request, None, None
+            request.disconnect()
+        elif not self.more_body:
+            self.request.receive(bytes(self.body))
+
+    def respond(self, status: int, headers: bytes, body: bytes, closes: bool, pause: float) -> None:
+        """Send the answer, as uvicorn's cycle would."""
+        connection = self._connection
+        if connection is None or connection.transport.is_closing():
+            return
+        head = STATUS_LINE[status]
+        for header in connection.server_state.default_headers:
+            head += b"%b: %b\r\n" % header
+        if closes:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            headers += b"connection: close\r\n"
+        connection.transport.write(b"%b%b\r\n%b" % (head, headers, body))
+        if pause:
+            connection.loop.call_later(pause, self._complete)
+        else:
+            self._complete()
+
+    def _complete(self) -> None:
+        connection, self._connection = self._connection, None
+        self.response_complete = True
+        self.request = None
+        if connection is not None:
+            if not self.keep_alive:
+                connection.transport.close()
+            connection.on_response_complete()
+
+
+def use_direct_connections(keep_alive_seconds: float) -> None:
+    """Have the workers that start after this treat connections so.
+
+    Args:
+        keep_alive_seconds: how long an idle HTTP connection stays open.
+    """
+    HttpConnection.keep_alive_seconds = keep_alive_seconds
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{HttpConnection.__name__}"
+    uvicorn.config.WS_PROTOCOLS["auto"] = None

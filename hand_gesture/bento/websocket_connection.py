@@ -1,0 +1,355 @@
+"""A WebSocket on picows (https://picows.readthedocs.io): frames from the socket become a session's messages.
+
+picows parses frames and sends them; this assembles messages, checks what picows leaves to its user, bounds what a
+client can make the server hold, and ends the connection (RFC 6455, https://www.rfc-editor.org/rfc/rfc6455).
+tests/unit/bento/test_websocket_connection.py and tests/fuzz/test_streams.py fail where a new picows changes what is
+used here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final, Protocol
+
+from picows import WSAutoPingStrategy, WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+
+from hand_gesture.bento.watch import Watch
+
+READ_BYTES: Final = 4096  # at once: 15 frames of a hand, or 680 of the smallest messages
+MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
+NO_CODE: Final = 1005  # of a close frame without a code, section 7.4.1
+LAST_CODE: Final = 4999  # section 7.4.2
+_UNSENT_CODES: Final = (WSCloseCode.NO_INFO.value, WSCloseCode.ABNORMAL_CLOSURE.value)  # which picows lets pass
+_RESERVED: Final = "A frame has reserved bits, for which no extension was agreed on."
+# What picows reads instead of the client's own request, which HttpConnection has checked
+_HANDSHAKE: Final = (
+    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: %b\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one WebSocket may take.
+
+    ``patience_seconds`` is how long one may keep this side waiting: for a sign of life after a ping, for what it was
+    sent to be taken, for the end of the connection when it is closed.
+    """
+
+    max_message_bytes: int
+    ping_seconds: float  # of silence, until it is asked for a sign of life
+    patience_seconds: float
+
+
+class Session(Protocol):
+    """What is behind a WebSocket. Nothing is sent after its end."""
+
+    def begin(self) -> None:
+        """The WebSocket is open."""
+
+    def receive(self, message: bytes | str) -> None:
+        """Take the client's next message."""
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+
+    def resume_writing(self) -> None:
+        """It has taken it."""
+
+    def check(self) -> None:
+        """Look what takes too long."""
+
+    def shutdown(self) -> None:
+        """The worker is about to end: close when what has come is answered."""
+
+    def end(self, code: int) -> None:
+        """The WebSocket is over, other than by ``Wire.close``; only the first code counts."""
+
+
+class Wire(Protocol):
+    """A WebSocket, as its session sees it."""
+
+    def send(self, text: bytes) -> None:
+        """Send a text message, given in UTF-8."""
+
+    def close(self, code: WSCloseCode, reason: str) -> None:
+        """Send nothing more than why."""
+
+    def pause_reading(self) -> None:
+        """Read no further for now."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
+
+class WebSocket(WSListener):
+    """One WebSocket, from its acceptance to its end."""
+
+    __slots__ = (
+        "_closed_at",
+        "_connections",
+        "_is_paused",
+        "_is_text",
+        "_last_heard",
+        "_limits",
+        "_message",
+        "_pinged_at",
+        "_protocol",
+        "_session",
+        "_socket",
+        "_stalled_at",
+        "_transport",
+        "_watch",
+        "is_heard",
+    )
+
+    def __init__(self, limits: Limits, watch: Watch, connections: set[Any]) -> None:
+        """Prepare one.
+
+        Args:
+            limits: what it may take.
+            watch: sees that it takes no longer.
+            connections: uvicorn's set of those that end before the worker does.
+        """
+        self._limits = limits
+        self._watch = watch
+        self._connections = connections
+        self._message: bytearray | None = None  # one that comes in fragments
+        self._is_text = False
+        self._is_paused = False  # reading
+        self._last_heard = perf_counter()
+        self._pinged_at: float | None = None  # since then there was no sign of life
+        self._stalled_at: float | None = None  # since then the client takes nothing
+        self._closed_at: float | None = None  # since then a close frame is sent
+        self.is_heard = True
+
+    def accept(self, transport: asyncio.Transport, session: Session, key: bytes, rest: bytes) -> None:
+        """Take over a connection.
+
+        Args:
+            transport: of the connection.
+            session: gets the messages.
+            key: the client's Sec-WebSocket-Key.
+            rest: what has come after the request.
+        """
+        self._session = session
+        self._socket = transport
+        self._protocol = _Protocol(self, self._limits.max_message_bytes)
+        self._protocol.connection_made(_Transport(transport))
+        self._connections.add(self._protocol)
+        self._watch.add(self)
+        transport.set_protocol(self._protocol)
+        data = memoryview(_HANDSHAKE % key + rest)
+        while data:
+            buffer = self._protocol.get_buffer(len(data))
+            size = min(len(buffer), len(data))
+            buffer[:size] = data[:size]
+            self._protocol.buffer_updated(size)
+            data = data[size:]
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """The client has been told that the WebSocket is open."""
+        self._transport = transport
+        self._session.begin()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Take a frame."""
+        kind = frame.msg_type
+        if kind is WSMsgType.CLOSE:
+            self._take_close(frame)
+        elif self._closed_at is not None:
+            return
+        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
+        elif kind is WSMsgType.BINARY and frame.fin and self._message is None:  # nearly every one
+            self._session.receive(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind is not WSMsgType.PONG:
+            self._take_fragment(frame)
+
+    def _take_fragment(self, frame: WSFrame) -> None:
+        """Take a frame of a message in several, or of text."""
+        if (frame.msg_type is WSMsgType.CONTINUATION) is (self._message is None):
+            text = "A frame continues no message, or begins one within another."
+            self._fail(WSCloseCode.PROTOCOL_ERROR, text)
+            return
+        if self._message is None:
+            self._message = bytearray()
+            self._is_text = frame.msg_type is WSMsgType.TEXT
+        self._message += frame.get_payload_as_memoryview()
+        most = self._limits.max_message_bytes
+        if len(self._message) > most:
+            self._fail(WSCloseCode.MESSAGE_TOO_BIG, f"A message is larger than {most} bytes.")
+        elif frame.fin:
+            message, self._message = self._message, None
+            try:
+                self._session.receive(message.decode() if self._is_text else bytes(message))
+            except UnicodeDecodeError:
+                self._fail(WSCloseCode.INVALID_TEXT, "A text message must be UTF-8.")
+
+    def _take_close(self, frame: WSFrame) -> None:
+        """Answer a close frame, if it is no answer itself, and end the connection."""
+        if self._closed_at is None:
+            payload = frame.get_payload_as_bytes()
+            code = int.from_bytes(payload[:2]) if payload else NO_CODE  # picows has refused what is no code
+            if frame.rsv1 or frame.rsv2 or frame.rsv3:
+                self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
+            elif code in _UNSENT_CODES or code > LAST_CODE:
+                self._fail(WSCloseCode.PROTOCOL_ERROR, "The close frame has a code that must not be sent.")
+            else:
+                self._closed_at = perf_counter()
+                self._transport.send(WSMsgType.CLOSE, payload)
+                self._session.end(code)
+        self._socket.close()
+
+    def _fail(self, code: WSCloseCode, reason: str) -> None:
+        self.close(code, reason)
+        self._session.end(code.value)
+
+    def fail_if_closed(self) -> None:
+        """End the connection where picows has sent a close frame for what it could not read.
+
+        Nothing more is read of it, but it stays open until the client has had the time to read why: were it closed with
+        data unread, the client's system would drop that.
+        """
+        if self._closed_at is None:
+            self._closed_at = perf_counter()
+            self._socket.set_protocol(_Remains(self._protocol))
+            sent = self._transport.close_handshake.sent
+            self._session.end(sent.code.value if sent else NO_CODE)
+            self.resume_reading()
+            if self._socket.can_write_eof():
+                self._socket.write_eof()
+
+    def send(self, text: bytes) -> None:
+        """Send a text message, given in UTF-8."""
+        self._transport.send(WSMsgType.TEXT, text)
+
+    def close(self, code: WSCloseCode, reason: str) -> None:
+        """Send a close frame, and wait for the client's."""
+        words = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        self._closed_at = perf_counter()
+        self._transport.send_close(code, words)
+        self.resume_reading()
+
+    def pause_reading(self) -> None:
+        """Read no further for now."""
+        if not self._is_paused:
+            self._is_paused = True
+            self._socket.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if self._is_paused:
+            self._is_paused = False
+            self._socket.resume_reading()
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+        self._stalled_at = perf_counter()
+        self._session.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has taken it."""
+        self._stalled_at = None
+        self._session.resume_writing()
+
+    def check(self, now: float) -> None:
+        """Let go of a client that keeps this side waiting, and ask a silent one for a sign of life."""
+        waits_since = self._closed_at if self._stalled_at is None else self._stalled_at
+        if waits_since is not None:
+            if now - waits_since >= self._limits.patience_seconds:
+                self._socket.abort()
+            return
+        if self.is_heard or self._is_paused:
+            self.is_heard, self._last_heard, self._pinged_at = False, now, None
+        elif self._pinged_at is None:
+            if now - self._last_heard >= self._limits.ping_seconds:
+                self._pinged_at = now
+                self._transport.send_ping()
+        elif now - self._pinged_at >= self._limits.patience_seconds:
+            text = f"There was no sign of life within {self._limits.patience_seconds:g} seconds of a ping."
+            self._fail(WSCloseCode.INTERNAL_ERROR, text)
+            return
+        self._session.check()
+
+    def shutdown(self) -> None:
+        """The worker is about to end."""
+        if self._closed_at is None:
+            self._session.shutdown()
+        else:
+            self._socket.close()
+
+    def on_ws_disconnected(self, _: WSTransport) -> None:
+        """The connection is lost, or closed."""
+        self._watch.discard(self)
+        self._connections.discard(self._protocol)
+        self._session.end(WSCloseCode.ABNORMAL_CLOSURE.value)
+        # These refer to each other, and the service collects garbage as rarely as it can
+        del self._protocol, self._session, self._socket, self._transport
+
+
+class _Protocol(WSProtocol):  # type: ignore[misc]
+    """picows' protocol, which reads little at once, and tells what it has read."""
+
+    def __init__(self, websocket: WebSocket, max_frame_bytes: int) -> None:
+        never = 0.0  # WebSockets are pinged here where they are silent, see WebSocket.check
+        super().__init__(
+            *(None, None, False, lambda _: websocket, _LOGGER, True, None),
+            *(False, never, never, WSAutoPingStrategy.PING_WHEN_IDLE, False),
+            *(max_frame_bytes, None, READ_BYTES),
+        )
+
+    def get_buffer(self, size_hint: int) -> memoryview:
+        buffer: memoryview = WSProtocol.get_buffer(self, size_hint)[:READ_BYTES]
+        return buffer
+
+    def buffer_updated(self, size: int) -> None:
+        WSProtocol.buffer_updated(self, size)
+        self.listener.is_heard = True
+        if self.transport.is_close_frame_sent:
+            self.listener.fail_if_closed()
+
+    def shutdown(self) -> None:
+        self.listener.shutdown()
+
+
+class _Transport:
+    """A transport as picows sees it, which WebSocket closes when it is time."""
+
+    __slots__ = ("abort", "get_extra_info", "get_write_buffer_size", "write", "writelines")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.abort = transport.abort
+        self.get_extra_info = transport.get_extra_info
+        self.get_write_buffer_size = transport.get_write_buffer_size
+        self.write = transport.write
+        self.writelines = transport.writelines
+
+    def close(self) -> None:
+        """Leave it open; picows closes 10 ms after a close frame."""
+
+
+class _Remains(asyncio.Protocol):
+    """Drops what comes after an error."""
+
+    def __init__(self, protocol: _Protocol) -> None:
+        self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
+
+
+class _Logger(logging.LoggerAdapter):  # type: ignore[type-arg]
+    """What is wrong in this program is logged (by ``exception``), but not what is wrong with a client's bytes."""
+
+    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Say nothing."""
+
+
+# BentoML shows what its own loggers say
+_logger: Final = logging.getLogger("bentoml.service.hand_gesture.websocket")
+_logger.setLevel(logging.ERROR)  # picows tells of every connection
+_LOGGER: Final = _Logger(_logger, {})

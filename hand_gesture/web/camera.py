@@ -1,0 +1,140 @@
+"""What is known of a stream's camera from frame to frame, and what its client is told of each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hand_gesture.frame_clock import FrameClock
+from hand_gesture.model.classifier import NONE, Prediction
+from hand_gesture.steadiness import Steadiness
+from hand_gesture.tracking import MEMORY_SECONDS, Tracker
+from hand_gesture.web.decoding import Frame, StreamSettings
+
+# Clients may leave out frames without a hand, so after a pause a hand may be gone. One that has sent such a frame most
+# likely does not, and pauses only where its network does.
+PAUSE_SECONDS: Final = 0.5
+PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME: Final = 2.0
+
+
+@dataclass(slots=True)
+class _Hand:
+    """What holds for a hand, and the command that it means."""
+
+    steadiness: Steadiness
+    told: str = NONE  # what the client was told last that it holds
+    command: str | None = None
+
+
+class Camera:
+    """The state of one stream's hands. It does no I/O and reads no clock."""
+
+    __slots__ = ("_always_lists", "_clock", "_hands", "_hold_seconds", "_on_change", "_pause_seconds", "_tracker")
+
+    def __init__(self, settings: StreamSettings, on_change: Callable[[str], None]) -> None:
+        """Start with no hand.
+
+        Args:
+            settings: the stream's.
+            on_change: called with what a hand holds when that has changed.
+        """
+        self._hold_seconds = settings.hold_seconds
+        self._always_lists = settings.always_lists
+        self._on_change = on_change
+        self._clock = FrameClock()
+        self._tracker = Tracker(max(MEMORY_SECONDS, settings.hold_seconds))
+        self._hands: dict[int, _Hand] = {}
+        self._pause_seconds = PAUSE_SECONDS
+
+    def answer(self, frame: Frame, predictions: Sequence[Prediction], arrival: float) -> object:
+        """Take the predictions of the next frame, and get what is sent for it, as JSON.
+
+        Args:
+            frame: its hands in pixels if the frame's size is known.
+            predictions: one for each hand, in the same order.
+            arrival: when the frame came, in seconds; never less than that of the frame before.
+        """
+        clock = self._clock
+        time = clock.advance(arrival, frame.time)
+        if clock.gap > self._pause_seconds and clock.is_gap_unusual():
+            for hand in self._hands.values():
+                hand.steadiness.release()
+        numbers = self._tracker.update(frame.hands, time)
+        if len(numbers) == 1:
+            entry = self._show(numbers[0], predictions[0], time)
+            if len(self._hands) == 1 and not (frame.as_list or self._always_lists):  # nearly every frame
+                return entry
+            entries = [entry]
+        else:
+            entries = self._show_all(numbers, predictions, time)
+        released = self._miss(numbers, time) if len(self._hands) > len(numbers) else []
+        if self._always_lists:
+            return entries + released
+        if not entries:
+            return self._answer_without_hands(released)
+        return entries if frame.as_list or len(entries) > 1 else entries[0]
+
+    def _show_all(self, numbers: Sequence[int], predictions: Sequence[Prediction], time: float) -> list[dict[str, Any]]:
+        if not numbers:
+            self._pause_seconds = PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME
+        entries = []
+        for index, (number, shown) in enumerate(zip(numbers, predictions, strict=True)):
+            if number in numbers[:index]:  # the same hand, detected twice: what its first detection shows counts
+                entries.append(_entry(number, shown.gesture, shown.confidence, self._hands[number], changed=False))
+            else:
+                entries.append(self._show(number, shown, time))
+        return entries
+
+    def _show(self, number: int, shown: Prediction, time: float) -> dict[str, Any]:
+        """Take what a hand shows, and get its entry in the answer."""
+        hand = self._hands.get(number)
+        if hand is None:
+            hand = self._hands[number] = _Hand(Steadiness(self._hold_seconds, NONE))
+        steadiness = hand.steadiness
+        steadiness.show(shown.gesture, time)
+        held = steadiness.held
+        changed = held != hand.told
+        if changed:
+            self._tell(hand, shown.command if held == shown.gesture else None)
+        return _entry(number, shown.gesture, shown.confidence, hand, changed=changed)
+
+    def _miss(self, numbers: Sequence[int], time: float) -> list[dict[str, Any]]:
+        """Have the hands that the frame does not show let go in time, and get the entries of those that do."""
+        entries = []
+        for number, hand in [*self._hands.items()]:
+            if number in numbers:
+                continue
+            hand.steadiness.miss(time)
+            if hand.steadiness.held != hand.told:
+                self._tell(hand, None)
+                entries.append(_entry(number, None, None, hand, changed=True))
+            if hand.told == NONE and number not in self._tracker.known:
+                del self._hands[number]
+        return entries
+
+    def _answer_without_hands(self, released: list[dict[str, Any]]) -> dict[str, Any]:
+        """What is told of a frame without hands where an object is expected: of the hand that is released, or holds."""
+        if released:
+            return released[0] | {"gesture": NONE}
+        for number, hand in self._hands.items():
+            if hand.told != NONE:
+                return _entry(number, NONE, None, hand, changed=False)
+        return _entry(None, NONE, None, None, changed=False)
+
+    def _tell(self, hand: _Hand, command: str | None) -> None:
+        hand.told, hand.command = hand.steadiness.held, command
+        self._on_change(hand.told)
+
+
+def _entry(
+    number: int | None, gesture: str | None, confidence: float | None, hand: _Hand | None, *, changed: bool
+) -> dict[str, Any]:
+    return {
+        "gesture": gesture,
+        "confidence": confidence,
+        "command": hand.command if hand else None,
+        "held": hand.told if hand else NONE,
+        "changed": changed,
+        "hand": number,
+    }

@@ -1,0 +1,117 @@
+"""One prediction request, from its head to its answer, whichever way it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any, Final
+
+from hand_gesture.bento.watch import Watch
+from hand_gesture.errors import Reason, RejectedRequestError
+from hand_gesture.settings import Settings
+from hand_gesture.telemetry.metrics import Metrics
+from hand_gesture.web.inference import Cancellable, Inference, too_late
+from hand_gesture.web.responses import CLOSE, Answer, answer_error, answer_with
+
+CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A prediction route: how its body is read."""
+
+    path: str
+    decode: Callable[[bytes], Any]  # to what the API method takes
+    max_body_bytes: int
+    is_for_one_hand: bool
+    seconds: float  # until it is answered
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What all requests and streams of a worker share."""
+
+    settings: Settings
+    metrics: Metrics
+    inference: Inference
+    watch: Watch
+
+    def explain(self, error: Exception, path: str) -> Answer:
+        """The answer to a request that has failed."""
+        explained = self.inference.explain(error, path)
+        if isinstance(explained, RejectedRequestError):
+            self.metrics.count_rejected(explained.reason, explained.missing_landmarks)
+        return answer_error(explained)
+
+
+class Exchange:
+    """A request that waits for its body, then for the model. It does no I/O."""
+
+    __slots__ = ("_call", "_has_body", "_respond", "_route", "_started", "_worker")
+
+    def __init__(self, worker: Worker, route: Route, respond: Callable[[Answer | None], object]) -> None:
+        """Begin.
+
+        Args:
+            worker: where.
+            route: the request's.
+            respond: called once with the answer, or with None where the client has gone.
+        """
+        self._worker = worker
+        self._route = route
+        self._respond: Callable[[Answer | None], object] | None = respond
+        self._has_body = False
+        self._call: Cancellable | None = None
+        self._started = perf_counter()
+        worker.metrics.begin_request()
+        worker.watch.add(self)
+
+    def receive(self, body: bytes) -> None:
+        """Take the whole body."""
+        self._has_body = True
+        try:
+            # Not sooner, or clients that send their bodies slowly would leave no room for the others
+            self._worker.inference.check_room()
+            hands = self._route.decode(body)
+            self._call = self._worker.inference.submit(self._route.path, hands, self._settle)
+        except Exception as error:
+            self.fail(error)
+
+    def _settle(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
+        if answers is None:
+            self.fail(error or RuntimeError("there is neither an answer nor an error"))
+        else:
+            self._end(answer_with(answers[0] if self._route.is_for_one_hand else answers))
+
+    def fail(self, error: Exception) -> None:
+        """Answer with an error."""
+        self._end(self._worker.explain(error, self._route.path))
+
+    def disconnect(self) -> None:
+        """The client has gone."""
+        self._end(None)
+
+    def check(self, now: float) -> None:
+        """Answer with an error when the time is over."""
+        seconds = self._route.seconds if self._has_body else self._worker.settings.request_timeout_seconds
+        if now - self._started < seconds:
+            return
+        if self._has_body:
+            self.fail(too_late(seconds))
+        else:
+            text = f"The body did not arrive within {seconds:g} seconds."
+            # What else of the body comes is not read
+            self.fail(RejectedRequestError(HTTPStatus.REQUEST_TIMEOUT, Reason.BODY_TOO_SLOW, text, [CLOSE]))
+
+    def _end(self, answer: Answer | None) -> None:
+        respond, self._respond = self._respond, None
+        if respond is None:
+            return
+        if self._call is not None:
+            self._call.cancel()
+        self._worker.watch.discard(self)
+        status = CLIENT_CLOSED_REQUEST if answer is None else answer.status
+        self._worker.metrics.end_request(self._route.path, status, perf_counter() - self._started)
+        respond(answer)

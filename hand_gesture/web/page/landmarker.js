@@ -1,0 +1,71 @@
+// MediaPipe's hand landmarker, in a worker or on the page's own thread:
+// https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker
+
+export const NO_WEBGL_HERE = "NoWebGL";
+
+/**
+ * @typedef {import("@mediapipe/tasks-vision").HandLandmarkerResult} Result
+ *
+ * @typedef {object} Landmarker one search at a time
+ * @property {(picture: ImageBitmap, time: number, isPhoto: boolean) => Promise<Result>} find closes the picture;
+ *   times are in milliseconds
+ * @property {(count: number) => Promise<void>} setMostHands that are found in a picture
+ * @property {() => void} close
+ */
+
+/**
+ * @param {string} base address of the folder with MediaPipe's files
+ * @param {number} mostHands that are found in a picture
+ * @returns {Promise<Landmarker>}
+ * @throws {Error} named NoWebGL where this thread has none: MediaPipe reads pictures through it even when it computes on
+ *   the CPU, and without it finds nothing and says nothing
+ */
+export async function loadLandmarker(base, mostHands) {
+  const canvas = canvasWithWebGL();
+  let isLost = false;
+  canvas.addEventListener("webglcontextlost", () => {
+    isLost = true;
+  });
+  /** @type {typeof import("@mediapipe/tasks-vision")} */
+  const { HandLandmarker } = await import(`${base}/vision_bundle.mjs`);
+  // MediaPipe takes this as Emscripten's options, and removes it. What its libraries print comes as errors otherwise.
+  Object.assign(globalThis, { Module: { print: console.debug, printErr: console.debug } });
+  const landmarker = await HandLandmarker.createFromOptions(
+    { wasmLoaderPath: `${base}/vision_wasm_internal.js`, wasmBinaryPath: `${base}/vision_wasm_internal.wasm` },
+    {
+      baseOptions: { modelAssetPath: `${base}/hand_landmarker.task` },
+      canvas,
+      numHands: mostHands,
+      runningMode: "VIDEO",
+    },
+  );
+  let isForPhotos = false;
+  let latest = 0;
+  return {
+    async find(picture, time, isPhoto) {
+      try {
+        if (isPhoto !== isForPhotos) {
+          await landmarker.setOptions({ runningMode: isPhoto ? "IMAGE" : "VIDEO" });
+          isForPhotos = isPhoto;
+        }
+        latest = Math.max(time, latest + 1); // MediaPipe stops for good at a time that does not grow
+        const found = isPhoto ? landmarker.detect(picture) : landmarker.detectForVideo(picture, latest);
+        if (isLost) throw new Error("the WebGL context was lost");
+        return found;
+      } finally {
+        picture.close();
+      }
+    },
+    setMostHands: (count) => landmarker.setOptions({ numHands: count }),
+    close: () => landmarker.close(),
+  };
+}
+
+/** @returns {HTMLCanvasElement | OffscreenCanvas} one for MediaPipe alone */
+function canvasWithWebGL() {
+  const make = () => (typeof document === "object" ? document.createElement("canvas") : new OffscreenCanvas(1, 1));
+  const context = /** @type {WebGL2RenderingContext | null} */ (make().getContext("webgl2"));
+  if (!context) throw Object.assign(new Error("this thread has no WebGL"), { name: NO_WEBGL_HERE });
+  context.getExtension("WEBGL_lose_context")?.loseContext(); // it only showed that there can be one
+  return make();
+}

@@ -1,0 +1,157 @@
+"""A model of somebody's own: it is what is served, and what the documents and figures describe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.preprocessing import LabelEncoder
+from sklearn.svm import SVC
+from websockets.sync.client import connect
+
+from hand_gesture.landmarks import parse_hand, restore_shape
+from hand_gesture.model.features import wrist_rms
+from tests.hands import IMAGE_SIZE, REFERENCE
+from tests.load import post_all
+from tests.server import PROJECT, UNHURRIED, environment, import_model, serve
+
+LETTERS = {"A": "fist", "B": "stop", "C": "call"}  # shapes that stand for them here
+ROWS = 40  # of each class
+pytestmark = pytest.mark.filterwarnings("ignore:The `probability` parameter:FutureWarning")  # what people have
+
+
+def body(gesture: str) -> dict[str, Any]:
+    return {"landmarks": REFERENCE.hands[gesture], "image_size": IMAGE_SIZE}
+
+
+def import_classifier(home: Path, folder: Path, model: Any, shapes: Sequence[str], names: Sequence[str]) -> str:
+    """Train a model on reference hands, each shaken a little, import it, and return its version."""
+    hands = np.array([parse_hand(REFERENCE.hands[shape]) for shape in shapes])
+    restore_shape(hands, REFERENCE.image_size)
+    features = np.repeat(wrist_rms(hands), ROWS, axis=0)
+    features += np.random.default_rng(0).normal(0, 0.03, features.shape).astype(np.float32)
+    encoder = LabelEncoder().fit(names)
+    model.fit(features, encoder.transform(np.repeat(names, ROWS)))
+    (folder / "mine.pkl").write_bytes(pickle.dumps(model))
+    (folder / "mine_encoder.pkl").write_bytes(pickle.dumps(encoder))
+    arguments = ("--model", folder / "mine.pkl", "--encoder", folder / "mine_encoder.pkl")
+    result = import_model(home, *arguments, "--features", "wrist_rms_v3")
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()[-1].split()[0].partition(":")[2]
+
+
+def make_model(home: Path) -> str:
+    """What make serve does before it serves."""
+    result = subprocess.run(
+        ["make", "--assume-old=.venv/.runtime", "model"],
+        cwd=PROJECT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout
+
+
+def test_letters_are_served_described_and_kept(tmp_path: Path) -> None:
+    version = import_classifier(
+        tmp_path, tmp_path, SVC(probability=True, random_state=0), [*LETTERS.values()], [*LETTERS]
+    )
+    assert f"hand_gesture:{version}, your own model, stays" in make_model(tmp_path)
+    with serve(tmp_path) as server:
+        document = server.client.get("/reference_hands.json").json()
+        assert document["gestures"] == ["A", "B", "C"]
+        assert (document["hands"], document["other_side"], document["commands"]) == ({}, {}, {})
+        assert document["model"] == {
+            "name": "hand_gesture",
+            "version": version,
+            "kind": "SVC",
+            "features": "wrist_rms_v3",
+            "bundled": False,
+        }
+        for letter, shape in LETTERS.items():
+            assert server.client.post("/predict", json=body(shape)).json()["gesture"] == letter
+        figures = server.metrics()
+        predictions = {name: value for name, value in figures.items() if name.startswith("hand_gesture_predictions_")}
+        assert {name: value for name, value in predictions.items() if "created" not in name} == {
+            **{f'hand_gesture_predictions_total{{gesture="{letter}"}}': 1 for letter in LETTERS},
+            'hand_gesture_predictions_total{gesture="none"}': 0,
+        }
+        (info,) = (name for name in figures if name.startswith("hand_gesture_model_info"))
+        assert f'feature_contract="wrist_rms_v3",kind="SVC",version="{version}"' in info
+
+
+def test_known_shapes_have_reference_hands_and_commands(tmp_path: Path) -> None:
+    names = ["wave", "like", "fist"]
+    import_classifier(tmp_path, tmp_path, SVC(probability=True, random_state=0), ["palm", "like", "fist"], names)
+    with serve(tmp_path) as server:
+        document = server.client.get("/reference_hands.json").json()
+    assert document["gestures"] == ["fist", "like", "wave"]
+    assert document["hands"] == {name: REFERENCE.hands[name] for name in ("fist", "like")}
+    assert document["other_side"] == {name: REFERENCE.other_side[name] for name in ("fist", "like")}
+    assert document["commands"] == {"fist": "left", "like": "up"}
+
+
+def test_make_imports_the_bundled_model_into_an_empty_store_and_updates_it(tmp_path: Path) -> None:
+    assert "is now in the model store" in make_model(tmp_path)
+    assert "is already in the model store" in make_model(tmp_path)
+    # An older one, as it lies there after a git pull
+    (stored,) = (tmp_path / "models" / "hand_gesture").glob("*/")
+    older = stored.rename(stored.with_name("older"))
+    (older / "model.yaml").write_text((older / "model.yaml").read_text().replace(stored.name, "older"))
+    (tmp_path / "models" / "hand_gesture" / "latest").write_text("older")
+    assert f"hand_gesture:{stored.name} is now in the model store" in make_model(tmp_path)
+    assert (tmp_path / "models" / "hand_gesture" / "latest").read_text() == stored.name
+
+
+@pytest.fixture(scope="module")
+def forest_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a forest that takes much longer than a request needs otherwise."""
+    home = tmp_path_factory.mktemp("forest")
+    model = RandomForestClassifier(2000, n_jobs=-1, random_state=0)
+    import_classifier(home, home, model, [*REFERENCE.hands], [*REFERENCE.hands])
+    return home
+
+
+def test_a_slow_model_holds_up_nothing_else(forest_home: Path) -> None:
+    calls = 5
+    with serve(forest_home, **UNHURRIED) as server, httpx.Client(base_url=server.url, timeout=60) as other:
+        assert server.client.get("/reference_hands.json").json()["model"]["kind"] == "RandomForestClassifier"
+        answered = 0
+        with connect(server.url.replace("http", "ws") + "/stream") as stream:
+            stream.send("{}")
+            for _ in range(calls):
+                stream.send(json.dumps(body("like")))
+                answer: list[Any] = []
+                waiting = threading.Thread(target=lambda answer=answer: answer.append(json.loads(stream.recv(60))))
+                waiting.start()
+                while waiting.is_alive():
+                    assert other.get("/livez").is_success
+                    answered += waiting.is_alive()
+                assert other.get("/metrics").is_success
+                assert answer[0]["gesture"] == "like"
+        # On the loop a call would let one of them through before it begins
+        assert answered >= 3 * calls
+
+
+def test_a_slow_model_answers_many_at_once(forest_home: Path) -> None:
+    bodies = [body(gesture) for gesture in REFERENCE.hands] * 10
+    with serve(forest_home, **UNHURRIED) as server:
+        answers = asyncio.run(post_all(server.url, "/predict", bodies, connections=36))
+        assert [answer.json()["gesture"] for answer in answers] == [*REFERENCE.hands] * 10
+        figures = server.metrics()
+    hands, calls = (figures[f'hand_gesture_batch_size_{part}{{route="/predict"}}'] for part in ("sum", "count"))
+    assert hands == len(bodies)
+    assert hands / calls > 9  # a quarter of those that wait
+    # The call's time, not the requests': what the operator is told is how slow the model is
+    assert figures["hand_gesture_inference_duration_seconds_count"] == calls
