@@ -225,8 +225,13 @@ class HandGesture:
         return call.predictions
 
 
+def _teaching() -> Teaching:
+    service: HandGesture = bentoml.get_current_service()
+    return service.teaching
+
+
 def _add_gateway(service: bentoml.Service[HandGesture]) -> None:
-    service.add_asgi_middleware(PredictionGateway, settings=SETTINGS)
+    service.add_asgi_middleware(PredictionGateway, settings=SETTINGS, teaching=_teaching)
 
 
 _add_gateway(cast("bentoml.Service[HandGesture]", HandGesture))  # what the decorator made of the class

@@ -41,6 +41,7 @@ class Limits:
     """
 
     max_message_bytes: int
+    max_first_bytes: int  # of the first text, with which a session begins
     ping_seconds: float  # of silence, until it is asked for a sign of life
     patience_seconds: float
 
@@ -97,6 +98,7 @@ class WebSocket(WSListener):
         "_last_heard",
         "_limits",
         "_message",
+        "_most_bytes",
         "_pinged_at",
         "_protocol",
         "_session",
@@ -119,6 +121,7 @@ class WebSocket(WSListener):
         self._watch = watch
         self._connections = connections
         self._message: bytearray | None = None  # one that comes in fragments
+        self._most_bytes = limits.max_first_bytes  # of the next message
         self._is_text = False
         self._is_paused = False  # reading
         self._last_heard = perf_counter()
@@ -138,7 +141,7 @@ class WebSocket(WSListener):
         """
         self._session = session
         self._socket = transport
-        self._protocol = _Protocol(self, self._limits.max_message_bytes)
+        self._protocol = _Protocol(self, self._limits.max_first_bytes)
         self._protocol.connection_made(_Transport(transport))
         self._connections.add(self._protocol)
         self._watch.add(self)
@@ -165,7 +168,9 @@ class WebSocket(WSListener):
             return
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
-        elif kind is WSMsgType.BINARY and frame.fin and self._message is None:  # nearly every one
+        elif (
+            kind is WSMsgType.BINARY and frame.fin and self._message is None and frame.payload_size <= self._most_bytes
+        ):  # nearly every one
             self._session.receive(frame.get_payload_as_bytes())
         elif kind is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
@@ -182,11 +187,12 @@ class WebSocket(WSListener):
             self._message = bytearray()
             self._is_text = frame.msg_type is WSMsgType.TEXT
         self._message += frame.get_payload_as_memoryview()
-        most = self._limits.max_message_bytes
+        most = self._most_bytes
         if len(self._message) > most:
             self._fail(WSCloseCode.MESSAGE_TOO_BIG, f"A message is larger than {most} bytes.")
         elif frame.fin:
             message, self._message = self._message, None
+            self._most_bytes = self._limits.max_message_bytes
             try:
                 self._session.receive(message.decode() if self._is_text else bytes(message))
             except UnicodeDecodeError:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 # Called once with the hands' answers and None, or with None and what kept them from being answered
 Done = Callable[[Sequence[Any] | None, Exception | None], None]
+# Gives a hand's answer from all answers of the run and its place among them
+Refine = Callable[[Any, int], Any]
 
 
 class WaitedTooLongError(Exception):
@@ -21,11 +23,14 @@ class WaitedTooLongError(Exception):
 class Ticket:
     """Hands in the queue, for the one who may want to take them back."""
 
-    __slots__ = ("done", "hands", "latest", "queue")
+    __slots__ = ("done", "hands", "latest", "queue", "refine")
 
-    def __init__(self, hands: NDArray[np.float64], done: Done, latest: float, queue: BatchQueue) -> None:
+    def __init__(
+        self, hands: NDArray[np.float64], done: Done, latest: float, queue: BatchQueue, refine: Refine | None
+    ) -> None:
         self.hands = hands
         self.done: Done | None = done
+        self.refine = refine
         self.latest = latest  # when its run must begin, of the loop's time
         self.queue = queue
 
@@ -34,6 +39,17 @@ class Ticket:
         if self.done is not None:
             self.done = None
             self.queue.pending -= 1
+
+    def settle_refined(self, refine: Refine, answers: Any, places: range) -> None:
+        """Give what the answers at these places become."""
+        if self.done is None:
+            return
+        try:
+            refined = [refine(answers, place) for place in places]
+        except Exception as error:  # the others of the batch get their answers
+            self.settle(None, error)
+        else:
+            self.settle(refined, None)
 
     def settle(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
         """Give the answers, or the error, to whoever waits for them."""
@@ -81,14 +97,15 @@ class BatchQueue:
         self._is_running = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def submit(self, hands: NDArray[np.float64], done: Done) -> Ticket:
+    def submit(self, hands: NDArray[np.float64], done: Done, refine: Refine | None = None) -> Ticket:
         """Have the method answer the hands of a request or a frame, shape (n, 63).
 
         ``done`` gets ``WaitedTooLongError`` where the run did not begin in time, and otherwise what the method raises,
-        for all hands of the run. It is called in a later turn of the event loop.
+        for all hands of the run. It is called in a later turn of the event loop. ``refine``, if given, makes the
+        answers of these hands from those of the run.
         """
         loop = asyncio.get_running_loop()
-        ticket = Ticket(hands, done, loop.time() + self._max_wait_seconds, self)
+        ticket = Ticket(hands, done, loop.time() + self._max_wait_seconds, self, refine)
         self.pending += 1
         self._waiting.append(ticket)
         if self._is_running:
@@ -124,7 +141,10 @@ class BatchQueue:
                 end = 0
                 for ticket in batch:
                     start, end = end, end + len(ticket.hands)
-                    ticket.settle(answers[start:end], None)
+                    if ticket.refine is None:
+                        ticket.settle(answers[start:end], None)
+                    else:
+                        ticket.settle_refined(ticket.refine, answers, range(start, end))
         except Exception as error:
             self._fail(batch, error)
         except BaseException as end:  # such as CancelledError; the callers would wait for nothing
@@ -136,10 +156,11 @@ class BatchQueue:
                 self._is_due = True
                 self._start_run(loop)
 
-    async def _answer(self, hands: NDArray[np.float64]) -> Sequence[Any]:
-        answers: list[Any] = []
-        for start in range(0, len(hands), self._max_batch_size):
-            answers += await self._method(hands[start : start + self._max_batch_size])
+    async def _answer(self, hands: NDArray[np.float64]) -> Any:
+        most = self._max_batch_size
+        answers: Any = await self._method(hands[:most])
+        for start in range(most, len(hands), most):
+            answers = answers + await self._method(hands[start : start + most])
         if len(answers) != len(hands):
             raise ValueError(f"the model gave {len(answers)} answers for {len(hands)} hands")
         return answers

@@ -46,6 +46,14 @@ class Predictions(list[Prediction]):
         super().__init__(predictions)
         self.hidden = hidden
 
+    def __add__(self, others: Any) -> Any:
+        """The predictions of both."""
+        both = super().__add__(others)
+        if not isinstance(others, Predictions):
+            return both
+        has_hidden = self.hidden is not None and others.hidden is not None
+        return Predictions(both, np.concatenate([self.hidden, others.hidden]) if has_hidden else None)
+
 
 class Refinement(Protocol):
     """What changes some of a batch's predictions to gestures of its own."""

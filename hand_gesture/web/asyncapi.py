@@ -22,13 +22,15 @@ from hand_gesture.web.contract import (
 )
 from hand_gesture.web.decoding import HAND_BYTES, TIME_BYTES
 from hand_gesture.web.stream import STREAM
+from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
 
 CLOSE_CODES: Final = {
     WSCloseCode.GOING_AWAY: "no frame came for STREAM_IDLE_SECONDS",
     WSCloseCode.UNSUPPORTED_DATA: "the first message is not text",
     WSCloseCode.POLICY_VIOLATION: "the settings do not fit, came too late, or carry no key that is asked for",
+    WSCloseCode.INTERNAL_ERROR: "the gestures of the settings could not be taught; the log says why",
     WSCloseCode.SERVICE_RESTART: "the service is going down",
-    WSCloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams",
+    WSCloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams, or teaches as many gestures as it can",
 }
 
 
@@ -71,7 +73,7 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
             "title": "Hand gestures, streamed",
             "version": version,
             "description": "A message for each frame of a camera, an answer for each, in order. At most "
-            f"{settings.max_message_bytes} bytes a message. Close codes: {codes}.",
+            f"{settings.max_message_bytes} bytes a message, {MAX_GESTURES_BYTES} the settings. Close codes: {codes}.",
         },
         "channels": {
             "stream": {

@@ -97,23 +97,21 @@ class OwnGestureRequest(BaseModel):
     ] = Field(default=None, description="What the gesture means to the game.")
 
 
+_GESTURES_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": MAX_GESTURES,
+    "propertyNames": {"pattern": NAME_PATTERN},
+    "additionalProperties": OwnGestureRequest.model_json_schema(),
+}
+
+
 class GesturesRequest(bentoml.IODescriptor):  # type: ignore[misc]
     """Gestures of one's own, by name."""
 
     model_config = ConfigDict(extra="forbid")
 
-    gestures: Annotated[
-        dict[str, OwnGestureRequest],
-        WithJsonSchema(
-            {
-                "type": "object",
-                "minProperties": 1,
-                "maxProperties": MAX_GESTURES,
-                "propertyNames": {"pattern": NAME_PATTERN},
-                "additionalProperties": OwnGestureRequest.model_json_schema(),
-            }
-        ),
-    ]
+    gestures: Annotated[dict[str, OwnGestureRequest], WithJsonSchema(_GESTURES_SCHEMA)]
 
 
 class GestureReportResponse(BaseModel):
@@ -212,6 +210,11 @@ class StreamSettingsMessage(BaseModel):
     answers: Literal["list"] | None = Field(
         default=None,
         description="list: each answer is a list, for one hand and none, too, and tells of released hands.",
+    )
+    gestures: Annotated[
+        dict[str, OwnGestureRequest] | None, WithJsonSchema(_GESTURES_SCHEMA | {"type": ["object", "null"]})
+    ] = Field(
+        default=None, description="Gestures of the client's own, by name: this stream's hands are told them, too."
     )
     key: str = Field(default="", description="One of the keys that the server asks for, where no header can be sent.")
 

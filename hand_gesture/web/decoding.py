@@ -62,6 +62,7 @@ class StreamSettings:
     hold_seconds: float
     key: str
     always_lists: bool  # of answers
+    has_gestures: bool = False  # of the client's own, see taught_decoding.py
 
 
 class Frame(NamedTuple):
@@ -176,10 +177,13 @@ def decode_stream_settings(message: str) -> StreamSettings:
     try:
         fields = orjson.loads(message)
     except orjson.JSONDecodeError as error:
-        raise _reject(Reason.INVALID_JSON, f"The settings are not valid JSON: {error}.") from None
-    if type(fields) is not dict or fields.keys() - {"image_size", "hold_ms", "answers", "key"}:
+        if '"gestures"' not in message:  # only hands have NaN
+            raise _reject(Reason.INVALID_JSON, f"The settings are not valid JSON: {error}.") from None
+        fields = _load_with_nan(message, error, "The settings are")
+    if type(fields) is not dict or fields.keys() - {"image_size", "hold_ms", "answers", "gestures", "key"}:
         text = (
-            "A stream begins with its settings: a JSON object of image_size, hold_ms, answers and key, each optional."
+            "A stream begins with its settings: a JSON object of image_size, hold_ms, answers, gestures and key, each "
+            "optional."
         )
         raise _reject(Reason.INVALID_REQUEST, text)
     hold_ms, key, answers = fields.get("hold_ms"), fields.get("key"), fields.get("answers")
@@ -190,7 +194,8 @@ def decode_stream_settings(message: str) -> StreamSettings:
     if answers not in (None, ALWAYS_LISTS):
         raise _reject(Reason.INVALID_REQUEST, f'answers must be "{ALWAYS_LISTS}", or left out.')
     image_size = read_image_size(fields.get("image_size"))
-    return StreamSettings(image_size, (hold_ms or 0) / 1000, key or "", answers == ALWAYS_LISTS)
+    has_gestures = fields.get("gestures") is not None
+    return StreamSettings(image_size, (hold_ms or 0) / 1000, key or "", answers == ALWAYS_LISTS, has_gestures)
 
 
 def _read_hands(values: Any, most: int, message: str) -> NDArray[np.float64]:
@@ -285,7 +290,7 @@ def _quote(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
-def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError) -> Any:
+def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError, what: str = "The body is") -> Any:
     """Read the NaN and Infinity that Python clients write though JSON has none, so that the points can be named."""
     with contextlib.suppress(ValueError, RecursionError):
         text = body if isinstance(body, str) else body.decode()
@@ -294,7 +299,7 @@ def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError) -> Any:
             if "\\u" in text:  # an escape may stand for half of a surrogate pair, which nothing can encode
                 json.dumps(value, ensure_ascii=False).encode()
             return value
-    raise _reject(Reason.INVALID_JSON, f"The body is not valid JSON: {error}.") from None
+    raise _reject(Reason.INVALID_JSON, f"{what} not valid JSON: {error}.") from None
 
 
 def read_image_size(image_size: Any) -> ImageSize:

@@ -14,6 +14,7 @@ from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import Metrics
 from hand_gesture.web.inference import Cancellable, Inference, too_late
 from hand_gesture.web.responses import CLOSE, Answer, answer_error, answer_with
+from hand_gesture.web.teaching import Teaching
 
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
 
@@ -37,6 +38,7 @@ class Worker:
     metrics: Metrics
     inference: Inference
     watch: Watch
+    teaching: Callable[[], Teaching]  # which there is once the service has started
 
     def explain(self, error: Exception, path: str) -> Answer:
         """The answer to a request that has failed."""

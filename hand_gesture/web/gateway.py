@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -31,7 +31,7 @@ from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
 from hand_gesture.web.responses import CLOSE, Answer, finish, send_answer
 from hand_gesture.web.stream import STREAM, Stream
 from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
-from hand_gesture.web.teaching import TEACHING_SECONDS
+from hand_gesture.web.teaching import TEACHING_SECONDS, Teaching
 
 LOOKS: Final = 20  # within the shortest time limit: it may be exceeded by a twentieth
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
@@ -45,12 +45,17 @@ class PredictionGateway:
     ways give the same answers.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, teaching: Callable[[], Teaching]) -> None:
         self._app = app
         self._settings = settings
         self.watch = Watch(settings.shortest_limit_seconds / LOOKS)
-        self.limits = Limits(settings.max_message_bytes, settings.stream_ping_seconds, settings.stream_patience_seconds)
-        self._worker = Worker(settings, get_metrics(), Inference(settings), self.watch)
+        self.limits = Limits(
+            settings.max_message_bytes,
+            max(MAX_GESTURES_BYTES, settings.max_message_bytes),  # settings may hold gestures
+            settings.stream_ping_seconds,
+            settings.stream_patience_seconds,
+        )
+        self._worker = Worker(settings, get_metrics(), Inference(settings), self.watch, teaching)
         self._cors = Cors(self._answer_asgi, settings.allowed_origins)
         of_one = min(MAX_HAND_BYTES, settings.max_body_bytes)
         seconds = settings.request_timeout_seconds

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from hand_gesture.bento.api_methods import ApiMethod, find_api_methods
 from hand_gesture.errors import FailedRequestError, ServerReason
-from hand_gesture.model.batch_queue import BatchQueue, Done, WaitedTooLongError
+from hand_gesture.model.batch_queue import BatchQueue, Done, Refine, WaitedTooLongError
 from hand_gesture.settings import Settings
 
 SECONDS_TO_COOL_DOWN: Final = 0.25  # before a client that was refused for want of room is heard again
@@ -48,13 +48,14 @@ class Inference:
                     method.call, max_batch_size=limits.max_size, max_wait_seconds=limits.max_wait_seconds
                 )
 
-    def submit(self, route: str, hands: NDArray[np.float64], done: Done) -> Cancellable:
+    def submit(self, route: str, hands: NDArray[np.float64], done: Done, refine: Refine | None = None) -> Cancellable:
         """Have the API method of a route answer hands, shape (n, 63), where it takes batches together with others'.
 
-        ``done`` gets a list with an answer for each hand, or what kept it from being given; see ``explain``.
+        ``done`` gets a list with an answer for each hand, or what kept it from being given; see ``explain``. ``refine``
+        is for batches, see ``BatchQueue.submit``.
         """
         if route in self._queues:
-            return self._queues[route].submit(hands, done)
+            return self._queues[route].submit(hands, done, refine)
         call = asyncio.get_running_loop().create_task(self._call(self._unbatched[route], hands, done))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)

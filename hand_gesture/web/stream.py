@@ -7,6 +7,7 @@ the model answers is slowed down and not stored.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -29,6 +30,7 @@ from hand_gesture.web.decoding import (
 from hand_gesture.web.exchange import Worker
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Cancellable, too_late
 from hand_gesture.web.responses import error_body
+from hand_gesture.web.teaching import TEACHING_SECONDS, StreamGestures
 
 STREAM: Final = "/stream"
 
@@ -47,6 +49,7 @@ class Stream:
         "_is_ending",
         "_is_over",
         "_is_stalled",
+        "_own",
         "_settings",
         "_started",
         "_waiting",
@@ -69,8 +72,9 @@ class Stream:
         self._wire = wire
         self._settings: StreamSettings | None = None
         self._waiting: deque[bytes | str] = deque()
-        self._in_flight: Cancellable | None = None
-        self._started = 0.0  # the frame in flight
+        self._own: StreamGestures | None = None
+        self._in_flight: Cancellable | None = None  # a frame, or before the first one the gestures of the settings
+        self._started = 0.0  # what is in flight
         self._heard_at = self._clock()  # the last frame, or the beginning
         self._cools_until = 0.0
         self._is_stalled = False  # the client does not take its answers
@@ -122,15 +126,49 @@ class Stream:
         try:
             settings = decode_stream_settings(message)
         except RejectedRequestError as error:
-            self._refuse(WSCloseCode.POLICY_VIOLATION, error.reason, str(error))
+            self._refuse_settings(error)
             return
         if not is_authorized(self._headers, self._worker.settings.api_key, settings.key):
             text = "This server asks for a key; send it as Authorization: Bearer KEY, or as key in the settings."
             self._refuse(WSCloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
             return
+        self._headers = ()
+        if settings.has_gestures:
+            self._teach(message, settings)
+        else:
+            self._expect_frames(settings)
+
+    def _teach(self, message: str, settings: StreamSettings) -> None:
+        self._started = self._clock()
+        try:
+            settle = functools.partial(self._settle_teaching, settings)
+            self._in_flight = self._worker.teaching().teach(message, settle)
+        except FailedRequestError as error:
+            self._refuse_settings(error)
+
+    def _settle_teaching(self, settings: StreamSettings, own: StreamGestures | None, error: Exception | None) -> None:
+        if self._is_over:
+            return
+        self._in_flight = None
+        if error is not None:
+            self._refuse_settings(self._worker.inference.explain(error, STREAM))
+            return
+        self._own = own
+        self._expect_frames(settings)
+        self._go_on()
+
+    def _refuse_settings(self, error: FailedRequestError) -> None:
+        if isinstance(error, RejectedRequestError):
+            code = WSCloseCode.POLICY_VIOLATION
+        elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            code = WSCloseCode.TRY_AGAIN_LATER
+        else:
+            code = WSCloseCode.INTERNAL_ERROR
+        self._refuse(code, error.reason, str(error), getattr(error, "missing_landmarks", 0))
+
+    def _expect_frames(self, settings: StreamSettings) -> None:
         self._settings = settings
         self._camera = Camera(settings, self._worker.metrics.count_change)
-        self._headers = ()
         self._heard_at = self._clock()
 
     def _take_frame(self, message: bytes | str, settings: StreamSettings) -> None:
@@ -140,7 +178,7 @@ class Stream:
             worker.inference.check_room()
             self._frame = frame = decode_frame(message, settings.image_size)
             if len(frame.hands):
-                self._in_flight = worker.inference.submit("/predict", frame.hands, self._settle)
+                self._in_flight = worker.inference.submit("/predict", frame.hands, self._settle, self._own)
         except Exception as error:
             self._answer_error(worker.inference.explain(error, STREAM))
         else:
@@ -188,7 +226,11 @@ class Stream:
         if self._is_over:
             return
         now, settings = self._clock(), self._worker.settings
-        if self._in_flight is not None:
+        if self._in_flight is not None and self._settings is None:
+            if now - self._started >= TEACHING_SECONDS:
+                text = f"The gestures could not be taught within {TEACHING_SECONDS:g} seconds; try again later."
+                self._refuse(WSCloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
+        elif self._in_flight is not None:
             if now - self._started >= settings.request_timeout_seconds:
                 self._in_flight.cancel()
                 self._in_flight = None
@@ -223,10 +265,10 @@ class Stream:
             self._in_flight = None
         self._worker.metrics.close_stream(code)
 
-    def _refuse(self, code: WSCloseCode, reason: Reason | ServerReason, text: str) -> None:
+    def _refuse(self, code: WSCloseCode, reason: Reason | ServerReason, text: str, missing_landmarks: int = 0) -> None:
         """Close with an error before, since the reason in a close frame has room for little."""
         if isinstance(reason, Reason):
-            self._worker.metrics.count_rejected(reason)
+            self._worker.metrics.count_rejected(reason, missing_landmarks)
         self._wire.send(orjson.dumps({"error": text, "reason": reason}))
         self._close(code, text)
 

@@ -47,15 +47,29 @@ def decode_gestures_request(body: bytes, known: Collection[str]) -> dict[str, Ow
     Raises:
         RejectedRequestError: status 400; the message says what is wrong, and with which example of which gesture.
     """
-    try:
-        fields = json.loads(body, object_pairs_hook=_without_repetition)
-    except _RepeatedNameError as error:
-        raise _reject(Reason.INVALID_REQUEST, f"The name {error} stands twice in one object; use each once.") from None
-    except (ValueError, RecursionError):  # no JSON; no Unicode; nested a thousand times
-        raise _reject(Reason.INVALID_JSON, "The body is not valid JSON.") from None
+    fields = _load(body, "The body is")
     if type(fields) is not dict or fields.keys() != {"gestures"}:
         raise _reject(Reason.INVALID_REQUEST, f"The body must be {_FORM}.")
     return decode_gestures(fields["gestures"], known)
+
+
+def decode_gestures_of_settings(message: str, known: Collection[str]) -> dict[str, OwnGesture]:
+    """Read the ``gestures`` of a stream's settings; see ``decode_gestures_request``.
+
+    Args:
+        message: the settings, which ``decode_stream_settings`` has accepted.
+        known: names that are taken.
+    """
+    return decode_gestures(_load(message, "The settings are")["gestures"], known)
+
+
+def _load(text: bytes | str, what: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_without_repetition)
+    except _RepeatedNameError as error:
+        raise _reject(Reason.INVALID_REQUEST, f"The name {error} stands twice in one object; use each once.") from None
+    except (ValueError, RecursionError):  # no JSON; no Unicode; nested a thousand times
+        raise _reject(Reason.INVALID_JSON, f"{what} not valid JSON.") from None
 
 
 def decode_gestures(value: Any, known: Collection[str]) -> dict[str, OwnGesture]:

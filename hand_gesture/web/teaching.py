@@ -21,7 +21,8 @@ from hand_gesture.model.classifier import GestureClassifier, Prediction, Predict
 from hand_gesture.model.taught import OwnGesture, TaughtGestures, Teacher
 from hand_gesture.model.taught_report import GestureReport, report_on
 from hand_gesture.telemetry.metrics import Metrics
-from hand_gesture.web.taught_decoding import decode_gestures, decode_gestures_request
+from hand_gesture.web.inference import Cancellable
+from hand_gesture.web.taught_decoding import decode_gestures_of_settings, decode_gestures_request
 
 TEACHING_SECONDS: Final = 15.0  # longest that a client waits: 16 gestures take seconds on a busy machine
 MAX_WAITING: Final = 64  # for the thread; each takes it about 10 ms, at most a second
@@ -29,6 +30,7 @@ MAX_KEPT: Final = 256  # sets of gestures, of 10 kB at most
 
 _Result = TypeVar("_Result")
 Reports = dict[str, GestureReport]
+Taught = Callable[["StreamGestures | None", Exception | None], None]
 
 
 class Teaching:
@@ -59,34 +61,51 @@ class Teaching:
         """
         return {"gestures": await self._in_thread(self._report, body)}
 
-    async def teach(self, gestures: Any) -> StreamGestures:
-        """Teach what the ``gestures`` of a stream's settings hold.
+    def teach(self, settings: str, done: Taught) -> Cancellable:
+        """Teach the ``gestures`` of a stream's settings.
 
         Args:
-            gestures: decoded JSON.
+            settings: the message, as JSON.
+            done: called once in a later turn of the event loop, with what the stream's hands are told by, or with why
+                there is none: a ``RejectedRequestError`` where the gestures are refused.
 
         Raises:
-            FailedRequestError: they are refused, or too many wait.
+            FailedRequestError: too many wait.
         """
-        return StreamGestures(await self._in_thread(self._teach, gestures), self._metrics)
 
-    async def _in_thread(self, work: Callable[[Any], _Result], argument: Any) -> _Result:
+        def tell(future: asyncio.Future[TaughtGestures]) -> None:
+            if future.cancelled():
+                return
+            try:
+                taught = future.result()
+            except Exception as error:
+                done(None, error)
+            else:
+                done(StreamGestures(taught, self._metrics), None)
+
+        future = self._in_thread(self._teach, settings)
+        future.add_done_callback(tell)
+        return future
+
+    def _in_thread(self, work: Callable[[Any], _Result], argument: Any) -> asyncio.Future[_Result]:
         if self._waiting >= MAX_WAITING:
             text = "The server is teaching as many gestures as it can; try again in a second."
             headers = [(b"retry-after", b"1")]
             raise FailedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED, text, headers)
         self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, argument)
-        finally:
-            self._waiting -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work, argument)
+        future.add_done_callback(self._leave)
+        return future
+
+    def _leave(self, _: object) -> None:
+        self._waiting -= 1
 
     def _report(self, body: bytes) -> Reports:
         gestures = decode_gestures_request(body, self._classifier.gestures)
         return self._keep("report", gestures, lambda: report_on(self._teacher(), gestures))
 
-    def _teach(self, value: Any) -> TaughtGestures:
-        gestures = decode_gestures(value, self._classifier.gestures)
+    def _teach(self, settings: str) -> TaughtGestures:
+        gestures = decode_gestures_of_settings(settings, self._classifier.gestures)
         return self._keep("head", gestures, lambda: self._teacher().teach(gestures))
 
     def _teacher(self) -> Teacher:

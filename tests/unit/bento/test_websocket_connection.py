@@ -29,7 +29,8 @@ from tests.stream_load import BINARY, CLOSE, PING, PONG, TEXT, client_frame
 
 CONTINUATION = 0
 LARGEST = 70_000
-LIMITS = Limits(LARGEST, ping_seconds=20, patience_seconds=5)
+LARGEST_FIRST = 80_000
+LIMITS = Limits(LARGEST, LARGEST_FIRST, ping_seconds=20, patience_seconds=5)
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 EURO = "κόσμε €".encode()
 Frame = tuple[int, bytes]
@@ -269,8 +270,18 @@ CASES: dict[str, tuple[bytes, list[Frame], int]] = {
     **{f"7.9.{code}": (closing(code), [], FAILED) for code in (0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999)},
     **{f"7.13.{code}": (closing(code), [], FAILED) for code in (5000, 65_535)},
     # Limits, beyond Autobahn's
-    "too large": (text(b"x" * (LARGEST + 1)), [], 1009),
-    "too large together": (text(b"x" * LARGEST, fin=False) + more(b"y"), [], 1009),
+    "too large": (text(b"x" * (LARGEST_FIRST + 1)), [], 1009),
+    "too large together": (text(b"x" * LARGEST_FIRST, fin=False) + more(b"y"), [], 1009),
+    "too large after the first text": (
+        text(b"x" * LARGEST_FIRST) + text(b"y" * (LARGEST + 1)),
+        echoed(b"x" * LARGEST_FIRST),
+        1009,
+    ),
+    "too large after the first text, binary": (
+        text(b"x") + client_frame(BINARY, b"y" * (LARGEST + 1)),
+        echoed(b"x"),
+        1009,
+    ),
     "2**63 - 1 bytes announced": (b"\x82\xff" + (2**63 - 1).to_bytes(8) + bytes(4), [], 1009),
     "2**63 bytes announced": (b"\x82\xff" + (2**63).to_bytes(8) + bytes(4), [], FAILED),
     "unmasked": (b"\x81\x05Hello", [], FAILED),

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hand_gesture.model.batch_queue import BatchQueue, Ticket, WaitedTooLongError
+from hand_gesture.model.batch_queue import BatchQueue, Refine, Ticket, WaitedTooLongError
+from hand_gesture.model.classifier import Predictions
+from tests.hands import CLASSIFIER, REFERENCE
 
 HAND = np.zeros((1, 63))
 
@@ -252,3 +254,48 @@ def test_the_hands_of_a_frame_stay_together_and_none_is_lost() -> None:
         assert method.batches == [[0, 1, 2, 10], [20, 21], [30, 31, 32, 33], [34, 35, 36, 37], [38]]
 
     run(frames)
+
+
+def refined(queue: BatchQueue, hands: NDArray[np.float64], refine: Refine) -> asyncio.Future[Any]:
+    """All answers to hands, to be awaited."""
+    answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(answers: Any, error: Exception | None) -> None:
+        answered.set_result(answers) if error is None else answered.set_exception(error)
+
+    queue.submit(hands, settle, refine)
+    return answered
+
+
+def test_answers_may_be_made_from_those_of_the_whole_run() -> None:
+    async def scenario(queue: BatchQueue, method: Method) -> Any:
+        first = ask(queue, HAND + 1)
+        second = refined(queue, np.concatenate([HAND + 2, HAND + 3]), lambda answers, place: (answers, place))
+        third = refined(queue, HAND + 4, lambda _answers, _place: 1 / 0)
+        answers = await asyncio.gather(first, second, third, return_exceptions=True)
+        assert method.batches == [[1, 2, 3, 4]]
+        assert queue.pending == 0
+        return answers
+
+    first, second, third = run(scenario)
+    assert first == 1
+    assert second == [([1, 2, 3, 4], 1), ([1, 2, 3, 4], 2)]
+    assert isinstance(third, ZeroDivisionError)
+
+
+def test_a_run_in_several_calls_keeps_the_hidden_layer_of_all() -> None:
+    """A frame of eight hands where MAX_BATCH_SIZE is less."""
+    hands = np.array([np.ravel(hand) for hand in REFERENCE.hands.values()][:7])
+
+    async def main() -> Any:
+        async def predict(some: NDArray[np.float64]) -> Predictions:
+            return CLASSIFIER.predict(some)
+
+        queue = BatchQueue(predict, max_batch_size=3, max_wait_seconds=60)
+        return await refined(queue, hands, lambda answers, place: (answers[place], answers.hidden[place]))
+
+    for (prediction, hidden), hand in zip(asyncio.run(main()), hands, strict=True):
+        expected = CLASSIFIER.predict(hand[np.newaxis])
+        assert prediction.gesture == expected[0].gesture
+        assert expected.hidden is not None
+        np.testing.assert_allclose(hidden, expected.hidden[0], atol=1e-4)

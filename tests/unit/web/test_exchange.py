@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -46,7 +47,7 @@ class Client:
         self.model = Model(settings)
         self.figures = Figures()
         self.answers: list[Answer | None] = []
-        worker = Worker(settings, self.figures, self.model, Unwatched(1))  # type: ignore[arg-type]
+        worker = Worker(settings, self.figures, self.model, Unwatched(1), Mock())  # type: ignore[arg-type]
         self.exchange = Exchange(worker, ROUTE, self.answers.append)
 
     def told(self) -> tuple[int, Any, Sequence[tuple[bytes, bytes]]]:

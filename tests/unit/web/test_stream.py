@@ -15,17 +15,21 @@ from numpy.typing import NDArray
 from picows import WSCloseCode
 
 from hand_gesture.bento.watch import Watch
-from hand_gesture.model.batch_queue import Done, WaitedTooLongError
+from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError, ServerReason
+from hand_gesture.model.batch_queue import Done, Refine, WaitedTooLongError
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import Metrics
 from hand_gesture.web.exchange import Worker
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
 from hand_gesture.web.stream import Stream
+from hand_gesture.web.teaching import TEACHING_SECONDS, Taught
 from tests.hands import LIKE, as_frame
 
 FRAME = as_frame(LIKE)
 PREDICTION = Prediction("like", 0.98, "jump")
+HEART = Prediction("heart", 0.9, "kiss")
+WITH_GESTURES = json.dumps({"hold_ms": 0, "gestures": {"heart": {"hands": [LIKE], "command": "kiss"}}})
 
 
 @dataclass
@@ -34,14 +38,18 @@ class Call:
 
     hands: NDArray[np.float64]
     done: Done
+    refine: Refine | None = None
     is_cancelled: bool = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
 
-    def answer(self, *predictions: Prediction) -> None:
+    def answer(self, *given: Prediction) -> None:
         if not self.is_cancelled:
-            self.done(predictions or [PREDICTION] * len(self.hands), None)
+            answers = given or [PREDICTION] * len(self.hands)
+            if self.refine is not None:
+                answers = [self.refine(answers, place) for place in range(len(answers))]
+            self.done(answers, None)
 
     def fail(self, error: Exception) -> None:
         self.done(None, error)
@@ -55,14 +63,46 @@ class Model(Inference):
         self.calls: list[Call] = []
         self.has_room = True
 
-    def submit(self, route: str, hands: NDArray[np.float64], done: Done) -> Call:
+    def submit(self, route: str, hands: NDArray[np.float64], done: Done, refine: Refine | None = None) -> Call:
         assert route == "/predict"
-        self.calls.append(Call(hands, done))
+        self.calls.append(Call(hands, done, refine))
         return self.calls[-1]
 
     def check_room(self) -> None:
         if not self.has_room:
             raise self.explain(WaitedTooLongError(), "")
+
+
+@dataclass
+class Lesson:
+    """Gestures that wait to be taught."""
+
+    settings: str
+    done: Taught
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def succeed(self) -> None:
+        self.done(lambda _answers, _index: HEART, None)  # type: ignore[arg-type]
+
+    def fail(self, error: Exception) -> None:
+        self.done(None, error)
+
+
+@dataclass
+class School:
+    """Teaches when a test says so."""
+
+    lessons: list[Lesson] = field(default_factory=list)
+    has_room: bool = True
+
+    def teach(self, settings: str, done: Taught) -> Lesson:
+        if not self.has_room:
+            raise FailedRequestError(503, ServerReason.OVERLOADED, "Try again in a second.")
+        self.lessons.append(Lesson(settings, done))
+        return self.lessons[-1]
 
 
 @dataclass
@@ -74,6 +114,7 @@ class Figures:
     answers: list[tuple[int, float]] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    missing_landmarks: int = 0
 
     def open_stream(self) -> int:
         self.open += 1
@@ -90,8 +131,9 @@ class Figures:
     def count_change(self, gesture: str) -> None:
         self.changes.append(gesture)
 
-    def count_rejected(self, reason: str, _: int = 0) -> None:
+    def count_rejected(self, reason: str, missing_landmarks: int = 0) -> None:
         self.rejected.append(reason)
+        self.missing_landmarks += missing_landmarks
 
 
 class Client:
@@ -101,13 +143,17 @@ class Client:
         self.settings = Settings(**limits)
         self.model = Model(self.settings)
         self.figures = Figures()
+        self.school = School()
         self.now = 1000.0
         self.sent: list[Any] = []
         self.closed: tuple[WSCloseCode, str] | None = None
         self.is_read = True
-        worker = Worker(self.settings, self.figures, self.model, Watch(1))  # type: ignore[arg-type]
+        worker = Worker(self.settings, self.figures, self.model, Watch(1), self._teaching)  # type: ignore[arg-type]
         self.stream = Stream(worker, headers, self, lambda: self.now)
         self.stream.begin()
+
+    def _teaching(self) -> School:
+        return self.school
 
     def send(self, text: bytes) -> None:
         assert self.closed is None
@@ -377,6 +423,107 @@ def test_the_time_of_a_frame_is_that_from_its_turn_to_its_answer() -> None:
     assert client.figures.answers == [(200, 0.25)]
     (answer,) = client.sent
     assert isinstance(answer, list)
+
+
+def test_frames_wait_until_the_gestures_of_the_settings_are_taught() -> None:
+    client = Client(max_waiting_frames=2)
+    client.stream.receive(WITH_GESTURES)
+    (lesson,) = client.school.lessons
+    assert lesson.settings == WITH_GESTURES
+    client.stream.receive(FRAME)
+    assert client.is_read
+    client.stream.receive(FRAME)
+    assert not client.is_read
+    assert client.model.calls == []
+    lesson.succeed()
+    assert client.is_read
+    for call in client.model.calls:
+        call.answer()
+    assert [(answer["gesture"], answer["held"], answer["command"]) for answer in client.sent] == [
+        ("heart", "heart", "kiss")
+    ] * 2
+
+
+def test_a_stream_without_gestures_asks_for_nothing_of_its_own() -> None:
+    for settings in ("{}", '{"gestures": null}'):
+        client = Client()
+        client.stream.receive(settings)
+        client.stream.receive(FRAME)
+        assert client.school.lessons == []
+        assert client.model.calls[0].refine is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (
+            RejectedRequestError(400, Reason.MISSING_LANDMARKS, "Example 1 of heart: …", missing_landmarks=3),
+            WSCloseCode.POLICY_VIOLATION,
+            "missing_landmarks",
+        ),
+        (FailedRequestError(503, ServerReason.OVERLOADED, "Later."), WSCloseCode.TRY_AGAIN_LATER, "overloaded"),
+        (RuntimeError("broken"), WSCloseCode.INTERNAL_ERROR, "model_failed"),
+    ],
+)
+def test_gestures_that_cannot_be_taught_end_the_stream(error: Exception, code: WSCloseCode, reason: str) -> None:
+    client = Client()
+    client.stream.receive(WITH_GESTURES)
+    client.stream.receive(FRAME)
+    client.school.lessons[0].fail(error)
+    assert client.closed is not None
+    assert client.closed[0] == code
+    assert client.answers() == [reason]
+    assert client.figures.closed == [code.value]
+    assert client.figures.missing_landmarks == getattr(error, "missing_landmarks", 0)
+    assert client.model.calls == []
+
+
+def test_a_stream_whose_gestures_find_no_room_is_told_to_come_back() -> None:
+    client = Client()
+    client.school.has_room = False
+    client.stream.receive(WITH_GESTURES)
+    assert client.closed == (WSCloseCode.TRY_AGAIN_LATER, "Try again in a second.")
+
+
+def test_gestures_are_taught_to_holders_of_a_key_only() -> None:
+    client = Client(api_key=["secret"])
+    client.stream.receive(WITH_GESTURES)
+    assert client.school.lessons == []
+    assert client.closed is not None
+
+
+def test_teaching_may_take_longer_than_a_frame_but_not_for_ever() -> None:
+    client = Client(request_timeout_seconds=2)
+    client.stream.receive(WITH_GESTURES)
+    client.after(TEACHING_SECONDS - 0.1)
+    assert client.closed is None
+    client.after(0.2)
+    assert client.closed is not None
+    assert client.closed[0] == WSCloseCode.TRY_AGAIN_LATER
+    assert client.school.lessons[0].is_cancelled
+    client.school.lessons[0].succeed()  # it was on its way
+    client.stream.receive(FRAME)
+    assert client.model.calls == []
+
+
+def test_who_has_gone_is_not_taught() -> None:
+    client = Client()
+    client.stream.receive(WITH_GESTURES)
+    client.stream.end(1001)
+    assert client.school.lessons[0].is_cancelled
+
+
+def test_a_worker_that_ends_waits_for_what_is_being_taught() -> None:
+    client = Client()
+    client.stream.receive(WITH_GESTURES)
+    client.stream.receive(FRAME)
+    client.stream.shutdown()
+    assert client.closed is None
+    client.school.lessons[0].succeed()
+    client.model.calls[0].answer()
+    assert client.answers() == ["heart"]
+    assert client.closed is not None
+    assert client.closed[0] == WSCloseCode.SERVICE_RESTART
 
 
 def test_the_figures_of_streams_are_those_of_prometheus() -> None:

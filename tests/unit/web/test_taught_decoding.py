@@ -12,7 +12,8 @@ import pytest
 
 from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.model.taught import OwnGesture
-from hand_gesture.web.taught_decoding import decode_gestures_request
+from hand_gesture.web.decoding import decode_stream_settings
+from hand_gesture.web.taught_decoding import decode_gestures_of_settings, decode_gestures_request
 from tests.hands import CLASSIFIER, FORMS, IMAGE_SIZE, LIKE, as_numbers
 
 HAND = as_numbers(LIKE)
@@ -24,6 +25,11 @@ def body(name: str = "heart", **fields: Any) -> bytes:
 
 def decode(content: bytes) -> dict[str, OwnGesture]:
     return decode_gestures_request(content, CLASSIFIER.classes)
+
+
+def decode_settings(text: str) -> dict[str, OwnGesture]:
+    assert decode_stream_settings(text).has_gestures
+    return decode_gestures_of_settings(text, CLASSIFIER.classes)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -115,3 +121,33 @@ def test_missing_points_are_counted() -> None:
     with pytest.raises(RejectedRequestError) as caught:
         decode(body(hands=[LIKE, LIKE[:18]]))
     assert caught.value.missing_landmarks == 3
+
+
+# What is wrong beside the gestures; a stream's settings say it in their own words, see test_decoding.py
+BESIDE = {"no JSON", "no text", "nested", "a number too long", "a list", "another field", "null"}
+HALVES = {"half a character", "half a character twice"}  # no JSON where orjson reads it
+
+
+@pytest.mark.parametrize("name", sorted(BAD.keys() - BESIDE))
+def test_in_the_settings_of_a_stream_the_same_is_said(name: str) -> None:
+    content, reason, message = BAD[name]
+    if name in HALVES:
+        reason, message = Reason.INVALID_JSON, "The settings are not valid JSON"
+    with pytest.raises(RejectedRequestError, match=message) as caught:
+        decode_settings(content.decode())
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "text", ['{"gestures": {"a": 1}, "gestures": {"a": 1}}', '{"key": "", "key": "", "gestures": 1}']
+)
+def test_settings_with_gestures_have_each_field_once(text: str) -> None:
+    with pytest.raises(RejectedRequestError, match="stands twice"):
+        decode_settings(text)
+
+
+def test_gestures_of_settings_are_those_of_a_request() -> None:
+    (gesture,) = decode_settings(json.dumps({"hold_ms": 1, **json.loads(body(command="jump"))})).values()
+    (expected,) = decode(body(command="jump")).values()
+    assert gesture.command == "jump"
+    np.testing.assert_array_equal(gesture.examples, expected.examples)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Mapping
 from typing import Any
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
 from hand_gesture.errors import FailedRequestError, RejectedRequestError, ServerReason
 from hand_gesture.model.classifier import GestureClassifier
 from hand_gesture.model.taught import OwnGesture, TaughtGestures, Teacher, load_teacher
-from hand_gesture.web.teaching import MAX_KEPT, MAX_WAITING, Teaching
+from hand_gesture.web.teaching import MAX_KEPT, MAX_WAITING, StreamGestures, Teaching
 from tests.hands import ARTIFACTS, CLASSIFIER
 from tests.own_gestures import gestures
 from tests.unit.model.test_taught import hands_of
@@ -52,20 +54,31 @@ def teaching(counted: Counted) -> Teaching:
     return Teaching(CLASSIFIER, counted.make, Mock())
 
 
+async def taught(teaching: Teaching, own: dict[str, Any]) -> StreamGestures:
+    """What a stream with these gestures in its settings gets."""
+    told: asyncio.Future[StreamGestures] = asyncio.get_running_loop().create_future()
+
+    def tell(gestures: StreamGestures | None, error: Exception | None) -> None:
+        told.set_exception(error) if gestures is None else told.set_result(gestures)  # type: ignore[arg-type]
+
+    teaching.teach(json.dumps({"hold_ms": 150, "gestures": own}), tell)
+    return await told
+
+
 def renamed(number: int) -> dict[str, Any]:
     return {f"L{number}": {**L["L"], "hands": L["L"]["hands"][:1]}}
 
 
 def test_a_stream_gets_its_gestures(teaching: Teaching) -> None:
     answers = CLASSIFIER.predict(hands_of("L", 5, seed=1))
-    own = asyncio.run(teaching.teach(L))
+    own = asyncio.run(taught(teaching, L))
     predictions = [own(answers, index) for index in range(5)]
     assert {(prediction.gesture, prediction.command) for prediction in predictions} == {("L", "jump")}
 
 
 def test_the_same_gestures_are_taught_once(teaching: Teaching, counted: Counted) -> None:
     async def teach_at_once() -> None:
-        await asyncio.gather(*(teaching.teach(L) for _ in range(20)))
+        await asyncio.gather(*(taught(teaching, L) for _ in range(20)))
 
     asyncio.run(teach_at_once())
     assert counted.count == 1
@@ -76,7 +89,7 @@ def test_another_command_or_name_or_hand_is_another_set(teaching: Teaching, coun
     other_command = {"L": {**L["L"], "command": "run"}}
     other_name = {"M": L["L"]}
     for wanted in (L, other_hand, other_command, other_name):
-        asyncio.run(teaching.teach(wanted))
+        asyncio.run(taught(teaching, wanted))
     assert counted.count == 4
 
 
@@ -84,18 +97,18 @@ def test_only_so_many_sets_are_kept(teaching: Teaching, counted: Counted, monkey
     assert MAX_KEPT <= 1000
     monkeypatch.setattr("hand_gesture.web.teaching.MAX_KEPT", 3)
     for number in (0, 1, 2, 0, 3):  # 1 is the one not used for longest
-        asyncio.run(teaching.teach(renamed(number)))
+        asyncio.run(taught(teaching, renamed(number)))
     assert counted.count == 4
-    asyncio.run(teaching.teach(renamed(0)))
+    asyncio.run(taught(teaching, renamed(0)))
     assert counted.count == 4
-    asyncio.run(teaching.teach(renamed(1)))
+    asyncio.run(taught(teaching, renamed(1)))
     assert counted.count == 5
 
 
 def test_beyond_what_may_wait_is_refused_at_once(teaching: Teaching, counted: Counted) -> None:
     async def overload() -> list[Any]:
         counted.gate.clear()
-        tasks = [asyncio.create_task(teaching.teach(renamed(number))) for number in range(MAX_WAITING + 10)]
+        tasks = [asyncio.create_task(taught(teaching, renamed(number))) for number in range(MAX_WAITING + 10)]
         await asyncio.sleep(0)
         refused = [task for task in tasks if task.done()]
         counted.gate.set()
@@ -107,7 +120,7 @@ def test_beyond_what_may_wait_is_refused_at_once(teaching: Teaching, counted: Co
     for refusal in refusals:
         assert isinstance(refusal, FailedRequestError)
         assert (refusal.status, refusal.reason) == (503, ServerReason.OVERLOADED)
-    asyncio.run(teaching.teach(L))  # there is room again
+    asyncio.run(taught(teaching, L))  # there is room again
 
 
 def test_a_classifier_that_cannot_be_taught_says_so() -> None:
@@ -115,4 +128,28 @@ def test_a_classifier_that_cannot_be_taught_says_so() -> None:
         raise ValueError("Gestures can be taught to neural networks only.")
 
     with pytest.raises(RejectedRequestError, match="neural networks only"):
-        asyncio.run(Teaching(CLASSIFIER, make, Mock()).teach(L))
+        asyncio.run(taught(Teaching(CLASSIFIER, make, Mock()), L))
+
+
+def test_what_is_cancelled_is_not_told_and_leaves_its_room(teaching: Teaching, counted: Counted) -> None:
+    async def cancel() -> None:
+        counted.gate.clear()
+        settings = [json.dumps({"gestures": renamed(number)}) for number in range(MAX_WAITING)]
+        lessons = [teaching.teach(text, lambda _, __: pytest.fail("nobody waits for it")) for text in settings]
+        for lesson in lessons:
+            lesson.cancel()
+        await asyncio.sleep(0)
+        counted.gate.set()
+        await taught(teaching, L)
+
+    asyncio.run(cancel())
+    assert counted.count <= 2  # the first may have begun
+
+
+def test_hands_that_get_a_taught_gesture_are_counted(counted: Counted) -> None:
+    metrics = Mock()
+    own = asyncio.run(taught(Teaching(CLASSIFIER, counted.make, metrics), L))
+    answers = CLASSIFIER.predict(np.concatenate([hands_of("L", 3, seed=1), hands_of("pinky", 2, seed=1)]))
+    assert [own(answers, place).gesture for place in range(3)] == ["L"] * 3
+    assert [own(answers, place) for place in (3, 4)] == answers[3:]
+    assert metrics.taught_predictions.inc.call_count == 3
