@@ -2,24 +2,27 @@
 
 Needs a WebSocket client: pip install websockets. Then:
 
-python examples/stream_client.py [ws://localhost:3000/stream] [key]
+python examples/stream_client.py [ws://localhost:3000/stream] [key] [--gestures my_gestures.json]
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
 import json
 import struct
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from websockets.sync.client import connect
 
-ADDRESS = sys.argv[1] if len(sys.argv) > 1 else "ws://localhost:3000/stream"
-KEY = sys.argv[2] if len(sys.argv) > 2 else ""
 FRAMES_PER_SECOND = 30
 
 Hand = list[list[float]]  # 21 points x, y, z
+Frame = Callable[[], bytes | str]  # encodes it when it is sent
 
 
 def encode(hands: list[Hand]) -> bytes:
@@ -28,15 +31,31 @@ def encode(hands: list[Hand]) -> bytes:
     return struct.pack(f"<d{len(numbers)}f", 1000 * time.monotonic(), *numbers)
 
 
+def encode_example(gesture: dict[str, Any]) -> str:
+    """A frame of a gesture's first example, whose hand may have any form that JSON requests take."""
+    frame = {"hands": gesture["hands"][:1], "image_size": gesture.get("image_size"), "time": 1000 * time.monotonic()}
+    return json.dumps(frame)
+
+
 def main() -> None:
-    """Show each reference hand for half a second, as a camera would, and then none."""
+    """Show each reference hand for half a second, as a camera would, then each of your own, then none."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("address", nargs="?", default="ws://localhost:3000/stream")
+    parser.add_argument("key", nargs="?", default="", help="one of the server's API_KEY")
+    parser.add_argument("--gestures", type=Path, help="gestures of your own, as the page saves them (docs/teach.md)")
+    arguments = parser.parse_args()
     reference = json.loads((Path(__file__).parents[1] / "artifacts" / "reference_hands.json").read_text())
-    settings = {"image_size": reference["image_size"], "hold_ms": 150, "answers": "list", "key": KEY}
-    with connect(ADDRESS, compression=None) as stream:
+    frames: list[Frame] = [functools.partial(encode, [hand]) for hand in reference["hands"].values()]
+    settings = {"image_size": reference["image_size"], "hold_ms": 150, "answers": "list", "key": arguments.key}
+    if arguments.gestures is not None:
+        settings |= json.loads(arguments.gestures.read_text())  # its one field is gestures
+        frames += [functools.partial(encode_example, gesture) for gesture in settings["gestures"].values()]
+    frames.append(functools.partial(encode, []))
+    with connect(arguments.address, compression=None) as stream:
         stream.send(json.dumps(settings))
-        for hands in [*([hand] for hand in reference["hands"].values()), []]:
+        for frame in frames:
             for _ in range(FRAMES_PER_SECOND // 2):
-                stream.send(encode(hands))
+                stream.send(frame())
                 answer = json.loads(stream.recv())
                 if "error" in answer:
                     sys.exit(answer["error"])

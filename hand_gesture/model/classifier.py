@@ -59,6 +59,7 @@ class Refinement(Protocol):
     """What changes some of a batch's predictions to gestures of its own."""
 
     names: tuple[str, ...]
+    commands: tuple[str | None, ...]  # what they mean to the game
 
     def refine(self, answers: Predictions) -> None:
         """Change predictions in place."""
@@ -136,6 +137,8 @@ class GestureClassifier:
     def adopt(self, refinement: Refinement) -> None:
         """Tell more gestures from now on."""
         self.gestures = (*self.gestures, *refinement.names)
+        meant = zip(refinement.names, refinement.commands, strict=True)
+        self.commands |= {name: command for name, command in meant if command is not None}
         self._refinement = refinement
 
 

@@ -73,7 +73,7 @@ class TaughtGestures:
             min_confidence: least confidence at which a gesture is named.
         """
         self.names = tuple(names)
-        self._commands = tuple(commands)
+        self.commands = tuple(commands)
         self._weights = np.ascontiguousarray(heads[:, :-1].T)
         self._offsets = heads[:, -1].copy()
         self._mean = mean.astype(np.float32)
@@ -97,7 +97,7 @@ class TaughtGestures:
         margin = float(margins[best])
         if margin <= 0 or (confidence := confidence_of(margin)) < self._min_confidence:
             return answers[index]
-        return Prediction(self.names[best], confidence, self._commands[best])
+        return Prediction(self.names[best], confidence, self.commands[best])
 
     def refine(self, answers: Predictions) -> None:
         """Give the hands of a batch that make a taught gesture that one, in place."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hands import IMAGE_SIZE, LIKE, REFERENCE, as_objects
+from tests.own_gestures import gestures
 from tests.server import PROJECT, Server, free_port, start, wait_until_ready
 
 
@@ -35,6 +36,16 @@ def test_python_stream_client(server: Server) -> None:
     lines = run(sys.executable, "examples/stream_client.py", server.url.replace("http", "ws") + "/stream").splitlines()
     changes = [line.split()[0] for line in lines]
     assert [gesture for gesture in changes if gesture != "none"] == [*REFERENCE.hands]
+
+
+def test_python_stream_client_with_gestures_of_its_own(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "my_gestures.json"
+    file.write_text(json.dumps(gestures("L", "pinky", command="jump")))
+    address = server.url.replace("http", "ws") + "/stream"
+    lines = run(sys.executable, "examples/stream_client.py", address, "--gestures", str(file)).splitlines()
+    changes = [line.split()[:2] for line in lines if not line.startswith("none")]
+    assert [gesture for gesture, _ in changes] == [*REFERENCE.hands, "L", "pinky"]
+    assert [command for _, command in changes[-2:]] == ["jump", "jump"]
 
 
 def test_service_that_depends_on_this_one(server: Server, tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ def test_everyone_gets_them_and_the_old_answers_stay(tmp_path: Path) -> None:
         answers = server.client.post("/predict_batch", json=known).json()
         assert [answer["gesture"] for answer in answers] == [*REFERENCE.hands]
         assert server.metrics()['hand_gesture_predictions_total{gesture="L"}'] == 5
+        reference = server.client.get("/reference_hands.json").json()
+        assert reference["gestures"] == [*REFERENCE.hands, "L"]
+        assert reference["commands"]["L"] == "jump"
         taken = server.client.post("/gestures", json=gestures("L"))
         assert "The name L is taken" in taken.json()["error"]
 

@@ -1,0 +1,211 @@
+"""Gestures of one's own in the settings of a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from jsonschema_rs import Draft202012Validator
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as begin
+
+from tests.hands import LIKE, REFERENCE, as_frame, as_numbers
+from tests.own_gestures import gestures, recording
+from tests.server import Server
+from tests.service.test_stream import PATIENCE, SETTINGS, address_of, ask, end_of, opened
+
+CROWD = 200
+TAUGHT = "hand_gesture_taught_predictions_total"
+REFUSED = 'hand_gesture_closed_streams_total{code="1013"}'
+
+
+def shown(shape: str, *, seed: int = 1) -> str:
+    """A frame with a shape, not one of the examples."""
+    return json.dumps({"landmarks": recording(shape, 1, seed=seed)[0]})
+
+
+def named(name: str, **fields: Any) -> dict[str, Any]:
+    return {"gestures": {name: {"hands": recording("L"), **fields}}}
+
+
+def test_a_gesture_taught_in_the_settings_is_answered_and_held(server: Server) -> None:
+    before = server.metrics()[TAUGHT]
+    frames = 0
+    with opened(server, SETTINGS | {"hold_ms": 100} | gestures("L", "pinky", command="jump")) as stream:
+        for shape in ("L", "pinky"):
+            answer: dict[str, Any] = {"held": "none"}
+            while answer["held"] != shape:
+                answer = ask(stream, shown(shape, seed=frames))
+                frames += 1
+                assert answer["gesture"] == shape
+                assert 0.5 < answer["confidence"] <= 1
+            assert (answer["changed"], answer["command"]) == (True, "jump")
+    assert server.metrics()[TAUGHT] - before == frames
+
+
+def test_known_gestures_and_other_streams_are_answered_as_before(server: Server) -> None:
+    with opened(server) as plain, opened(server, SETTINGS | gestures("L")) as own:
+        for name, hand in REFERENCE.hands.items():
+            expected = ask(plain, as_frame(hand))
+            assert expected["gesture"] == name
+            assert ask(own, as_frame(hand))["gesture"] == name
+        assert ask(plain, shown("L"))["gesture"] != "L"
+        assert ask(own, shown("L"))["gesture"] == "L"
+
+
+def test_streams_in_one_batch_each_have_their_own_gestures(server: Server) -> None:
+    async def play(name: str | None) -> set[str]:
+        async with connect(address_of(server), open_timeout=PATIENCE) as stream:
+            await stream.send(json.dumps(named(name) if name else {}))
+            answers = set()
+            for seed in range(50):
+                await stream.send(shown("L", seed=seed))
+                answers.add(json.loads(await stream.recv())["gesture"])
+            return answers
+
+    async def together() -> list[set[str]]:
+        return await asyncio.gather(*(play(name) for name in ("heart", "home", None) * 5))
+
+    answers = asyncio.run(together())
+    assert answers[0::3] == [{"heart"}] * 5
+    assert answers[1::3] == [{"home"}] * 5
+    for plain in answers[2::3]:
+        assert not plain & {"heart", "home"}
+
+
+def test_each_hand_of_a_frame_is_told(server: Server) -> None:
+    l_hand, pinky = (recording(shape, 1, seed=1)[0] for shape in ("L", "pinky"))
+    message = json.dumps({"hands": [l_hand, REFERENCE.hands["fist"], pinky]})
+    with opened(server, gestures("L", "pinky")) as stream:
+        assert [hand["gesture"] for hand in ask(stream, message)] == ["L", "fist", "pinky"]
+
+
+def test_frames_that_come_while_it_is_taught_are_answered_in_order(server: Server) -> None:
+    with opened(server, SETTINGS | {"gestures": many(16, examples=10, seed=99)}) as stream:
+        for hand in REFERENCE.hands.values():
+            stream.send(as_frame(hand))
+        assert [json.loads(stream.recv(PATIENCE))["gesture"] for _ in REFERENCE.hands] == [*REFERENCE.hands]
+
+
+def many(count: int, *, examples: int, seed: int) -> dict[str, Any]:
+    """Gestures that nobody could tell apart, of random points."""
+    random = np.random.default_rng(seed)
+    return {
+        f"g{number}": {"hands": random.uniform(0, 100, (examples, 63)).round(4).tolist()} for number in range(count)
+    }
+
+
+def test_one_example_is_enough(server: Server) -> None:
+    with opened(server, gestures("L", count=1)) as stream:
+        assert ask(stream, json.dumps({"landmarks": recording("L", 1)[0]}))["gesture"] == "L"
+
+
+def test_settings_may_be_larger_than_other_messages(server: Server) -> None:
+    settings = {"gestures": many(16, examples=64, seed=1)}
+    assert 500_000 < len(json.dumps(settings)) < 1_000_000
+    with opened(server, settings) as stream:
+        assert ask(stream, as_frame(LIKE))["gesture"] == "like"
+        stream.send(json.dumps({"landmarks": LIKE}) + " " * 65_536)
+        assert end_of(stream)[0] == 1009
+
+
+NAN = [float("nan"), *as_numbers(LIKE)[1:]]
+BAD = {
+    "NaN": (named("heart", hands=[LIKE, NAN]), "missing_landmarks", "Example 2 of heart: landmark 0 WRIST"),
+    "a known gesture": (named("like"), "invalid_request", "The name like is taken"),
+    "a known gesture in capitals": (named("LIKE"), "invalid_request", "The name LIKE is taken"),
+    "none": (named("none"), "invalid_request", "The name none is taken"),
+    "no gestures": ({"gestures": {}}, "invalid_request", "at least one gesture"),
+    "a list": ({"gestures": [LIKE]}, "invalid_request", "gestures must be an object"),
+    "17": ({"gestures": many(17, examples=1, seed=1)}, "invalid_request", "17 gestures"),
+    "65 examples": ({"gestures": many(1, examples=65, seed=1)}, "too_many_hands", "65 hands"),
+    "a bad command": (named("heart", command=1), "invalid_request", "The command of heart"),
+    "a bad size": (named("heart", image_size=[0, 1]), "invalid_image_size", "The gesture heart: image_size"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_gestures_end_the_stream_with_a_sentence(server: Server, what: str) -> None:
+    settings, reason, words = BAD[what]
+    counted = f'hand_gesture_invalid_requests_total{{reason="{reason}"}}'
+    before = server.metrics()[counted]
+    with opened(server, settings) as stream:
+        code, _, error = end_of(stream)
+    assert (code, error["reason"]) == (1008, reason)
+    assert words in error["error"]
+    assert server.metrics()[counted] - before == 1
+
+
+def test_a_name_that_stands_twice_is_refused(server: Server) -> None:
+    gesture = json.dumps({"hands": [LIKE]})
+    with begin(address_of(server)) as stream:
+        stream.send(f'{{"gestures": {{"heart": {gesture}, "heart": {gesture}}}}}')
+        code, _, error = end_of(stream)
+    assert code == 1008
+    assert "The name heart stands twice" in error["error"]
+
+
+def test_settings_of_10_mb_are_refused_before_they_are_read(server: Server) -> None:
+    with begin(address_of(server)) as stream:
+        with contextlib.suppress(ConnectionClosed):
+            stream.send(json.dumps({"gestures": "x" * 10_000_000}))
+        assert end_of(stream)[0] == 1009
+    assert server.client.post("/predict", json={"landmarks": LIKE}).is_success
+
+
+def test_a_crowd_with_different_gestures_is_bounded_and_leaves_others_alone(server: Server) -> None:
+    """200 streams begin at once: each is taught or told to come back, and a stream without gestures is answered."""
+    before = server.metrics()
+
+    async def play(number: int) -> str:
+        async with connect(address_of(server), open_timeout=PATIENCE) as stream:
+            await stream.send(json.dumps({"gestures": {f"g{number}": {"hands": recording("L", seed=number)}}}))
+            try:
+                await stream.send(shown("L"))
+                answer = json.loads(await stream.recv())
+            except ConnectionClosed:
+                answer = {"reason": "closed"}
+            return str(answer.get("gesture") or answer["reason"])
+
+    async def watch(until: asyncio.Future[Any]) -> int:
+        count = 0
+        async with connect(address_of(server), open_timeout=PATIENCE) as stream:
+            await stream.send("{}")
+            while not until.done():
+                await stream.send(as_frame(LIKE))
+                assert json.loads(await stream.recv())["gesture"] == "like"
+                count += 1
+        return count
+
+    async def crowd() -> tuple[list[str], int]:
+        players = asyncio.ensure_future(asyncio.gather(*map(play, range(1000, 1000 + CROWD))))
+        watched = await watch(players)
+        return await players, watched
+
+    answers, watched = asyncio.run(crowd())
+    taught = [answer == f"g{number}" for number, answer in enumerate(answers, 1000)]
+    assert any(taught)
+    assert {answer for answer, is_taught in zip(answers, taught, strict=True) if not is_taught} <= {
+        "overloaded",
+        "closed",
+    }
+    assert watched > 0
+    after = server.metrics()
+    assert after[REFUSED] - before[REFUSED] == CROWD - sum(taught)
+    with opened(server, gestures("L")) as stream:  # there is room again
+        assert ask(stream, shown("L"))["gesture"] == "L"
+
+
+def test_the_document_describes_gestures_of_settings(server: Server) -> None:
+    message = server.client.get("/asyncapi.json").json()["components"]["messages"]["settings"]
+    schema = Draft202012Validator(message["payload"])
+    schema.validate(SETTINGS | gestures("L", "pinky", command="jump"))
+    schema.validate({"gestures": None})
+    assert not schema.is_valid({"gestures": {}})
+    assert not schema.is_valid({"gestures": many(17, examples=1, seed=1)})
+    assert not schema.is_valid({"gestures": {"": {"hands": [LIKE]}}})
