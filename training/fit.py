@@ -21,12 +21,12 @@ from tqdm import tqdm
 
 from hand_gesture.landmarks import LANDMARK_COUNT, wrist_rms
 from training.data import Floats, Hands, Ints, OpenHands, transform
-from training.depth import normalize, rotate
+from training.depth import FINGERS, normalize, rotate
 from training.nothing import make_nothing
 
 NETWORKS: Final = 2  # which answer together
 HIDDEN_LAYERS: Final = (192, 64)  # of each
-EPOCHS: Final = 120
+EPOCHS: Final = 48
 HANDS_PER_EPOCH: Final = 50_000
 NONE_SHARE: Final = 0.25  # of them
 OPEN_SHARE: Final = 0.3  # of those that make a gesture: hands of other sources than the table
@@ -38,11 +38,14 @@ NEIGHBOURS: Final = 8
 FAR_PARTNERS: Final = 0.3  # share of interpolations towards any hand of the gesture, not a near one
 UNMIXED: Final = 0.25  # share of hands left as they are in the table
 JITTER: Final = 0.01  # of the hand's size, about what MediaPipe trembles
+# Fingers of hands of other sources than the table, which are few: standard deviations of how they are bent and sized
+BEND: Final = np.radians(4)
+FINGER_SIZE: Final = 0.06  # logarithm
 MAX_TILT: Final = np.radians(30)
 TURN: Final = np.radians(20)  # standard deviation, about each of the two other axes
 # The same for gestures that mean the same any way up
-TILT_FREELY: Final = np.radians(100)
-TURN_FREELY: Final = np.radians(30)
+TILT_FREELY: Final = np.radians(60)
+TURN_FREELY: Final = np.radians(25)
 FREELY_WEIGHT: Final = 2.5  # they have more views, so their hands of other sources than the table are shown more often
 SQUEEZED: Final = 0.6  # share of hands squeezed
 SQUEEZE: Final = (0.5, 1.35)  # portrait phones to wide cameras, and beyond
@@ -149,6 +152,19 @@ def join(networks: list[MLPClassifier]) -> MLPClassifier:
     return joined
 
 
+def vary_fingers(hands: Floats, random: np.random.Generator) -> Floats:
+    """Turn each finger a little about its knuckle, in the picture, and make it longer or shorter."""
+    points = hands.reshape(-1, LANDMARK_COUNT, 3).copy()
+    for finger in FINGERS:
+        knuckle = points[:, finger[:1]]
+        bend = BEND * random.standard_normal((len(points), 1))
+        size = np.exp(FINGER_SIZE * random.standard_normal((len(points), 1)))
+        x, y, z = np.moveaxis((points[:, finger] - knuckle) * size[..., np.newaxis], -1, 0)
+        turned = np.cos(bend) * x - np.sin(bend) * y, np.sin(bend) * x + np.cos(bend) * y, z
+        points[:, finger] = knuckle + np.stack(turned, axis=-1)
+    return points.reshape(hands.shape)
+
+
 def augment(hands: Hands, material: Material, random: np.random.Generator) -> Floats:
     """Show normalised hands as another camera might have: same gesture, other view."""
     count = len(hands)
@@ -181,7 +197,8 @@ def _draw(material: Material, which: np.ndarray, count: int, random: np.random.G
     if not count:
         return material.open_hands.take(np.zeros(len(which), dtype=bool))
     weights = material.open_weights * which
-    return material.open_hands.take(random.choice(len(weights), count, p=weights / weights.sum()))
+    drawn = material.open_hands.take(random.choice(len(weights), count, p=weights / weights.sum()))
+    return Hands(vary_fingers(drawn.values, random), drawn.classes)
 
 
 def _neighbours(hands: Hands) -> Ints:
