@@ -21,12 +21,12 @@ from tqdm import tqdm
 
 from hand_gesture.landmarks import LANDMARK_COUNT, wrist_rms
 from training.data import Floats, Hands, Ints, OpenHands, transform
-from training.depth import FINGERS, normalize, rotate
+from training.depth import normalize, rotate
 from training.nothing import make_nothing
 
 NETWORKS: Final = 2  # which answer together
 HIDDEN_LAYERS: Final = (192, 64)  # of each
-EPOCHS: Final = 48
+EPOCHS: Final = 80
 HANDS_PER_EPOCH: Final = 50_000
 NONE_SHARE: Final = 0.25  # of them
 OPEN_SHARE: Final = 0.3  # of those that make a gesture: hands of other sources than the table
@@ -38,9 +38,6 @@ NEIGHBOURS: Final = 8
 FAR_PARTNERS: Final = 0.3  # share of interpolations towards any hand of the gesture, not a near one
 UNMIXED: Final = 0.25  # share of hands left as they are in the table
 JITTER: Final = 0.01  # of the hand's size, about what MediaPipe trembles
-# Fingers of hands of other sources than the table, which are few: standard deviations of how they are bent and sized
-BEND: Final = np.radians(4)
-FINGER_SIZE: Final = 0.06  # logarithm
 MAX_TILT: Final = np.radians(30)
 TURN: Final = np.radians(20)  # standard deviation, about each of the two other axes
 # The same for gestures that mean the same any way up
@@ -97,8 +94,6 @@ def fit(
 ) -> list[MLPClassifier]:
     """Train networks that are to be joined; the same hands and seed give the same.
 
-    They see the same hands in another order, from other first weights.
-
     Args:
         material: what to learn from.
         seed: of everything random.
@@ -117,10 +112,10 @@ def fit(
         for state in random.integers(2**31, size=networks).tolist()
     ]
     for epoch in tqdm(range(epochs), desc=f"training {progress + 1}", unit="epoch", position=progress, mininterval=1):
-        sample = _sample(material, neighbours, made, random)
-        features = wrist_rms(augment(sample, material, random))
         rate = LAST_LEARNING_RATE + FIRST_LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * epoch / epochs))
         for network in trained:
+            sample = _sample(material, neighbours, made, random)
+            features = wrist_rms(augment(sample, material, random))
             network.set_params(learning_rate_init=rate)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted
@@ -150,19 +145,6 @@ def join(networks: list[MLPClassifier]) -> MLPClassifier:
         layer.astype(np.float32) for layer in (*map(np.concatenate, biases[:-1]), np.mean(biases[-1], axis=0))
     ]
     return joined
-
-
-def vary_fingers(hands: Floats, random: np.random.Generator) -> Floats:
-    """Turn each finger a little about its knuckle, in the picture, and make it longer or shorter."""
-    points = hands.reshape(-1, LANDMARK_COUNT, 3).copy()
-    for finger in FINGERS:
-        knuckle = points[:, finger[:1]]
-        bend = BEND * random.standard_normal((len(points), 1))
-        size = np.exp(FINGER_SIZE * random.standard_normal((len(points), 1)))
-        x, y, z = np.moveaxis((points[:, finger] - knuckle) * size[..., np.newaxis], -1, 0)
-        turned = np.cos(bend) * x - np.sin(bend) * y, np.sin(bend) * x + np.cos(bend) * y, z
-        points[:, finger] = knuckle + np.stack(turned, axis=-1)
-    return points.reshape(hands.shape)
 
 
 def augment(hands: Hands, material: Material, random: np.random.Generator) -> Floats:
@@ -197,8 +179,7 @@ def _draw(material: Material, which: np.ndarray, count: int, random: np.random.G
     if not count:
         return material.open_hands.take(np.zeros(len(which), dtype=bool))
     weights = material.open_weights * which
-    drawn = material.open_hands.take(random.choice(len(weights), count, p=weights / weights.sum()))
-    return Hands(vary_fingers(drawn.values, random), drawn.classes)
+    return material.open_hands.take(random.choice(len(weights), count, p=weights / weights.sum()))
 
 
 def _neighbours(hands: Hands) -> Ints:

@@ -8,9 +8,8 @@ from sklearn.neural_network import MLPClassifier
 
 from training.cross_validation import FOLDS, make_splits
 from training.data import Floats, Hands, OpenHands
-from training.depth import FINGERS
 from training.evaluate import share, share_by_group
-from training.fit import HIDDEN_LAYERS, join, make_material, vary_fingers
+from training.fit import HIDDEN_LAYERS, join, make_material
 from training.operating_point import MOST_NONE_ANSWERED, answers, choose_prior, with_prior
 
 NONE = 3
@@ -96,12 +95,3 @@ def test_joined_networks_give_the_geometric_mean() -> None:
     mean = np.exp(np.mean([np.log(network.predict_proba(features)) for network in networks], axis=0))
     mean /= mean.sum(axis=1, keepdims=True)
     assert join(networks).predict_proba(features) == pytest.approx(mean, abs=1e-5)
-
-
-def test_varied_fingers_stay_at_their_knuckles() -> None:
-    random = np.random.default_rng(4)
-    hands = random.standard_normal((20, 63))
-    varied = vary_fingers(hands, random).reshape(20, 21, 3)
-    still = [0, *FINGERS[:, 0]]
-    assert varied[:, still] == pytest.approx(hands.reshape(20, 21, 3)[:, still])
-    assert not np.allclose(varied, hands.reshape(20, 21, 3))
