@@ -14,7 +14,7 @@ _SECRETS: Final = Path("/run/secrets")
 
 
 class Settings(BaseSettings):
-    """The service's settings; each field's variable is its name in capitals. The README has the same table.
+    """The service's settings; each field's variable is its name in capitals. docs/reference.md has the same table.
 
     Docker mounts secrets as files: one of a field's name, such as ``api_key``, counts where there is no variable.
     """

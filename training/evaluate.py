@@ -32,6 +32,8 @@ class Share:
     of: int
 
     def __str__(self) -> str:
+        if not self.of:
+            return "–"
         return f"{100 * self.share:.1f} % ({100 * self.low:.1f} – {100 * self.high:.1f}, {self.of})"
 
     def figures(self) -> dict[str, float]:

@@ -27,7 +27,7 @@ from training.nothing import make_nothing
 
 NETWORKS: Final = 2  # which answer together
 HIDDEN_LAYERS: Final = (192, 64)  # of each
-EPOCHS: Final = 120
+EPOCHS: Final = 80
 HANDS_PER_EPOCH: Final = 50_000
 NONE_SHARE: Final = 0.25  # of them
 OPEN_SHARE: Final = 0.3  # of those that make a gesture: hands of other sources than the table
@@ -42,8 +42,8 @@ JITTER: Final = 0.01  # of the hand's size, about what MediaPipe trembles
 MAX_TILT: Final = np.radians(30)
 TURN: Final = np.radians(20)  # standard deviation, about each of the two other axes
 # The same for gestures that mean the same any way up
-TILT_FREELY: Final = np.radians(100)
-TURN_FREELY: Final = np.radians(30)
+TILT_FREELY: Final = np.radians(60)
+TURN_FREELY: Final = np.radians(25)
 FREELY_WEIGHT: Final = 2.5  # they have more views, so their hands of other sources than the table are shown more often
 SQUEEZED: Final = 0.6  # share of hands squeezed
 SQUEEZE: Final = (0.5, 1.35)  # portrait phones to wide cameras, and beyond
@@ -101,8 +101,6 @@ def fit(
 ) -> list[MLPClassifier]:
     """Train networks that are to be joined; the same hands and seed give the same.
 
-    They see the same hands in another order, from other first weights.
-
     Args:
         material: what to learn from.
         seed: of everything random.
@@ -121,10 +119,10 @@ def fit(
         for state in random.integers(2**31, size=networks).tolist()
     ]
     for epoch in range(epochs):
-        sample = _sample(material, neighbours, made, random)
-        features = wrist_rms(augment(sample, material, random))
         rate = LAST_LEARNING_RATE + FIRST_LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * epoch / epochs))
         for network in trained:
+            sample = _sample(material, neighbours, made, random)
+            features = wrist_rms(augment(sample, material, random))
             network.set_params(learning_rate_init=rate)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted

@@ -1,6 +1,6 @@
 """When a gesture is named: the rule that trades false commands for missed ones.
 
-The rule was written down before any result was looked at. A false command moves a game that nobody touched, and the
+A false command moves a game that nobody touched, and the
 player cannot take it back. A missed one costs a frame: the hand is still there in the next, a thirtieth of a second
 later. So false commands are limited first, and only what the limit leaves free is spent on missed ones (the
 Neyman-Pearson criterion): of the hands that make no gesture, at most 3 % may get one, in each of the files of open

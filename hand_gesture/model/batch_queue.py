@@ -69,7 +69,7 @@ class BatchQueue:
     The size of a batch adapts by itself: a lone hand waits for nobody, and under load hands gather while the model
     works and while other requests are read. It stands in for BentoML's queue, whose lock, wake-ups and estimates take a
     sixth of a frame's time, and which has a lone client after a crowd wait 19 ms for company that never comes
-    (bench/README.md).
+    (docs/performance.md).
     """
 
     def __init__(

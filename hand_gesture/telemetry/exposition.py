@@ -12,7 +12,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -43,8 +42,7 @@ def shared_by_workers() -> Iterator[None]:
         values.ValueClass = MutexValue
         yield
         return
-    # Asking for the process's id at each increment takes longer than the increment, and a worker never forks
-    values.ValueClass = MultiProcessValue(cache(os.getpid))  # type: ignore[no-untyped-call]
+    values.ValueClass = MultiProcessValue()  # type: ignore[no-untyped-call]
     yield
     _reserve_space()
 

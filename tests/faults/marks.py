@@ -3,3 +3,4 @@
 RAISES = 0.111
 SLOW = 0.222
 SLOW_SECONDS = 6.0
+PLAIN = b"x-way: plain\r\n"  # on answers to requests that did not go by ASGI

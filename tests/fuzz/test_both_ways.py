@@ -21,11 +21,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.faults.bodies import marked
-from tests.faults.marks import RAISES, SLOW, SLOW_SECONDS
+from tests.faults.marks import PLAIN, RAISES, SLOW, SLOW_SECONDS
 from tests.fuzz.bodies import bodies
 from tests.fuzz.corpus import ONE_HAND
 from tests.fuzz.test_clients import wait_for
-from tests.fuzz.ways import PLAIN
 from tests.hands import IMAGE_SIZE, LIKE
 from tests.server import Server, serve
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from hand_gesture.bento import http_connection
 from tests.faults.faulty import HandGesture  # type: ignore[attr-defined]
+from tests.faults.marks import PLAIN
 
 __all__ = ["HandGesture"]
 
-PLAIN = b"x-way: plain\r\n"
 _respond = http_connection._PlainCycle.respond
 
 

@@ -92,14 +92,14 @@ def test_settings_may_be_empty_and_a_frame_may_bring_its_size(server: Server) ->
 
 
 def test_hands_of_a_frame_are_answered_in_order_each_with_what_it_holds(server: Server) -> None:
-    stop = REFERENCE.hands["stop"]
+    stop, like = ([[x + 0.5, y, z] for x, y, z in hand] for hand in (REFERENCE.hands["stop"], LIKE))
     with opened(server) as stream:
         first = ask(stream, as_frame(LIKE, stop))
         assert [(hand["gesture"], hand["held"], hand["changed"]) for hand in first] == [
             ("like", "like", True),
             ("stop", "stop", True),
         ]
-        second = ask(stream, json.dumps({"hands": [LIKE, LIKE]}))
+        second = ask(stream, json.dumps({"hands": [LIKE, like]}))
         assert [(hand["held"], hand["changed"]) for hand in second] == [("like", False), ("like", True)]
 
 
