@@ -60,7 +60,7 @@ _LENGTH_TO_WIDTH: Final = 1.3  # of a palm: wrist to middle knuckle, to index to
 
 @dataclass(slots=True)
 class _Track:
-    """A hand over time. x and y are of one of its points; size is that of its last assignment."""
+    """A hand over time. x and y are of one of its points; size is at most 0.1 seconds older."""
 
     number: int
     size: float
@@ -78,6 +78,7 @@ class _Track:
         self.hand, self.x, self.y, self.seen = hand, x, y, time
         if time - self.mark[2] >= MARK_SECONDS:
             self.older_mark, self.mark = self.mark, (x, y, time)
+            self.size = _size(hand.take(_PALM).tolist())
 
     def predict(self, time: float) -> list[float]:
         """Where the points of the palm are expected."""
@@ -144,7 +145,7 @@ class Tracker:
                 lone.move(hands, x, y, time)
                 self._time = time
                 return self._last
-        if len(self._tracks) > len(self._last):
+        if len(self._tracks) > len({*self._last}):
             self._forget(time)
         if not self._continue(hands, time):
             self._last = self._assign(hands, time)

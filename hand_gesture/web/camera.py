@@ -68,7 +68,7 @@ class Camera:
             entries = [entry]
         else:
             entries = self._show_all(numbers, predictions, time)
-        released = self._miss(numbers, time) if len(self._hands) > len(numbers) else []
+        released = self._miss(numbers, time)
         if self._always_lists:
             return entries + released
         if not entries:

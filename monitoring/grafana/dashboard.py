@@ -221,6 +221,26 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ),
         ),
     ],
+    "Hands on streams": [
+        _graph(
+            "Hands in a frame",
+            "Frames of streams that were answered in each second, by the number of hands in them. 0 alone: the camera "
+            "shows nobody, or the client finds no hands.",
+            units.CountsPerSecond,
+            _query(
+                f"sum by (hands) (rate({_select('hand_gesture_frames_total')}[$__rate_interval]))", "{{hands}} hands"
+            ),
+        ),
+        _graph(
+            "Changes of what hands hold",
+            "In each second, by the gesture that a hand holds from then on, or none. Many more than players make: "
+            "hold_ms is too short, or the model is unsure.",
+            units.CountsPerSecond,
+            _query(
+                f"sum by (gesture) (rate({_select('hand_gesture_changes_total')}[$__rate_interval]))", "{{gesture}}"
+            ),
+        ),
+    ],
     "Replicas and proxy": [
         _graph(
             "Requests and frames of each replica",
@@ -325,7 +345,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         table.Panel()
         .title("Model version")
-        .description("Which model answers, with the digest of its file.")
+        .description("Which model answers: its kind, its features, and the digest of its file.")
         .datasource(PROMETHEUS)
         .unit(units.Short)
         .thresholds(_thresholds())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -123,3 +124,36 @@ def test_browser_stream(home: Path) -> None:
     expected = ["open", "1 like", "hand 1: like", "1 none", "", "open"]
     assert [line.strip() for line in lines[: len(expected)]] == expected
     assert lines[len(expected)].startswith("refused This server asks for a key")
+
+
+README_STREAM = """
+    const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+    const show = async (landmarks) => {{
+      for (let frame = 0; frame < 12; frame++) {{
+        send({{ landmarks }});
+        await pause(33);
+      }}
+    }};
+    const hand = {hand};
+    send({{ landmarks: [hand] }}); // while the stream is not open yet
+    while (stream.readyState !== WebSocket.OPEN) await pause(10);
+    await show([hand]);
+    send({{ landmarks: [hand.slice(1)] }});
+    await show([]);
+    stream.addEventListener("message", () => stream.readyState === WebSocket.OPEN && stream.close());
+    send({{ landmarks: [] }});
+"""
+
+
+@pytest.mark.skipif(not has_websocket(), reason="node with a WebSocket is not installed")
+def test_readmes_javascript(server: Server) -> None:
+    snippet = re.search(r"^```js\n(.*?)^```", (PROJECT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert snippet is not None
+    script = snippet[1].replace("ws://localhost:3000", server.url.replace("http", "ws"))
+    script += README_STREAM.format(hand=json.dumps(as_objects(LIKE)))
+    script = script.replace("console.error", "console.log")
+    lines = run("node", "--experimental-websocket", "--no-warnings", "--input-type=module", "-", stdin=script)
+    like, error, none = lines.splitlines()
+    assert like == "hand 1: like up"
+    assert error == "Hand 0: landmark 20 PINKY_TIP has no finite x, y, z."
+    assert none == "hand 1: none null"

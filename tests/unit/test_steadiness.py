@@ -93,6 +93,14 @@ def test_15_percent_of_wrong_frames_change_nothing(rate: int, hold: float, wrong
     assert changes(outcome) == 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_one_wrong_gesture_in_15_percent_of_the_frames_does_not_hold_for_being_shown_twice(seed: int) -> None:
+    """A short time to hold, in which chance alone puts wrong frames close to each other."""
+    chance = random.Random(seed)  # noqa: S311
+    shown = ["stop" if chance.random() < 0.15 else "like" for _ in range(600 * 30)]
+    assert changes(held(shown, hold=0.15, interval=1 / 30)) == 1
+
+
 @given(st.sampled_from(["like", "stop"]), st.integers(0, 6))
 def test_every_seventh_frame_may_be_wrong(wrong: str, start: int) -> None:
     shown = [wrong if index % 7 == start else "fist" for index in range(600)]

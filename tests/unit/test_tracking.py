@@ -180,6 +180,33 @@ def test_hand_that_is_detected_twice_has_one_number(
         assert tracker.update(np.array(hands), time) == expected
 
 
+@pytest.mark.parametrize("is_away", [True, False], ids=["forgotten", "remembered"])
+def test_second_detections_of_a_hand_do_not_count_as_the_missing_one(*, is_away: bool) -> None:
+    random = np.random.default_rng(0)
+    stays, leaves = Actor(shaped(2), still(0)), Actor(shaped(3), still(6))
+    tracker = Tracker()
+    assert tracker.update(np.array([stays.at(0, random), leaves.at(0, random)]), 0) == [1, 2]
+    time = 0.0
+    while time < MEMORY_SECONDS + (0.1 if is_away else -0.1):
+        time += 0.05
+        assert tracker.update(np.array([stays.at(0, random)] * 2), time) == [1, 1]
+    came_back = tracker.update(np.array([stays.at(0, random), leaves.at(0, random)]), time)
+    assert came_back == [1, 3 if is_away else 2]
+
+
+@pytest.mark.parametrize("other_is_there", [False, True])
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_hand_that_changed_its_size_is_not_confused_with_one_far_away(direction: int, *, other_is_there: bool) -> None:
+    """A hand goes away from the camera or comes nearer, then it is gone and another appears eight sizes beside it."""
+    tracker = Tracker()
+    sizes = np.geomspace(300, 50, 60)[::direction]
+    other = [shaped(4).reshape(63) * 100 + 1e5] if other_is_there else []
+    for frame, size in enumerate(sizes):
+        assert tracker.update(np.array([shaped(3).reshape(63) * size, *other]), frame / 30)[0] == 1
+    elsewhere = (shaped(3) * sizes[-1] + [8 * sizes[-1], 0, 0]).reshape(63)
+    assert tracker.update(np.array([elsewhere, *other]), 2.0)[0] != 1
+
+
 @given(st.lists(st.lists(st.integers(0, 17), min_size=1, max_size=4, unique=True), min_size=2, max_size=6))
 def test_hands_that_appear_together_are_several_though_at_one_place(frames: list[list[int]]) -> None:
     tracker = Tracker()
@@ -203,8 +230,11 @@ def test_neither_unit_nor_place_matters(seed: int, scale: float, shift: float) -
 class LongWay(Tracker):
     """Assigns the hands of each frame."""
 
-    def _continue(self, hands: Array, time: float) -> bool:  # noqa: ARG002
+    def update(self, hands: Array, time: float) -> list[int]:
         self._lone = None
+        return super().update(hands, time)
+
+    def _continue(self, hands: Array, time: float) -> bool:  # noqa: ARG002
         return False
 
 

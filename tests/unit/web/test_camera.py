@@ -136,6 +136,16 @@ def test_second_detection_of_a_hand_is_the_same_hand_and_repeats_nothing() -> No
     assert told(scene.show((LEFT, NOTHING), (LEFT, LIKE))) == [(1, "none", True), (1, "none", False)]
 
 
+@pytest.mark.parametrize("hold_ms", [0, 125])
+def test_second_detection_of_a_hand_does_not_keep_another_from_being_released(hold_ms: int) -> None:
+    scene = Scene(f'{{"answers": "list", "hold_ms": {hold_ms}}}')
+    for _ in range(3):
+        scene.show((LEFT, LIKE), (RIGHT, STOP))
+    answers = [scene.show((LEFT, LIKE), (LEFT, LIKE)) for _ in range(3)]
+    released = [answer[2:] for answer in answers]
+    assert released == ([[RELEASED | {"hand": 2}], [], []] if hold_ms == 0 else [[], [RELEASED | {"hand": 2}], []])
+
+
 def test_pause_releases_unless_the_client_sends_frames_without_hands() -> None:
     for first, limit in (([], PAUSE_SECONDS), ([()], PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME)):
         scene = Scene('{"hold_ms": 125}')
