@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import CAMERA_VIDEO, Open, axe_problems, film, needs_hands, screenshot, until
 from tests.proxy import HAPROXY, proxy_before
@@ -116,6 +117,16 @@ def test_photos(server: Server, open_page: Open, tmp_path: Path) -> None:
     shown = page.eval_on_selector_all(".answer", "(answers) => answers.map(({ dataset }) => dataset.gesture)")
     assert sorted(shown) == ["like", "palm"]
     screenshot(page, "photo-of-two-hands")
+    page.get_by_role("button", name="Stop", exact=True).click()
+
+    def as_one(route: WebSocketRoute) -> None:
+        service = route.connect_to_server()
+        service.on_message(lambda message: route.send(re.sub(r'"hand":\d+', '"hand":1', str(message))))
+
+    page.route_web_socket("**/stream", as_one)
+    page.reload()
+    page.set_input_files("#file", tmp_path / "both.png")
+    expect(page.locator(".answer")).to_have_count(1)  # a hand that was found twice
 
 
 @needs_hands

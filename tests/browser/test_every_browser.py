@@ -6,6 +6,7 @@ None of them has a camera here. Where hands are needed a canvas that shows them 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import random
@@ -63,7 +64,12 @@ def page(tab: Tab, server: Server) -> Iterator[Tab]:
 
 def show_film(tab: Tab, *pictures: int) -> None:
     """Let pictures of the film take the camera's place, two seconds each."""
-    stills = [base64.b64encode(film()[picture]).decode() for picture in pictures]
+    show_stills(tab, *(film()[picture] for picture in pictures))
+
+
+def show_stills(tab: Tab, *jpegs: bytes) -> None:
+    """Let pictures take the camera's place, two seconds each."""
+    stills = [base64.b64encode(jpeg).decode() for jpeg in jpegs]
     tab.evaluate(f"({(HERE / 'film_camera.js').read_text()})({json.dumps(stills)}, 20)")
 
 
@@ -129,6 +135,36 @@ def test_one_hand_or_two(page: Tab) -> None:
     press(page, END)
     press(page, START)
     until(page, shows("like"))
+
+
+@needs_hands
+def test_a_gesture_comes_to_hold_and_ends_however_few_pictures_a_second(page: Tab) -> None:
+    show_film(page, LIKE)
+    press(page, START)
+    until(page, "document.querySelector('.answer')?.dataset.held === 'like'")
+    assert page.evaluate("document.querySelector('.answer .state').textContent") == "Held: up"
+    show_film(page, WALL)  # for the next camera
+    press(page, END)
+    press(page, START)
+    until(page, "document.getElementById('service').dataset.state === 'open'")
+    assert not page.evaluate(AN_ANSWER)
+
+
+@needs_hands
+def test_two_hands_hold_each_its_own(page: Tab) -> None:
+    like, stop = (Image.open(io.BytesIO(film()[picture])) for picture in (LIKE, STOP))
+    both = Image.new("RGB", (800, 400))
+    for left, hand in ((0, like), (400, stop.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
+        both.paste(hand.crop((120, 40, 520, 440)), (left, 0))
+    picture = io.BytesIO()
+    both.save(picture, "JPEG")
+    show_stills(page, picture.getvalue())
+    press(page, START)
+    until(page, "document.querySelectorAll('.answer').length === 2")
+    held = "[...document.querySelectorAll('.answer')].map(({ dataset }) => dataset.held).sort().join()"
+    until(page, f"{held} === 'like,stop'")
+    slots = page.evaluate("[...document.querySelectorAll('.answer')].map(({ dataset }) => dataset.slot)")
+    assert sorted(slots) == ["0", "1"]
 
 
 @needs_hands
