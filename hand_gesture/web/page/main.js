@@ -282,7 +282,7 @@ function startPlayback(first) {
       first,
       signal,
       onFrame(found, gesture) {
-        view.showCaption(`Reference hand: ${gesture}`);
+        view.showCaption(`Reference hand: ${view.spaced(gesture)}`);
         showFrame(found);
       },
     });

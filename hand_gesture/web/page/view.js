@@ -158,8 +158,11 @@ function stateOf(gesture, held) {
   return commandOf[held] ? `Held: ${commandOf[held]}` : "Held";
 }
 
-/** @param {string} gesture */
-function spaced(gesture) {
+/**
+ * @param {string} gesture
+ * @returns {string} its name, as people read it
+ */
+export function spaced(gesture) {
   return gesture.replaceAll("_", " ");
 }
 
