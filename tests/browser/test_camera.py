@@ -3,47 +3,62 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import CAMERA_VIDEO, Open, axe_problems, film, needs_hands, screenshot, until
+from tests.browser.conftest import (
+    ALLOWED,
+    CAMERA_VIDEO,
+    FAKE_CAMERA,
+    Open,
+    axe_problems,
+    film,
+    needs_hands,
+    screenshot,
+    until,
+)
 from tests.proxy import HAPROXY, proxy_before
 from tests.server import Server
 
 SHOWN = ["like", "dislike", "stop", "fist", "palm"]
-COMMANDS = {"like": "up", "dislike": "down", "stop": "right", "fist": "left"}
-CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+BEFORE_HANDS = (ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}")
 FRAMES_OF_LIKE, FRAMES_OF_PALM = 30, 30 * int(4 * 2.6 + 1)
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}
 
 
 def before_hands(open_page: Open, url: str, **options: object) -> Page:
-    page = open_page(url, browser=(*CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}"), **options)
+    page = open_page(url, browser=BEFORE_HANDS, **options)
     page.get_by_role("button", name="Start camera").click()
     return page
 
 
 @needs_hands
 def test_each_gesture_holds_and_commands_fire_once_each(server: Server, open_page: Open) -> None:
-    page = before_hands(open_page, server.url)
-    # On a busy machine half a second passes between two pictures: a gesture is let go of and holds again, a gap of the
-    # film falls between two pictures, a gesture is missed until the film comes round again
+    received: list[str] = []
+    page = open_page(server.url, browser=BEFORE_HANDS)
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda message: received.append(str(message))))
+    page.get_by_role("button", name="Start camera").click()
+    # On a busy machine a gesture is let go of and holds again, or is missed until the film comes round again
     until(page, f"{[*SHOWN, '']}.every((name) => window.held.includes(name))")
-    record, fired = page.evaluate("[window.held, window.fired]")
-    held = [name for name in record if name not in ("", "none")]
-    assert set(held) == set(SHOWN)
-    expected = [COMMANDS[name] for name in held if name in COMMANDS]
-    assert fired == expected
+    assert set(page.evaluate("window.held")) <= {*SHOWN, "", "none"}
     expect(page.locator("#service")).to_have_text("Connected")
     expect(page.locator("#problem")).to_be_hidden()
     page.wait_for_selector(".answer")
     screenshot(page, "camera-desktop")
     assert axe_problems(page) == []
     page.get_by_role("button", name="Stop", exact=True).click()
+    answers = [answer for message in map(json.loads, received) if isinstance(message, list) for answer in message]
+    commands = [answer["command"] for answer in answers if answer["changed"] and answer["command"]]
+    fired = page.evaluate("window.fired")
+    assert set(fired) == {"up", "down", "right", "left"}
+    assert fired == commands[: len(fired)]
+    assert len(commands) - len(fired) in (0, 1)  # the stream may have ended with one on its way
     expect(page.locator(".answer")).to_have_count(0)
     expect(page.get_by_role("button", name="Start camera")).to_be_visible()
     assert page.evaluate("document.getElementById('video').srcObject") is None
@@ -96,8 +111,10 @@ def test_a_second_visit_asks_for_the_page_alone(server: Server, open_page: Open,
         page.goto(proxy.url)
         page.get_by_role("button", name="Start camera").click()
         page.wait_for_selector(".answer")
+        again = requests() - first
+        page.close()  # it would miss the proxy
         assert first > 15
-        assert requests() - first == 3  # the page, the reference hands, the stream
+        assert 3 <= again < first / 2  # the page, the reference hands, the stream; on a busy machine that again
 
 
 @needs_hands
@@ -116,11 +133,21 @@ def test_photos(server: Server, open_page: Open, tmp_path: Path) -> None:
     shown = page.eval_on_selector_all(".answer", "(answers) => answers.map(({ dataset }) => dataset.gesture)")
     assert sorted(shown) == ["like", "palm"]
     screenshot(page, "photo-of-two-hands")
+    page.get_by_role("button", name="Stop", exact=True).click()
+
+    def as_one(route: WebSocketRoute) -> None:
+        service = route.connect_to_server()
+        service.on_message(lambda message: route.send(re.sub(r'"hand":\d+', '"hand":1', str(message))))
+
+    page.route_web_socket("**/stream", as_one)
+    page.reload()
+    page.set_input_files("#file", tmp_path / "both.png")
+    expect(page.locator(".answer")).to_have_count(1)  # a hand that was found twice
 
 
 @needs_hands
 def test_camera_after_a_photo(server: Server, open_page: Open, tmp_path: Path) -> None:
-    page = open_page(server.url, browser=(*CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}"))
+    page = open_page(server.url, browser=BEFORE_HANDS)
     (tmp_path / "like.jpg").write_bytes(film()[FRAMES_OF_LIKE])
     page.set_input_files("#file", tmp_path / "like.jpg")
     page.wait_for_selector(".answer[data-gesture=like]")

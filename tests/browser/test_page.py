@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import ALLOWED, FAKE_CAMERA, Open, axe_problems, needs_finder, screenshot, until
-from tests.hands import REFERENCE
+from tests.browser.conftest import (
+    ALLOWED,
+    FAKE_CAMERA,
+    Open,
+    axe_problems,
+    film,
+    needs_finder,
+    needs_hands,
+    screenshot,
+    until,
+)
+from tests.hands import CLASSIFIER, LIKE, REFERENCE
 from tests.server import PROJECT, Server, free_port, serve, start, wait_until_ready
 
 PLAY = "Play the reference hands"
@@ -51,7 +63,7 @@ def test_each_reference_hand_is_answered_as_itself(server: Server, open_page: Op
             page,
             f"""document.querySelector(".answer")?.dataset.gesture === "{gesture}" &&
             document.querySelector("#gestures li.shown")?.dataset.gesture === "{gesture}" &&
-            document.getElementById("caption").textContent === "Reference hand: {gesture}\"""",
+            document.getElementById("caption").textContent === "Reference hand: {gesture.replace("_", " ")}\"""",
         )
     screenshot(page, "playback")
 
@@ -59,10 +71,11 @@ def test_each_reference_hand_is_answered_as_itself(server: Server, open_page: Op
 def test_playback_goes_on_from_hand_to_hand(server: Server, open_page: Open) -> None:
     page = open_page(server.url)
     press(page, PLAY)
-    until(page, "window.held.filter((name) => name && name !== 'none').length >= 3")
-    held = dict.fromkeys(name for name in page.evaluate("window.held") if name not in ("", "none"))
-    assert [*held] == list(REFERENCE.hands)[: len(held)]
-    assert page.evaluate("window.fired")[:1] == ["down"]
+    until(page, "window.held.filter((name) => name && name !== 'none').length >= 3 && window.fired.length > 0")
+    record, fired = page.evaluate("[window.held, window.fired]")
+    held = [*dict.fromkeys(name for name in record if name not in ("", "none"))]
+    assert held == [name for name in REFERENCE.hands if name in held]  # a busy machine may leave some out
+    assert set(fired) <= {CLASSIFIER.commands[name] for name in held if name in CLASSIFIER.commands}
 
 
 def test_keyboard_alone(server: Server, open_page: Open) -> None:
@@ -74,7 +87,7 @@ def test_keyboard_alone(server: Server, open_page: Open) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(".answer")
     until(page, "document.getElementById('spoken').textContent !== ''")  # what a screen reader says
-    assert page.inner_text("#spoken") in REFERENCE.hands
+    assert page.inner_text("#spoken").replace(" ", "_") in REFERENCE.hands
     page.locator("#hold").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#hold-value")).to_have_text("200 ms")
@@ -194,6 +207,14 @@ def test_photos_that_show_nothing(server: Server, open_page: Open, tmp_path: Pat
     until(page, "document.getElementById('problem').textContent.startsWith('No hand was found')")
 
 
+@needs_hands
+def test_photo_with_more_pixels_than_webgl_takes(server: Server, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(server.url)
+    Image.open(io.BytesIO(film()[30])).resize((9600, 7200)).save(tmp_path / "large.jpg")
+    page.set_input_files("#file", tmp_path / "large.jpg")
+    page.wait_for_selector(".answer[data-gesture=like]")
+
+
 def test_service_that_goes_away_and_comes_back(home: Path, open_page: Open) -> None:
     port = free_port()
     with serve(home, port=port) as server:
@@ -208,10 +229,19 @@ def test_service_that_goes_away_and_comes_back(home: Path, open_page: Open) -> N
         )
         expect(page.locator(".answer")).to_have_count(0)
         screenshot(page, "service-away")
+    letters: dict[str, Any] = {
+        "image_size": [640, 480],
+        "hands": {},
+        "gestures": ["A", "B"],
+        "commands": {},
+        "model": None,
+    }
+    page.route("**/reference_hands.json", lambda route: route.fulfill(json=letters))
     with start(home, port=port):
         expect(page.locator("#service")).to_have_text("Connected")
         page.wait_for_selector(".answer")
         expect(page.locator("#problem")).to_be_hidden()
+        expect(page.locator("#gestures li span")).to_have_text(["A", "B"])  # it may serve another model now
 
 
 def test_service_that_freezes(home: Path, open_page: Open) -> None:
@@ -337,6 +367,44 @@ def test_gestures_without_a_known_shape_are_shown_by_name(server: Server, open_p
     screenshot(page, "letters")
 
 
+def test_a_model_without_gestures(server: Server, open_page: Open) -> None:
+    page = open_page()
+    empty: dict[str, Any] = {"image_size": [640, 480], "hands": {}, "gestures": [], "commands": {}, "model": None}
+    page.route("**/reference_hands.json", lambda route: route.fulfill(json=empty))
+    page.goto(server.url)
+    expect(page.get_by_role("button", name=PLAY)).to_be_hidden()
+    press(page, "curl")
+    expect(page.locator("[data-copy=curl]")).to_have_text("No hand yet")
+    expect(page.locator("[data-copy=curl]")).to_have_text("curl")
+    assert axe_problems(page) == []
+
+
+def test_gestures_of_any_name(server: Server, open_page: Open) -> None:
+    page = open_page(viewport={"width": 320, "height": 800})
+    odd = ["constructor", "__proto__", "👩‍👩‍👧 family", "שלום עולם", "<b>bold</b>", "a" * 60, "thumbs_" * 8]
+    names = odd + [f"gesture {number}" for number in range(60 - len(odd))]
+    document = {
+        "image_size": [640, 480],
+        "hands": {"a" * 60: LIKE},
+        "gestures": names,
+        "commands": {"fist": "toString"},
+    }
+    page.route("**/reference_hands.json", lambda route: route.fulfill(json=document | {"model": None}))
+    page.goto(server.url)
+    expect(page.locator("#gestures li span")).to_have_text([name.replace("_", " ") for name in names])
+    assert page.locator("#gestures b").all_inner_texts()[:4] == ["c", "_", "👩‍👩‍👧", "ש"]
+    expect(page.locator("#gestures small")).to_have_count(0)
+    expect(page.locator("#gestures button")).to_have_count(1)
+    page.locator("#gestures button").click()
+    expect(page.locator(".answer .gesture")).to_have_text("like")
+    assert page.evaluate("caption.scrollWidth <= caption.clientWidth")
+    assert axe_problems(page) == []
+    screenshot(page, "gestures-of-any-name")
+    for width in (320, 844, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.mark.parametrize("width", [320, 390, 844, 1280])
 def test_strip_has_no_orphans(server: Server, open_page: Open, width: int) -> None:
     page = open_page(server.url, viewport={"width": width, "height": 700})
@@ -356,6 +424,42 @@ def test_stop_is_seen_on_a_phone_on_its_side(server: Server, open_page: Open) ->
 def test_without_javascript_it_says_so(server: Server, open_page: Open) -> None:
     page = open_page(server.url, java_script_enabled=False)
     assert "This page needs JavaScript" in page.content()
+
+
+def test_hands_of_a_stream_keep_their_numbers(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    module = page.get_attribute("link[href$='/stream.js']", "href")
+    left, right = ([{"x": x / 3 + shift, "y": y, "z": z} for x, y, z in LIKE] for shift in (0, 0.6))
+    frames = [[left, right], [right, left], [left], [], [left, right], [left, left, right]]
+    told = page.evaluate(
+        f"""(frames) => import("/{module}").then(async ({{ openStream }}) => {{
+          const changes = [];
+          let answered;
+          const stream = openStream(new URL("/stream", location.href.replace("http", "ws")).href, {{
+            settings: {{ image_size: {list(REFERENCE.image_size)} }},
+            onAnswer: (hands) => answered(hands),
+            onChange: (change) => changes.push(change),
+          }});
+          const numbers = [];
+          for (const frame of frames) {{
+            const answer = new Promise((resolve) => (answered = resolve));
+            stream.send(frame);
+            numbers.push((await answer).map(({{ hand }}) => hand));
+          }}
+          stream.close();
+          return [numbers, changes.map(({{ hand, held, command }}) => [hand, held, command])];
+        }})""",
+        frames,
+    )
+    numbers, changes = told
+    assert numbers == [[1, 2], [2, 1], [1], [], [1, 2], [1, 1, 2]]
+    shown, gone = "like", "none"
+    assert changes == [
+        *([1, shown, "up"], [2, shown, "up"]),
+        *([2, gone, None], [1, gone, None]),
+        *([1, shown, "up"], [2, shown, "up"]),
+        *([1, gone, None], [2, gone, None]),  # the stream is closed
+    ]
 
 
 def test_waits_between_attempts_grow_and_differ(server: Server, open_page: Open) -> None:

@@ -28,7 +28,7 @@ const SIMD_MODULE = new Uint8Array([
  *
  * @typedef {object} Finder gives 21 points for each hand, in 0..1 of the picture; what it throws is a Problem, and ends it
  * @property {(video: HTMLVideoElement, time: number) => Promise<Point[][]>} inVideo
- * @property {(photo: ImageBitmap) => Promise<Point[][]>} inPhoto
+ * @property {(photo: HTMLCanvasElement) => Promise<Point[][]>} inPhoto
  * @property {(count: number) => Promise<void>} setMostHands that are found in a picture
  * @property {() => boolean} isClosed after a failure
  */

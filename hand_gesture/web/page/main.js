@@ -67,6 +67,7 @@ let slotsOfHands = [];
 /** @type {ReturnType<typeof openStream> | null} */
 let stream = null;
 let frameAt = 0;
+let wasAway = false;
 // Of what the person began last; whatever begins anew ends it
 let current = new AbortController();
 
@@ -79,6 +80,10 @@ function connect() {
   stream ??= openStream(streamUrl, {
     settings: settings(),
     onAnswer: showAnswers,
+    onChange({ held, command }) {
+      view.say(held);
+      if (command) view.fireCommand(command);
+    },
     onError({ error, reason }) {
       if (reason === "unauthorized") askForKey();
       else view.showProblem(error);
@@ -86,8 +91,15 @@ function connect() {
     onState(state, sentence) {
       if (state !== "open") view.showAnswers([], []);
       view.showService(state);
-      if (state === "away") view.showProblem(sentence);
-      if (state === "open") view.showProblem("");
+      if (state === "away") {
+        view.showProblem(sentence);
+        wasAway = true;
+      }
+      if (state === "open") {
+        view.showProblem("");
+        if (wasAway) showServedModel();
+        wasAway = false;
+      }
       if (state === "refused" && !view.isProblemShown()) view.showProblem(sentence || REFUSED);
     },
   });
@@ -114,15 +126,14 @@ function askForKey() {
 function showAnswers(answers, milliseconds) {
   figures.answer.add(milliseconds);
   view.showProblem("");
-  for (const { changed, command, held } of answers) {
-    if (!changed) continue;
-    view.say(held);
-    if (command) view.fireCommand(command);
-  }
-  // Hands that have been let go of come last and have no gesture; of those that have left meanwhile nothing is said
-  const seen = answers.filter(({ gesture }) => gesture !== null).slice(0, hands.length);
-  slotsOfHands = slots.assign(seen);
-  view.showAnswers(seen, slotsOfHands);
+  const shown = answers.slice(0, hands.length); // hands may have left since this frame was sent
+  slotsOfHands = slots.assign(shown);
+  // A hand that was found twice is shown once, by its first answer
+  const places = [...shown.keys()].filter((place) => slotsOfHands.indexOf(slotsOfHands[place]) === place);
+  view.showAnswers(
+    places.map((place) => shown[place]),
+    places.map((place) => slotsOfHands[place]),
+  );
   draw();
 }
 
@@ -220,6 +231,12 @@ function getReference() {
   return loadingReference;
 }
 
+/** A service that was restarted may serve another model. Where that cannot be asked the page goes on with what it knows. */
+function showServedModel() {
+  loadingReference = null;
+  getReference().catch(() => {});
+}
+
 /** @param {string} id of the camera, empty for the one that faces the person */
 function startCamera(id) {
   return begin("Waiting for the camera …", async (signal) => {
@@ -265,7 +282,7 @@ function startPlayback(first) {
       first,
       signal,
       onFrame(found, gesture) {
-        view.showCaption(`Reference hand: ${gesture}`);
+        view.showCaption(`Reference hand: ${view.spaced(gesture)}`);
         showFrame(found);
       },
     });
@@ -278,14 +295,18 @@ function showPhoto(blob) {
     const photo = await createImageBitmap(blob).catch(() => {
       throw new Problem(NO_PHOTO);
     });
-    const found = await (await getFinder()).inPhoto(photo);
+    signal.throwIfAborted();
+    // Before hands are looked for, as a photo may have more pixels than WebGL takes
+    const scale = Math.min(1, LARGEST_PHOTO / Math.max(photo.width, photo.height));
+    const scaled = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * scale));
+    const photoSize = /** @type {Size} */ ([scaled(photo.width), scaled(photo.height)]);
+    [photoCanvas.width, photoCanvas.height] = photoSize;
+    photoCanvas.getContext("2d")?.drawImage(photo, 0, 0, ...photoSize);
+    photo.close();
+    const found = await (await getFinder()).inPhoto(photoCanvas);
     signal.throwIfAborted();
     if (!found.length) throw new Problem(NO_HAND);
-    const scale = Math.min(1, LARGEST_PHOTO / Math.max(photo.width, photo.height));
-    setStage([Math.round(photo.width * scale), Math.round(photo.height * scale)], "photo", false);
-    [photoCanvas.width, photoCanvas.height] = size;
-    photoCanvas.getContext("2d")?.drawImage(photo, 0, 0, ...size);
-    photo.close();
+    setStage(photoSize, "photo", false);
     connect();
     const timer = setInterval(() => showFrame(found), PHOTO_EVERY_MS);
     signal.addEventListener("abort", () => clearInterval(timer), { once: true });
@@ -301,21 +322,24 @@ async function copy(button) {
   const language = /** @type {"curl" | "python" | "javascript"} */ (button.dataset.copy);
   button.dataset.label ??= button.textContent ?? "";
   try {
-    const { hand, size } = last ?? (await exampleHand());
+    const example = last ?? (await exampleHand());
+    if (!example) throw new Problem(NO_HANDS_TO_PLAY);
+    const { hand, size } = example;
     await navigator.clipboard.writeText(snippets(predictUrl, hand, size, readKey() !== null)[language]);
     button.textContent = "Copied";
-  } catch {
-    button.textContent = "Not allowed";
+  } catch (error) {
+    button.textContent = error instanceof Problem ? "No hand yet" : "Not allowed";
   }
   setTimeout(() => {
     button.textContent = button.dataset.label ?? "";
   }, COPIED_SHOWN_MS);
 }
 
-/** @returns {Promise<{hand: Point[], size: Size}>} one to copy before there was another */
+/** @returns {Promise<{hand: Point[], size: Size} | null>} one to copy before there was another, if one is known */
 async function exampleHand() {
   const { hands, image_size } = await getReference();
-  return { hand: Object.values(hands)[0], size: image_size };
+  const [hand] = Object.values(hands);
+  return hand ? { hand, size: image_size } : null;
 }
 
 view.element("start", HTMLButtonElement).onclick = () => startCamera("");

@@ -29,15 +29,29 @@ export async function loadReference(address) {
     const { image_size, hands, gestures, commands, model } = await response.json();
     return {
       image_size,
-      hands: Object.fromEntries(Object.entries(hands).map(([gesture, points]) => [gesture, points.map(asPoint)])),
+      hands: byGesture(hands, (points) => points.map(asPoint)),
       gestures: gestures ?? Object.keys(hands),
-      commands: commands ?? {},
+      commands: byGesture(commands ?? {}, (command) => command),
       model: model ?? null,
     };
   } catch (error) {
     console.debug(error);
     throw new Problem(NO_REFERENCE);
   }
+}
+
+/**
+ * Any name may be a gesture's, "constructor" too, so the object inherits nothing.
+ *
+ * @template T, U
+ * @param {Record<string, T>} values
+ * @param {(value: T) => U} convert
+ * @returns {Record<string, U>}
+ */
+function byGesture(values, convert) {
+  const made = Object.create(null);
+  for (const [gesture, value] of Object.entries(values)) made[gesture] = convert(value);
+  return made;
 }
 
 /** @param {number[]} numbers */

@@ -158,8 +158,11 @@ function stateOf(gesture, held) {
   return commandOf[held] ? `Held: ${commandOf[held]}` : "Held";
 }
 
-/** @param {string} gesture */
-function spaced(gesture) {
+/**
+ * @param {string} gesture
+ * @returns {string} its name, as people read it
+ */
+export function spaced(gesture) {
   return gesture.replaceAll("_", " ");
 }
 
@@ -172,7 +175,7 @@ export function fireCommand(command) {
   const arrow = document.createElement("p");
   arrow.className = "command";
   arrow.dataset.command = command;
-  if (command in TURNS) {
+  if (Object.hasOwn(TURNS, command)) {
     arrow.innerHTML =
       '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 21V4M5 11l7-7 7 7"/></svg><span class="unseen"></span>';
     arrow.style.setProperty("--turn", `${TURNS[command]}deg`);
@@ -206,6 +209,7 @@ export function showReference({ hands, image_size: size, gestures, commands, mod
     0,
     SHOWN_AT_THE_DOOR.length,
   );
+  element("examples", HTMLElement).hidden = !known.length;
   element("examples", HTMLElement).replaceChildren(...door.map((gesture) => handIcon(hands[gesture], size)));
   element("gestures-title", HTMLElement).textContent = known.length ? "Gestures to try" : "Gestures of this model";
   strip.replaceChildren(
@@ -232,7 +236,9 @@ export function showReference({ hands, image_size: size, gestures, commands, mod
 
 /** @param {string} gesture whose shape is not known */
 function initial(gesture) {
-  const letter = text("b", gesture.slice(0, 1));
+  // The first character as people see it: an emoji may be several code points
+  const [first] = new Intl.Segmenter().segment(gesture);
+  const letter = text("b", first?.segment ?? "");
   letter.setAttribute("aria-hidden", "true");
   return letter;
 }
