@@ -22,7 +22,7 @@ from hand_gesture.model import estimators
 from hand_gesture.model.choosing import NoFeaturesError, choose
 from hand_gesture.model.classifier import Confidence, last_step, probabilities_of
 from hand_gesture.model.features import Features, UnknownFeaturesError, parse
-from hand_gesture.model.formats import OWN, ForeignFormatError, check_format, decompress, is_xgboost_json
+from hand_gesture.model.formats import OWN, ForeignFormatError, check_format, decompress, is_xgboost_json, mentions
 from hand_gesture.model.labels import LabelsError, name_classes, names_of_encoder, read_labels
 from hand_gesture.model.safe_pickle import Foreign, UnsafePickleError
 from hand_gesture.model.versions import VersionError, check_versions
@@ -89,7 +89,7 @@ def libraries_for(*contents: bytes) -> tuple[str, ...]:
     Raises:
         InspectionError: one is not installed.
     """
-    if not any(b"xgboost" in content or is_xgboost_json(content) for content in contents):
+    if not any(mentions(content, b"xgboost", MAX_UNPACKED_BYTES) or is_xgboost_json(content) for content in contents):
         return ("sklearn",)
     if importlib.util.find_spec("xgboost") is None:
         raise InspectionError(
