@@ -16,7 +16,7 @@ from hand_gesture.model.features import NAMED, Features, descriptions
 
 LEAST_RIGHT: Final = 2 / 3  # 24 of 36
 LEAST_KNOWN: Final = 5  # gestures; with fewer, several descriptions get all of them right
-NAMED_BONUS: Final = 0.02  # of the mean log likelihood: what most projects use is more likely
+NAMED_BONUS: Final = 0.05  # of the mean log likelihood: what most projects use is more likely
 RIVAL: Final = 0.05  # of the mean log likelihood, within which another description comes close
 MAX_DIFFERENT: Final = 0.1  # of the answers
 MAX_SECONDS: Final = 40.0
@@ -88,7 +88,7 @@ def choose(
     trials = try_all(probabilities, count, reference)
     most = trials[0].right
     close = [trial for trial in trials if trial.right >= most - 1]
-    best = max(close, key=lambda trial: trial.likelihood + (NAMED_BONUS if trial.features in _NAMED else 0))
+    best = max(close, key=_score)
     if best.right < LEAST_RIGHT * len(known):
         raise NoFeaturesError(
             f"The model gets at most {best.right} of {len(known)} reference hands right, under {best.features.name}; "
@@ -98,7 +98,9 @@ def choose(
     rivals = [
         trial
         for trial in close
-        if trial.likelihood > best.likelihood - RIVAL and (trial.answers != best.answers).mean() > MAX_DIFFERENT
+        if trial.right >= best.right
+        and _score(trial) > _score(best) - RIVAL
+        and (trial.answers != best.answers).mean() > MAX_DIFFERENT
     ]
     if rivals:
         raise NoFeaturesError(
@@ -114,6 +116,10 @@ def choose(
     if wrong:
         sentence += f" (wrong: it takes {', '.join(dict.fromkeys(wrong))})"
     return best.features, f"{sentence}."
+
+
+def _score(trial: Trial) -> float:
+    return trial.likelihood + (NAMED_BONUS if trial.features in _NAMED else 0)
 
 
 def _plain(name: str) -> str:

@@ -289,7 +289,10 @@ class _Settling:
             if value.name.startswith(_NOT_NEEDED):
                 self._done[id(value)] = None
                 return None
-            _refuse(f"it holds {value.name}, which is not among the classes that are read")
+            _refuse(
+                f"it holds {value.name}, which is not among the classes that are read (docs/models.md lists them); "
+                "train it again without"
+            )
         if type(value) is list:
             value[:] = [self.settle(item, depth + 1) for item in value]
         elif type(value) in (tuple, set, frozenset):
@@ -522,8 +525,8 @@ def check_boosters(value: Any) -> list[str]:
     """
     versions = []
     for estimator in walk(value):
-        if not type(estimator).__module__.startswith("xgboost.sklearn"):
-            continue
+        if not type(estimator).__module__.startswith("xgboost.sklearn") or "_Booster" not in vars(estimator):
+            continue  # not trained, as the pattern in an ensemble is not
         model = json.loads(bytes(estimator.get_booster().save_raw("json")))
         versions.append(vars(estimator.get_booster()).pop("written_by", ""))
         learner = model["learner"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import json
 import lzma
 import zlib
@@ -30,6 +29,10 @@ _INSIDE_ZIP: Final = (
     (b"config.json", f"a Keras model; {_TRAIN}"),
     (b".tflite", f"a MediaPipe task; {_TRAIN}"),
 )
+
+
+_DAMAGED: Final = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+_SLICE: Final = 4096  # compressed bytes; even the densest unpack to less than 100 MB
 
 
 class ForeignFormatError(ValueError):
@@ -79,12 +82,30 @@ def _explain_json(content: bytes) -> str:
     return f"is JSON, but not a model that XGBoost saved; {OWN}"
 
 
-def decompress(content: bytes, limit: int) -> bytes:
-    """A pickle that joblib compressed, as it was before; any other content as it is.
+def mentions(content: bytes, word: bytes, limit: int) -> bool:
+    """Whether a word occurs in the first ``limit`` bytes of a file, or of what it holds where it is compressed.
 
-    Raises:
-        ForeignFormatError: it is damaged, or larger than ``limit`` bytes.
+    It takes little memory whatever the file is, so it may be called before memory is limited.
     """
+    decompressor = _decompressor(content)
+    if decompressor is None:
+        return word in content
+    tail, size = b"", 0
+    for start in range(0, len(content), _SLICE):
+        try:
+            part = decompressor.decompress(content[start : start + _SLICE])
+        except _DAMAGED:
+            return False
+        if word in tail + part:
+            return True
+        tail, size = (tail + part)[-len(word) :], size + len(part)
+        if size > limit or decompressor.eof:
+            return False
+    return False
+
+
+def _decompressor(content: bytes) -> Any:
+    """What unpacks a file that joblib compressed; None for any other."""
     openers: dict[bytes, Callable[[], Any]] = {
         b"\x1f\x8b": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
         b"BZh": bz2.BZ2Decompressor,
@@ -92,13 +113,21 @@ def decompress(content: bytes, limit: int) -> bytes:
         b"\x5d\x00\x00": lzma.LZMADecompressor,
         **{b"\x78" + level: zlib.decompressobj for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")},
     }
-    opener = next((make for start, make in openers.items() if content.startswith(start)), None)
-    if opener is None:
+    return next((make() for start, make in openers.items() if content.startswith(start)), None)
+
+
+def decompress(content: bytes, limit: int) -> bytes:
+    """A pickle that joblib compressed, as it was before; any other content as it is.
+
+    Raises:
+        ForeignFormatError: it is damaged, or larger than ``limit`` bytes.
+    """
+    decompressor = _decompressor(content)
+    if decompressor is None:
         return content
     try:
-        decompressor = opener()
         decompressed: bytes = decompressor.decompress(content, limit + 1)
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, gzip.BadGzipFile):
+    except _DAMAGED:
         raise ForeignFormatError("is compressed, but damaged") from None
     if len(decompressed) > limit:
         raise ForeignFormatError(f"is larger than {limit // 1_000_000} MB when it is unpacked")

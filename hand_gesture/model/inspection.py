@@ -6,6 +6,7 @@ the steps of ``inspect``; each leaves a sentence about what was found, or raises
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import pickle
 import time
@@ -22,14 +23,14 @@ from hand_gesture.model import estimators
 from hand_gesture.model.choosing import NoFeaturesError, choose
 from hand_gesture.model.classifier import Confidence, last_step, probabilities_of
 from hand_gesture.model.features import Features, UnknownFeaturesError, parse
-from hand_gesture.model.formats import OWN, ForeignFormatError, check_format, decompress, is_xgboost_json
+from hand_gesture.model.formats import OWN, ForeignFormatError, check_format, decompress, is_xgboost_json, mentions
 from hand_gesture.model.labels import LabelsError, name_classes, names_of_encoder, read_labels
 from hand_gesture.model.safe_pickle import Foreign, UnsafePickleError
 from hand_gesture.model.versions import VersionError, check_versions
 
 MAX_UNPACKED_BYTES: Final = 2_000_000_000
 MAX_BATCH: Final = 1024  # hands that a request may hold
-_MODEL_KEYS: Final = ("model", "classifier", "clf", "estimator", "pipeline", "best_model", "svm", "knn", "rf")
+_MODEL_KEYS: Final = ("model", "best_model", "classifier", "clf", "estimator", "pipeline")
 _SECONDS_TO_MEASURE: Final = 0.3
 
 
@@ -89,7 +90,7 @@ def libraries_for(*contents: bytes) -> tuple[str, ...]:
     Raises:
         InspectionError: one is not installed.
     """
-    if not any(b"xgboost" in content or is_xgboost_json(content) for content in contents):
+    if not any(mentions(content, b"xgboost", MAX_UNPACKED_BYTES) or is_xgboost_json(content) for content in contents):
         return ("sklearn",)
     if importlib.util.find_spec("xgboost") is None:
         raise InspectionError(
@@ -197,6 +198,8 @@ def _read_xgboost_json(file: ModelFile) -> Any:
 
 def _unwrap(found: Any, name: str) -> _Contents:
     """Find the classifier in what a file holds: alone, in a search for the best one, or in a dictionary."""
+    if estimators.name_of(found) == "xgboost.core.Booster":
+        raise InspectionError(_explain_foreign(estimators.name_of(found), name))
     best = _best_of_search(found)
     if best is not None:
         what = estimators.name_of(found).rpartition(".")[2]
@@ -215,12 +218,25 @@ def _unwrap(found: Any, name: str) -> _Contents:
             raise InspectionError(f"{name} holds several classifiers ({listed}); write the one to use alone.")
     contents = _Contents(candidates[key], note=f"{name} is a container; its {str(key)!r} is the classifier.")
     others = {other: item for other, item in items.items() if other != key}
-    contents.names = next((names for item in others.values() if (names := names_of_encoder(item))), None)
+    contents.names = _names_in([*others.values()], _classes(contents.model, name))
     for other, item in others.items():
         if estimators.is_transformer(item):
             contents.scaler = item
             contents.note += f" Its {str(other)!r}, a {type(item).__name__}, is applied before it."
     return contents
+
+
+def _names_in(items: list[Any], classes: list[Any]) -> list[str] | dict[str, str] | None:
+    """The names of the classes, from what lies beside a classifier: its encoder, or a list or dictionary that fits."""
+    for item in items:
+        if type(item).__name__ in {"LabelEncoder", "LabelBinarizer"}:
+            return names_of_encoder(item)
+    for item in items:
+        if names := names_of_encoder(item):
+            with contextlib.suppress(LabelsError):  # it lists features, parameters or figures
+                name_classes(classes, names, "")
+                return names
+    return None
 
 
 def _items(found: Any) -> dict[Any, Any]:
@@ -255,6 +271,10 @@ def _explain_foreign(what: str, name: str) -> str:
     }
     if library in makers:
         return f"{name} holds a {makers[library]} model ({what}); {OWN}."
+    if what == "xgboost.core.Booster":
+        return (
+            f"{name} holds a bare Booster of XGBoost; write it with booster.save_model('model.json') and import that."
+        )
     if library in {"sklearn", "xgboost"}:
         return f"{name} holds a {what}, which is not among the classifiers that are read; docs/models.md lists them."
     return f"{name} was not loaded: it asks for {what}, which no classifier needs."

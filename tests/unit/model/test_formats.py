@@ -9,7 +9,7 @@ from pathlib import Path
 import joblib
 import pytest
 
-from hand_gesture.model.formats import ForeignFormatError, check_format, decompress
+from hand_gesture.model.formats import ForeignFormatError, check_format, decompress, mentions
 
 
 def zipped(name: str) -> bytes:
@@ -55,3 +55,12 @@ def test_what_joblib_compressed_is_unpacked(tmp_path: Path, method: str) -> None
         decompress(content, 100)
     with pytest.raises(ForeignFormatError, match="damaged"):
         decompress(content[:20] + b"\xff" * 50, 10**6)
+
+
+@pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "xz", "lzma"])
+def test_words_are_found_in_what_is_compressed(tmp_path: Path, method: str) -> None:
+    joblib.dump([*range(5000), "of xgboost"], tmp_path / "model.pkl", compress=(method, 3))
+    content = (tmp_path / "model.pkl").read_bytes()
+    assert mentions(content, b"xgboost", 10**9)
+    assert not mentions(content, b"lightgbm", 10**9)
+    assert not mentions(content[:20] + b"\xff" * 50, b"xgboost", 10**9)
