@@ -8,6 +8,7 @@ a new BentoML or uvicorn changes what is used here.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -15,12 +16,14 @@ from typing import Any, ClassVar, Final, Protocol
 
 import httptools
 import uvicorn.config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hand_gesture.bento.watch import Watch
 from hand_gesture.bento.websocket_connection import Limits, Session, WebSocket, Wire
 
 APPLICATION: Final = "hand_gesture.application"  # where the application is found in the state of ASGI's lifespan
+READ_BYTES: Final = 16_384  # at once
 KEY_BYTES: Final = 16  # of Sec-WebSocket-Key, RFC 6455, section 4.1
 VERSION: Final = b"13"  # of the WebSocket protocol
 
@@ -69,16 +72,34 @@ class HttpConnection(HttpToolsProtocol):
     """
 
     keep_alive_seconds: ClassVar[float]
+    flow: _Flow
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.timeout_keep_alive = self.keep_alive_seconds  # type: ignore[assignment]  # seconds, whole or not
         self._application: Application | None = self.app_state.get(APPLICATION)
+        self.unread = b""
         self._current: Any = None  # the cycle that is being answered; uvicorn knows only the newest, see below
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start on a connection."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self)
 
     def data_received(self, data: bytes) -> None:
         """Read what a client has sent."""
         self._unset_keepalive_if_required()
+        self.unread += data
+        self.read_on()
+
+    def read_on(self) -> bool:
+        """Read what has come, up to a request that must wait for the answer to another; whether that is all."""
+        while self.unread and not self.pipeline and not self.transport.is_closing():
+            piece, self.unread = self.unread[:READ_BYTES], self.unread[READ_BYTES:]
+            self._read(piece)
+        return not self.pipeline
+
+    def _read(self, data: bytes) -> None:
         while data:
             try:
                 self.parser.feed_data(data)
@@ -86,6 +107,7 @@ class HttpConnection(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
                 if self._get_upgrade() == b"websocket":
+                    data, self.unread = data + self.unread, b""
                     self._open_websocket(data)
                     return
                 if not self._is_unknown_upgrade():  # a CONNECT, which uvicorn does not answer either
@@ -156,7 +178,8 @@ class HttpConnection(HttpToolsProtocol):
         if current is not None and not current.response_complete:
             current.disconnected = True
             current.message_event.set()
-        self.cycle = None  # type: ignore[assignment]
+        # These refer to each other, and the service collects garbage as rarely as it can
+        self.cycle = self.flow.connection = None  # type: ignore[assignment]
 
     def _open_websocket(self, rest: bytes) -> None:
         application = self._application
@@ -195,6 +218,26 @@ class HttpConnection(HttpToolsProtocol):
         end = b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
         self.transport.write(STATUS_LINE[status] + headers + end)
         self.transport.close()
+
+
+class _Flow(FlowControl):
+    """Reads no further while requests wait for the answers to those before them; uvicorn would, after each answer."""
+
+    def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
+        super().__init__(transport)
+        self.connection: HttpConnection | None = connection
+
+    def resume_reading(self) -> None:
+        if self.connection is None or self.connection.pipeline:
+            return
+        if self.connection.unread:
+            self.connection.loop.call_soon(self._read_on)  # not now: uvicorn is between two requests
+        else:
+            super().resume_reading()
+
+    def _read_on(self) -> None:
+        if self.connection is not None and self.connection.read_on():
+            super().resume_reading()
 
 
 class _PlainCycle:
