@@ -80,12 +80,8 @@ async def poll(url: str, cameras: int, seconds: float = SECONDS) -> Polled:
     loop = asyncio.get_running_loop()
     requests = [encode_request(address.netloc, "/predict", orjson.dumps(body)) for body in shaken_hands(HANDS)]
     result = Polled()
-    protocols = []
-    for _ in range(cameras):
-        _, camera = await loop.create_connection(
-            lambda: _Camera(requests, result), str(address.hostname), address.port or 80
-        )
-        protocols.append(camera)
+    place = str(address.hostname), address.port or 80
+    made = [await loop.create_connection(lambda: _Camera(requests, result), *place) for _ in range(cameras)]
     begin = perf_counter() + 0.1
     for index, (_, camera) in enumerate(made):
         first = begin + RAMP * index / cameras
