@@ -132,6 +132,7 @@ TWO_WORKERS = Contender("this service, 2 workers", ("bentoml", "serve"), workers
 UNMEASURED = Contender(
     "this service without metrics and batches", ("bentoml", "serve", "bench.peers.unmeasured.service:HandGesture")
 )
+BY_ASGI = Contender("this service, all by ASGI", ("bentoml", "serve", "bench.peers.by_asgi.service:HandGesture"))
 CEILING = _uvicorn("ceiling: bare ASGI and NumPy", "ceiling")
 FASTAPI = _uvicorn("FastAPI, plain", "fastapi")
 LITSERVE = Contender("LitServe, batched", ("python", "app.py"), "litserve")
@@ -144,7 +145,7 @@ PLAIN_BENTOML = Contender(
     "bentoml_plain",
     exchange=listed_exchange,
 )
-CONTENDERS = (OURS, TWO_WORKERS, UNMEASURED, CEILING, MLSERVER, LITSERVE, PLAIN_BENTOML, FASTAPI)
+CONTENDERS = (OURS, TWO_WORKERS, UNMEASURED, BY_ASGI, CEILING, MLSERVER, LITSERVE, PLAIN_BENTOML, FASTAPI)
 
 
 def install(contender: Contender) -> None:
@@ -217,6 +218,7 @@ def running(contender: Contender, home: Path) -> Iterator[Running]:
     program, *arguments = (word.format(port=port) for word in contender.command)
     settings = {
         **environment(home, PORT=port, WORKERS=contender.workers, ARTIFACTS=ARTIFACTS, MLSERVER_HTTP_PORT=port),
+        "MAX_STREAMS": "10000",
         "MLSERVER_GRPC_PORT": str(free_port()),
         "MLSERVER_METRICS_PORT": str(free_port()),
     }

@@ -29,6 +29,7 @@ import orjson
 
 from bench import wrk
 from bench.compare import OTHERS_COLOR, OURS_COLOR, warm_up
+from bench.http_cameras import report
 from bench.servers import CEILING, HANDS, OURS, Contender, Exchange, Running, install, running
 from tests.hands import IMAGE_SIZE, shaken_hands
 from tests.server import import_model
@@ -37,8 +38,9 @@ from tests.stream_load import TEXT, binary_frame, client_frame, handshake, strea
 RESULTS: Final = Path(__file__).parent / "results" / "streams.json"
 SETTINGS: Final = orjson.dumps({"image_size": IMAGE_SIZE, "hold_ms": 150})
 FRAMES_PER_SECOND: Final = 30
-CAMERAS: Final = (200, 300, 400, 600, 800, 1000)
-CAMERAS_FOR_MINUTES: Final = 400
+CAMERAS: Final = (200, 400, 600, 800, 1000, 1200, 1500)
+CAMERAS_FOR_MINUTES: Final = 600
+POLLING_CAMERAS: Final = (200, 400, 600, 800)
 MINUTES: Final = 3  # a machine that pauses for a second spoils one of them
 RAMP: Final = 3.0  # seconds: to open a stream takes as long as 20 frames, and cameras do not all come at once
 IDLE_STREAMS: Final = 1000
@@ -256,6 +258,11 @@ def main() -> None:
                 f"{name}: core that the cameras took": statistics.median(run.cores for run in paced),
                 f"{name}: CPU of the server, µs a frame": statistics.median(run.cpu for run in paced),
             }
+        for cameras in POLLING_CAMERAS:
+            polled = _with(ours, lambda count=cameras: pool.submit(report, ours.url, count).result())  # type: ignore[misc]
+            for name, value in polled.items():
+                unit = "" if name == "lost" else " ms"
+                medians[f"{cameras} cameras over HTTP at {FRAMES_PER_SECOND} requests/s: {name}{unit}"] = value
     for name, value in medians.items():
         print(f"{name:58} {value:12,.2f}")
     if not quick:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import bentoml
@@ -23,18 +22,7 @@ _api: Callable[..., Any] = bentoml.api
 
 
 def _unbatched_api(**options: Any) -> Callable[..., Any]:
-    batchable = options.pop("batchable", False)
-    kept = {name: value for name, value in options.items() if name in ("route", "input_spec", "output_spec")}
-
-    def decorate(method: Callable[..., Awaitable[Any]]) -> Any:
-        @functools.wraps(method)
-        async def answer_one(self: Any, hands: Any) -> Any:
-            (answer,) = await method(self, hands)
-            return answer
-
-        return _api(**kept)(answer_one if batchable else method)
-
-    return decorate
+    return _api(**options | {"max_batch_size": 1} if options.get("batchable") else options)  # type: ignore[no-any-return]
 
 
 hand_gesture.telemetry.metrics.get_metrics = _NoMetrics  # type: ignore[assignment]
