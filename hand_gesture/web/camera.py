@@ -55,15 +55,16 @@ class Camera:
             predictions: one for each hand, in the same order.
             arrival: when the frame came, in seconds; never less than that of the frame before.
         """
+        hands, client_time, as_list = frame
         clock = self._clock
-        time = clock.advance(arrival, frame.time)
+        time = clock.advance(arrival, client_time)
         if clock.gap > self._pause_seconds and clock.is_gap_unusual():
             for hand in self._hands.values():
                 hand.steadiness.release()
-        numbers = self._tracker.update(frame.hands, time)
+        numbers = self._tracker.update(hands, time)
         if len(numbers) == 1:
             entry = self._show(numbers[0], predictions[0], time)
-            if len(self._hands) == 1 and not (frame.as_list or self._always_lists):  # nearly every frame
+            if len(self._hands) == 1 and not (as_list or self._always_lists):  # nearly every frame
                 return entry
             entries = [entry]
         else:
@@ -73,7 +74,7 @@ class Camera:
             return entries + released
         if not entries:
             return self._answer_without_hands(released)
-        return entries if frame.as_list or len(entries) > 1 else entries[0]
+        return entries if as_list or len(entries) > 1 else entries[0]
 
     def _show_all(self, numbers: Sequence[int], predictions: Sequence[Prediction], time: float) -> list[dict[str, Any]]:
         if not numbers:
@@ -81,7 +82,7 @@ class Camera:
         entries = []
         for index, (number, shown) in enumerate(zip(numbers, predictions, strict=True)):
             if number in numbers[:index]:  # the same hand, detected twice: what its first detection shows counts
-                entries.append(_entry(number, shown.gesture, shown.confidence, self._hands[number], changed=False))
+                entries.append(_entry(number, shown.gesture, shown.confidence, self._hands[number], False))
             else:
                 entries.append(self._show(number, shown, time))
         return entries
@@ -97,7 +98,7 @@ class Camera:
         changed = held != hand.told
         if changed:
             self._tell(hand, shown.command if held == shown.gesture else None)
-        return _entry(number, shown.gesture, shown.confidence, hand, changed=changed)
+        return _entry(number, shown.gesture, shown.confidence, hand, changed)
 
     def _miss(self, numbers: Sequence[int], time: float) -> list[dict[str, Any]]:
         """Have the hands that the frame does not show let go in time, and get the entries of those that do."""
@@ -108,7 +109,7 @@ class Camera:
             hand.steadiness.miss(time)
             if hand.steadiness.held != hand.told:
                 self._tell(hand, None)
-                entries.append(_entry(number, None, None, hand, changed=True))
+                entries.append(_entry(number, None, None, hand, True))
             if hand.told == NONE and number not in self._tracker.known:
                 del self._hands[number]
         return entries
@@ -119,22 +120,29 @@ class Camera:
             return released[0] | {"gesture": NONE}
         for number, hand in self._hands.items():
             if hand.told != NONE:
-                return _entry(number, NONE, None, hand, changed=False)
-        return _entry(None, NONE, None, None, changed=False)
+                return _entry(number, NONE, None, hand, False)
+        return _NO_HAND
 
     def _tell(self, hand: _Hand, command: str | None) -> None:
         hand.told, hand.command = hand.steadiness.held, command
         self._on_change(hand.told)
 
 
+_NO_HAND: Final = {"gesture": NONE, "confidence": None, "command": None, "held": NONE, "changed": False, "hand": None}
+
+
 def _entry(
-    number: int | None, gesture: str | None, confidence: float | None, hand: _Hand | None, *, changed: bool
+    number: int,
+    gesture: str | None,
+    confidence: float | None,
+    hand: _Hand,
+    changed: bool,
 ) -> dict[str, Any]:
     return {
         "gesture": gesture,
         "confidence": confidence,
-        "command": hand.command if hand else None,
-        "held": hand.told if hand else NONE,
+        "command": hand.command,
+        "held": hand.told,
         "changed": changed,
         "hand": number,
     }

@@ -176,3 +176,24 @@ def test_memory_is_bounded() -> None:
     for index in range(1000):
         steadiness.show(f"gesture {index // 8}", index / 64)
         assert len(steadiness._candidates) <= 2
+
+
+def test_gesture_that_held_before_has_to_be_shown_anew() -> None:
+    steadiness = Steadiness(0.125, NOTHING)
+    for frame in range(9):
+        steadiness.show("like", frame / 64)
+    assert steadiness.held == "like"
+    steadiness.show("stop", 0.25)
+    steadiness.show("stop", 0.5)
+    assert steadiness.held == "stop"
+    steadiness.show("like", 0.515625)
+    assert steadiness.held == "stop"
+
+
+def test_what_was_shown_before_a_release_does_not_count() -> None:
+    steadiness = Steadiness(0.125, NOTHING)
+    for time in (0.0, 0.0625):
+        steadiness.show("like", time)
+    steadiness.release()
+    steadiness.show("like", 5.0)
+    assert steadiness.held == NOTHING
