@@ -71,6 +71,7 @@ CLASSES: Final = frozenset((module, name) for module, names in _ALLOWED.items() 
 _NOT_NEEDED: Final = (
     "numpy.random.",
     "sklearn._loss.",
+    "sklearn.ensemble._gb_losses.",
     "sklearn.feature_selection._univariate_selection.",
     "sklearn.linear_model._sgd_fast.",
     "sklearn.metrics._dist_metrics.",
