@@ -19,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer, LabelEncoder, StandardSca
 from sklearn.svm import SVC
 
 from hand_gesture.landmarks import convert, parse_hand
+from hand_gesture.model import estimators
 from hand_gesture.model.classifier import margins
 from hand_gesture.model.features import parse
 from hand_gesture.model.inspection import (
@@ -181,3 +182,12 @@ def test_xgboost_is_found_in_a_compressed_file(tmp_path: Path, compress: int) ->
     joblib.dump(model, tmp_path / "model.pkl", compress=compress)
     assert "xgboost" in libraries_for((tmp_path / "model.pkl").read_bytes())
     assert "xgboost" not in libraries_for(pickle.dumps(NAMED))
+
+
+def test_parameters_that_xgboost_has_added_since_are_there() -> None:
+    """The service asks a model for its parameters when it starts."""
+    xgboost = pytest.importorskip("xgboost", reason="xgboost is not installed: pip install '.[xgboost]'")
+    model = xgboost.XGBClassifier(n_estimators=1).fit(SAMPLES, NUMBERS)
+    del model.feature_weights
+    model, _ = estimators.read(pickle.dumps(model))
+    assert estimators.settle(model).get_params()["n_jobs"] == 1
