@@ -71,6 +71,7 @@ CLASSES: Final = frozenset((module, name) for module, names in _ALLOWED.items() 
 _NOT_NEEDED: Final = (
     "numpy.random.",
     "sklearn._loss.",
+    "sklearn.ensemble._gb_losses.",
     "sklearn.feature_selection._univariate_selection.",
     "sklearn.linear_model._sgd_fast.",
     "sklearn.metrics._dist_metrics.",
@@ -490,6 +491,9 @@ def _prepare_xgboost(estimator: Any) -> None:
     booster.feature_names = booster.feature_types = None
     booster.set_param({"nthread": 1, "device": "cpu", "verbosity": 0})
     vars(estimator).update(n_jobs=1, device=None, verbosity=0, feature_types=None, callbacks=None, gpu_id=None)
+    for name, parameter in inspect.signature(importlib.import_module("xgboost").XGBModel.__init__).parameters.items():
+        if name != "self" and parameter.kind is not parameter.VAR_KEYWORD and name not in vars(estimator):
+            setattr(estimator, name, parameter.default)  # new since the version that wrote it
     if not _whole(getattr(estimator, "n_classes_", 0), 2, MAX_CLASSES):
         _refuse("its XGBClassifier does not say how many classes it has")
 

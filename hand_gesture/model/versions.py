@@ -2,8 +2,8 @@
 
 What is listed was compared: the answers to the same hands under the version that wrote a file and under this one differ
 by at most 7e-7 (support vector machines of 1.1.3 to 1.8.0, networks, pipelines and scalers of 1.6.1, neighbours of 1.3
-and 1.5, LogisticRegression of 1.8.0, forests of 1.2.0 to 1.8.0, LabelEncoder of any), or the code that predicts has not
-changed since.
+and 1.5, LogisticRegression of 1.8.0, forests of 1.2.0 to 1.8.0, all that is listed since 1.2 of 1.2.2, LabelEncoder of
+any), or the code that predicts has not changed since.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ _SINCE: Final = MappingProxyType(
         **dict.fromkeys(("GaussianNB", "LinearDiscriminantAnalysis", "VotingClassifier", "Pipeline"), (1, 1)),
         **dict.fromkeys(("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "Normalizer"), (1, 1)),
         **dict.fromkeys(("QuantileTransformer", "PCA", "LabelBinarizer"), (1, 1)),
+        **dict.fromkeys(("BaggingClassifier", "SGDClassifier", "SelectKBest", "StackingClassifier"), (1, 2)),
+        **dict.fromkeys(("GradientBoostingClassifier", "DecisionTreeRegressor", "DummyClassifier"), (1, 2)),
+        **dict.fromkeys(("CalibratedClassifierCV", "_CalibratedClassifier", "_SigmoidCalibration"), (1, 2)),
         "LabelEncoder": (0, 0),
         "Bunch": (0, 0),
         "Tree": (0, 0),
