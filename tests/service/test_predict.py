@@ -158,7 +158,7 @@ def test_requests_in_flight_together_share_model_calls_and_answers_stay_their_ow
 def test_openapi_describes_every_route_and_its_examples_work(server: Server) -> None:
     document = server.client.get("/docs.json").json()
     assert document["paths"].keys() == {
-        *("/predict", "/predict_batch", "/predict/command"),
+        *("/predict", "/predict_batch", "/predict/command", "/gestures"),
         *("/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/asyncapi.json", "/reference_hands.json"),
     }
     schemas = document["components"]["schemas"]
