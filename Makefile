@@ -55,8 +55,11 @@ mutate: $(VENV)/.dev ## Change the code in one place after the other, and list t
 test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, Firefox and WebKitGTK, where there are
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 
-test-faults: $(VENV)/.dev ## Do to a running service what may happen to it, about a quarter of an hour
-	$(BIN)/python -m pytest -s tests/faults
+test-faults: $(VENV)/.dev ## Kill, freeze and overload a running service, about five minutes
+	$(BIN)/python -m pytest -s tests/faults -k "not nothing_grows"
+
+test-endurance: $(VENV)/.dev ## Twenty minutes of load: memory, descriptors and threads stay flat
+	$(BIN)/python -m pytest -s tests/faults -k nothing_grows
 
 test-containers: $(VENV)/.dev model page ## Build the image and test it and the compose stack, where there is a Docker engine
 	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers --ignore tests/containers/swarm
@@ -148,4 +151,4 @@ logs: .env ## Follow what they say
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
 
-.PHONY: help model page serve test fuzz mutate test-page test-faults test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean
+.PHONY: help model page serve test fuzz mutate test-page test-faults test-endurance test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean
