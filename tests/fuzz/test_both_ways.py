@@ -71,6 +71,11 @@ def converse(server: Server, pieces: list[bytes], *, in_turn: bool = False) -> b
     return received
 
 
+def sized(body: bytes, *headers: str, target: str = "/predict") -> bytes:
+    lines = [f"POST {target} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
 def undated(answers: bytes) -> bytes:
     """Answers without what differs: dates, ports, and the header that says which way they came."""
     return re.sub(rb"\r\ndate: [^\r]*|(?<=127.0.0.1):\d+", b"", answers).replace(PLAIN, b"")
@@ -105,6 +110,7 @@ ROUTES = st.sampled_from(
         ),
     ]
 )
+OFTEN = ["Content-Type: application/json", "origin: https://game.example", "Origin: null", "Connection: close", "X: y"]
 METHODS = st.sampled_from(["POST"] * 12 + ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 # What a request may say, and what else it may; more of the first
 HEADERS: dict[str, Sequence[str | None]] = {
@@ -178,10 +184,19 @@ def requests(draw: st.DrawFn, may_be_broken: bool = False) -> bytes:
 
 
 @st.composite
+def plain_requests(draw: st.DrawFn) -> bytes:
+    """A request as browsers and programs send it, with a body that may be anything."""
+    body = draw(BODIES)
+    headers = ["Authorization: Bearer secret", *draw(st.lists(st.sampled_from(OFTEN), unique=True, max_size=3))]
+    return sized(body, *headers, target=draw(st.sampled_from(["/predict", "/predict", "/predict/command"])))
+
+
+@st.composite
 def conversations(draw: st.DrawFn) -> tuple[list[bytes], bool]:
     """Requests of one connection: one after the other, or at once and cut into packets anywhere."""
     # What cannot be read is answered at once, whatever is being answered: behind another request that is by chance
-    sent = [draw(requests(may_be_broken=True)), *draw(st.lists(requests(), max_size=3)), LAST]
+    either = plain_requests() | requests()
+    sent = [draw(plain_requests() | requests(may_be_broken=True)), *draw(st.lists(either, max_size=3)), LAST]
     if draw(st.booleans()):
         return sent, True
     data = b"".join(sent)
@@ -214,12 +229,7 @@ def test_both_ways_answer_and_count_the_same(home: Path, options: dict[str, obje
         for service in (plain, asgi):
             assert '"level": "error"' not in service.log.read_text()
     print(f"\n{answers} answers, {plain_answers} of them without ASGI")
-    assert plain_answers > CONVERSATIONS / 4
-
-
-def sized(body: bytes, *headers: str, target: str = "/predict") -> bytes:
-    lines = [f"POST {target} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
+    assert plain_answers > CONVERSATIONS / 2
 
 
 def timed(server: Server, *pieces: bytes) -> tuple[bytes, float]:
