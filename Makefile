@@ -38,7 +38,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store, unless the latest there is your own
 	@$(BIN)/python import_model.py --keep-own
 
-serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: see README)
+serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: docs/reference.md)
 	$(BIN)/bentoml serve
 
 test: $(VENV)/.dev page ## Run the tests of all but the page

@@ -94,8 +94,8 @@ def libraries_for(*contents: bytes) -> tuple[str, ...]:
         return ("sklearn",)
     if importlib.util.find_spec("xgboost") is None:
         raise InspectionError(
-            "The model is an XGBoost classifier, and XGBoost is not installed; run `.venv/bin/pip install "
-            "'.[xgboost]'` and import again."
+            "The model is an XGBoost classifier, and XGBoost is not installed; run `.venv/bin/pip install -r "
+            "requirements.txt` and import again."
         )
     return ("sklearn", "xgboost")
 

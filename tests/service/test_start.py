@@ -80,7 +80,7 @@ def test_store_that_cannot_be_written(tmp_path: Path, below: str) -> None:
 def test_empty_store(tmp_path: Path) -> None:
     result = serve_in_vain(tmp_path)
     assert result.returncode == 1
-    assert "run `python import_model.py` first" in result.stderr.splitlines()[-1]
+    assert "run `.venv/bin/python import_model.py` first" in result.stderr.splitlines()[-1]
 
 
 def test_log_says_where_it_listens_with_tls_and_without(home: Path, tmp_path: Path) -> None:
