@@ -81,7 +81,8 @@ def _stored_model() -> bentoml.Model:
         use_unit(manifest.described_features.unit)
     except bentoml.exceptions.NotFound:
         raise SystemExit(
-            f"There is no model {SETTINGS.model_tag} in the BentoML model store; run `.venv/bin/python import_model.py` first."
+            f"There is no model {SETTINGS.model_tag} in the BentoML model store; "
+            "run `.venv/bin/python import_model.py` first."
         ) from None
     except ArtifactsError as error:
         raise SystemExit(str(error)) from None
