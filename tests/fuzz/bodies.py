@@ -19,7 +19,10 @@ NUMBERS = st.one_of(
     st.sampled_from([0, -0.0, 1e6, -1e6, math.nextafter(1e6, math.inf), 5e-324, math.nan, math.inf, -math.inf]),
 )
 # Halves of surrogate pairs, too: JSON can say them, and nothing can encode them
-TEXT = st.text(st.characters() | st.sampled_from("\ud800\udfff"), max_size=5)
+# Without words that an error must not hold: it quotes fields that it does not know
+TEXT = st.text(st.characters() | st.sampled_from("\ud800\udfff"), max_size=5).filter(
+    lambda text: text != "numpy" and ".py" not in text
+)
 NAMES = st.sampled_from(["landmarks", "image_size", "hands", "", "x1", "image", "worldLandmarks", "\ud800"]) | TEXT
 VALUES = st.one_of(
     NUMBERS,
