@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import bentoml
 
@@ -206,15 +206,21 @@ def _write_manifest(manifest: Manifest, folder: Path) -> None:
 
 
 def _latest_own() -> str | None:
-    """The latest model in the store, where it did not come with the project.
-
-    One without the label, imported by an earlier version, may be anyone's and counts as own.
-    """
+    """The latest model in the store, unless it came with the project."""
     try:
         latest = bentoml.models.get(MODEL_NAME)
     except bentoml.exceptions.NotFound:
         return None
-    return None if latest.info.labels.get(ORIGIN) == BUNDLED else str(latest.tag)
+    return None if _is_bundled(latest) else str(latest.tag)
+
+
+def _is_bundled(model: bentoml.Model) -> bool:
+    if ORIGIN in model.info.labels:
+        return bool(model.info.labels[ORIGIN] == BUNDLED)
+    # Versions before this label: the bundled manifest alone says what it was trained on, and --commands kept that
+    metadata: dict[str, Any] = dict(model.info.metadata)
+    commands = metadata.get("sha256", {}).get(COMMANDS_FILE)
+    return bool(metadata.get("training_data")) and commands == sha256((ARTIFACTS / COMMANDS_FILE).read_bytes())
 
 
 def _copy(source: Path, folder: Path) -> None:

@@ -105,10 +105,13 @@ def test_known_shapes_have_reference_hands_and_commands(tmp_path: Path) -> None:
 def test_make_imports_the_bundled_model_into_an_empty_store_and_updates_it(tmp_path: Path) -> None:
     assert "is now in the model store" in make_model(tmp_path)
     assert "is already in the model store" in make_model(tmp_path)
-    # An older one, as it lies there after a git pull
+    # An older one, as it lies there after a git pull; the versions before the label "origin" are recognised, too
     (stored,) = (tmp_path / "models" / "hand_gesture").glob("*/")
     older = stored.rename(stored.with_name("older"))
-    (older / "model.yaml").write_text((older / "model.yaml").read_text().replace(stored.name, "older"))
+    described = (older / "model.yaml").read_text()
+    assert "  origin: bundled\n" in described
+    described = described.replace("  origin: bundled\n", "").replace(stored.name, "older")
+    (older / "model.yaml").write_text(described)
     (tmp_path / "models" / "hand_gesture" / "latest").write_text("older")
     assert f"hand_gesture:{stored.name} is now in the model store" in make_model(tmp_path)
     assert (tmp_path / "models" / "hand_gesture" / "latest").read_text() == stored.name
