@@ -27,6 +27,7 @@ from tests.server import PROJECT, free_port
 from tests.stream_load import StreamTraffic, binary_frame, stream
 
 CAMERAS = 12  # over HTTP, and as many streams
+FRAMES_ON_THE_WAY = 10  # of one stream: those of a third of a second, on a busy machine
 INTERVAL = 1 / 30
 SETTINGS = orjson.dumps({"image_size": IMAGE_SIZE})  # a hand on the border is another where it is not told
 REPLICAS = 3
@@ -156,11 +157,17 @@ class Load:
         """Whether as many requests have their answers."""
         return len(self.http.outcomes) >= requests
 
-    def assert_nothing_lost(self) -> None:
-        """Every request was answered, and every frame but for those that met the close of their stream on the way."""
-        assert (self.http.lost, self.http.refused, self.http.wrong()) == (0, 0, []), str(self)
+    def assert_nothing_lost(self, *, unavailable: int = 0) -> None:
+        """Every request was answered, and every frame but for those that met the close of their stream on the way.
+
+        ``unavailable`` requests may have got a 503 of the proxy's.
+        """
+        wrong = self.http.wrong()
+        assert (self.http.lost, self.http.refused) == (0, 0), str(self)
+        assert [outcome for outcome in wrong if outcome.status != 503] == [], str(self)
+        assert len(wrong) <= unavailable, str(self)
         assert (self.streams.refused, self.streams.wrong) == (0, []), str(self)
-        assert self.streams.unanswered <= len(self.streams.closed), str(self)
+        assert self.streams.unanswered <= FRAMES_ON_THE_WAY * len(self.streams.closed), str(self)
         assert set(self.streams.closed) <= {1012}, str(self)
         assert len(self.http.outcomes) > CAMERAS
         assert len(self.streams.seconds) > CAMERAS

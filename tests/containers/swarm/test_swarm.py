@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.containers.conftest import docker, eventually
-from tests.containers.swarm.conftest import CAMERAS, REPLICAS, Swarm, cameras
+from tests.containers.swarm.conftest import CAMERAS, FRAMES_ON_THE_WAY, REPLICAS, Swarm, cameras
 from tests.containers.test_stack import MAY_BE_EMPTY, be_busy, panels
 from tests.hands import IMAGE_SIZE, LIKE, as_frame
 
@@ -133,9 +133,9 @@ def test_replica_that_is_killed(swarm: Swarm) -> None:
         swarm.settle()
     assert load.http.wrong() == []
     assert load.streams.wrong == []
-    # At most what was in flight on it; each of its cameras had one request or frame
+    # At most what was in flight on it
     assert load.http.lost + load.http.refused <= CAMERAS
-    assert load.streams.unanswered <= CAMERAS
+    assert load.streams.unanswered <= FRAMES_ON_THE_WAY * len(load.streams.outages)
     assert 0 < len(load.streams.outages) <= CAMERAS
 
 
@@ -161,7 +161,7 @@ def test_proxy_that_is_reloaded(swarm: Swarm) -> None:
             wanted = len(load.http.outcomes) + 10 * CAMERAS
             docker("kill", "--signal", "USR2", proxy)
             eventually(partial(load.has_answered, wanted), seconds=60)
-    load.assert_nothing_lost()
+    load.assert_nothing_lost(unavailable=3)  # on a busy machine a new proxy may not know its replicas yet
     assert load.streams.closed == []
 
 
