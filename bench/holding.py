@@ -1,7 +1,7 @@
 """Measures what holds on a stream against what is shown: python -m bench.holding.
 
 How often it changes to what is not shown, and how long it takes to what is, for each ``hold_ms``: on recordings with
-labels (../shared/sequences, where they are), and on gestures in which frames are wrong at random. Beside the rule of
+labels, where there are some, and on gestures in which frames are wrong at random. Beside the rule of
 steadiness.py: the one it replaced, and the mean of the probabilities in place of counted labels.
 """
 

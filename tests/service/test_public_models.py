@@ -1,4 +1,4 @@
-"""Models as their authors published them, imported and asked: ../shared/models, where it is there."""
+"""Models as their authors published them, imported and asked, where they lie beside the project."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REFUSED = {
 }
 
 if not MODELS.is_dir():
-    pytest.skip("there are no ../shared/models", allow_module_level=True)
+    pytest.skip("there are no published models beside the project", allow_module_level=True)
 ABOUT = {path.parent.name: json.loads(path.read_text()) for path in sorted(MODELS.glob("*/about.json"))}
 
 
