@@ -310,7 +310,9 @@ def test_hands_of_recordings_keep_their_numbers(name: str, missed: float) -> Non
         assert len(numbers) <= HANDS[name]
 
 
-@pytest.mark.skipif("two_hands_relaxed" not in NAMES, reason="there is no recording two_hands_relaxed beside the project")
+@pytest.mark.skipif(
+    "two_hands_relaxed" not in NAMES, reason="there is no recording two_hands_relaxed beside the project"
+)
 def test_two_hands_that_cross_in_a_recording_are_not_exchanged() -> None:
     recording = load_recording("two_hands_relaxed")
     tracker = Tracker()
