@@ -1,6 +1,7 @@
 """The BentoML service: what serves, on which routes, within which limits. The work is done in hand_gesture/.
 
-A request's way: gateway (limits, decoding) -> batch queue -> API method -> classifier -> responses.
+A request's way: connection -> exchange (limits, decoding) -> batch queue -> API method -> classifier -> exchange; by
+ASGI through the gateway where it is not plain. The README has a picture.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keeps BentoML's time limit away from predictions and streams, which the gateway holds to deadlines of their own.
+"""Keeps BentoML's time limit away from predictions, which the gateway holds to deadlines of their own.
 
 BentoML starts a task and a timer for each request, and the timer outlives the answer by the whole limit: under full
 load that takes 5 to 9 % of the CPU, and more than ten thousand timers are alive. BentoML has no setting for it, so this
@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 class _TimeoutForOthers(traffic.TimeoutMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Whatever is posted is answered by the gateway, and so are streams
-        if scope["type"] == "websocket" or scope.get("method") == "POST":
+        # Whatever is posted is answered by the gateway
+        if scope.get("method") == "POST":
             await self.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)

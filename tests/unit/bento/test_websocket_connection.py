@@ -22,6 +22,7 @@ import uvloop
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from picows import WSCloseCode
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from hand_gesture.bento.watch import Watch
 from hand_gesture.bento.websocket_connection import READ_BYTES, Limits, WebSocket
@@ -386,6 +387,16 @@ def test_why_a_stream_ends_is_read_though_the_client_still_sends() -> None:
         await client.send(client_frame(3, b""), *[text(b"x" * 60_000)] * 200)  # no opcode, and 12 MB
         frames = await client.frames()
         assert [(opcode, payload[:2]) for opcode, payload in frames[-1:]] == [(CLOSE, FAILED.to_bytes(2))]
+
+    run(scenario)
+
+
+def test_what_comes_after_an_error_is_not_stored() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        await client.send(b"\x82\xff" + (2**62).to_bytes(8) + bytes(4), *[bytes(60_000)] * 100)
+        await asyncio.sleep(0.05)
+        assert len(WSProtocol.get_buffer(session.wire._protocol, -1)) < 4 * READ_BYTES
+        assert [payload[:2] for _, payload in await client.frames()] == [(1009).to_bytes(2)]
 
     run(scenario)
 
