@@ -93,6 +93,7 @@ class BatchQueue:
         self._waiting: deque[Ticket] = deque()
         self._is_due = False  # the next run, which takes in whoever comes before it begins
         self._was_alone = True  # the hand of the last run: the next one most likely is, too, and waits for no other
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._run: asyncio.Task[None] | None = None
         self._is_running = False
         self._timer: asyncio.TimerHandle | None = None
@@ -104,7 +105,9 @@ class BatchQueue:
         for all hands of the run. It is called in a later turn of the event loop. ``refine``, if given, makes the
         answers of these hands from those of the run.
         """
-        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # Python 3.11 makes a system call for it
+        loop = self._loop
         ticket = Ticket(hands, done, loop.time() + self._max_wait_seconds, self, refine)
         self.pending += 1
         self._waiting.append(ticket)
