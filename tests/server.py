@@ -53,8 +53,8 @@ class Server:
         return samples
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes."""
-        return psutil.Process(self.process.pid).children()
+        """The worker processes, as soon as they are ones: the service has other children while it starts."""
+        return [child for child in psutil.Process(self.process.pid).children() if _is_worker(child)]
 
     def stop(self) -> int:
         """Ask it to end as an orchestrator would, and return its exit code."""
@@ -67,6 +67,12 @@ class Server:
             for worker in workers:
                 worker.kill()
             raise
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return "_bentoml_impl.worker.service" in process.cmdline()
+    return False
 
 
 def environment(home: Path, **settings: object) -> dict[str, str]:
