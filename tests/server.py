@@ -24,7 +24,7 @@ PROJECT = Path(__file__).parents[1]
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 READY_SECONDS = 180.0  # on a machine that does much else
 # Limits that no pause of a busy machine reaches, for tests in which nothing may be refused
-UNHURRIED: Mapping[str, object] = {"REQUEST_TIMEOUT_SECONDS": 60, "MAX_BATCH_WAIT_MS": 60_000}
+GENEROUS_LIMITS: Mapping[str, object] = {"REQUEST_TIMEOUT_SECONDS": 60, "MAX_BATCH_WAIT_MS": 60_000}
 
 
 @dataclass
@@ -100,7 +100,7 @@ def free_port() -> int:
             return port
 
 
-def serve_in_vain(home: Path, wrapper: Sequence[str] = (), **settings: object) -> subprocess.CompletedProcess[str]:
+def serve_until_exit(home: Path, wrapper: Sequence[str] = (), **settings: object) -> subprocess.CompletedProcess[str]:
     """Start the service where something keeps it from running, and wait until it has ended."""
     return subprocess.run(
         [*wrapper, BENTOML, "serve"],
