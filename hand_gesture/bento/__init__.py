@@ -1,1 +1,1 @@
-"""All that reaches into BentoML's internals: where a new BentoML breaks something, it is here."""
+"""Everything that depends on internals of BentoML, uvicorn and circus; docs/upstream.md lists it."""

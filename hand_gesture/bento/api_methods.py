@@ -1,10 +1,8 @@
-"""Finds the service's API methods, so that requests and frames can be given to them past BentoML's HTTP layer.
+"""Finds the service's API methods, so that the gateway can call them without BentoML's HTTP layer.
 
-Between a service's middlewares and its API methods lies BentoML's HTTP layer (routing, context, media types,
-serialisers, response headers), which takes half of a request's time to do again what the gateway has done; so the
-gateway calls the methods itself, and BentoML's HTTP layer serves the other routes. BentoML says which methods there
-are, at which routes, and how their batches are limited; tests/unit/bento/test_api_methods.py fails where a new one
-changes what is used here.
+That layer (routing, context, media types, serialization, response headers) repeats what the gateway has done and takes
+half of a request's time; it still serves all other routes. tests/unit/bento/test_api_methods.py fails if a new BentoML
+changes the attributes used here.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from starlette.routing import Route
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """What ``@bentoml.api(batchable=True, ...)`` says of batches."""
+    """The batch limits of ``@bentoml.api(batchable=True, ...)``."""
 
     max_size: int
     max_wait_seconds: float
@@ -30,14 +28,14 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True)
 class ApiMethod:
-    """A coroutine that takes hands, shape (n, 63), and gives what its ``@bentoml.api`` method gives."""
+    """An ``@bentoml.api`` method: a coroutine function that takes hands, shape (n, 63)."""
 
     call: Callable[[NDArray[np.float64]], Awaitable[Any]]
-    batches: BatchLimits | None  # of a batchable one
+    batches: BatchLimits | None  # None: not batchable
 
 
 def find_api_methods(app: Starlette) -> dict[str, ApiMethod]:
-    """The API methods of the service that BentoML made ``app`` of, by their routes."""
+    """Find the API methods in the application that BentoML built, by route."""
     methods: dict[str, ApiMethod] = {}
     for route in app.routes:
         if isinstance(route, Route) and isinstance(route.endpoint, functools.partial):

@@ -1,9 +1,9 @@
-"""How the workers' HTTP server treats a connection, where uvicorn's ways lose requests and BentoML has no setting.
+"""The HTTP/1.1 protocol of the workers: uvicorn's, with a fast path that skips ASGI.
 
-BentoML starts uvicorn with its defaults, so this takes the place of uvicorn's default protocol. Plain requests go from
-here to the application without ASGI, and so do WebSockets (see websocket_connection.py).
-tests/unit/bento/test_http_connection.py, tests/service/test_connections.py and tests/fuzz/test_both_ways.py fail where
-a new BentoML or uvicorn changes what is used here.
+Plain POSTs and WebSockets go straight to the application; every other request goes through ASGI. BentoML starts uvicorn
+without options, so this replaces uvicorn's default protocol. tests/unit/bento/test_http_connection.py,
+tests/service/test_connections.py and tests/fuzz/test_both_ways.py fail if a new BentoML or uvicorn changes what is used
+here.
 """
 
 from __future__ import annotations
@@ -22,55 +22,54 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from hand_gesture.bento.watchdog import Watchdog
 from hand_gesture.bento.websocket_connection import Limits, MessageTransport, Session, WebSocket
 
-APPLICATION: Final = "hand_gesture.application"  # where the application is found in the state of ASGI's lifespan
-READ_BYTES: Final = 16_384  # at once
+APPLICATION: Final = "hand_gesture.application"  # key of the application in the ASGI lifespan state
+READ_BYTES: Final = 16_384  # fed to the parser at once
 KEY_BYTES: Final = 16  # of Sec-WebSocket-Key, RFC 6455, section 4.1
 WEBSOCKET_VERSION: Final = b"13"  # of the WebSocket protocol
 
 
-# Sends the answer to a plain request: status; headers as they go over the wire; body; whether the headers say that the
-# connection ends with it; seconds until the next request of the connection is taken
+# Sends the response to a plain request: status, raw header lines, body, whether the headers contain Connection: close,
+# and the seconds to wait before the connection's next request is read
 Respond = Callable[[int, bytes, bytes, bool, float], None]
 
 
 class Request(Protocol):
-    """A plain request that the application has taken."""
+    """A plain request that the application has accepted."""
 
     def receive(self, body: bytes) -> None:
-        """Take the whole body."""
+        """Receive the complete body."""
 
     def disconnect(self) -> None:
-        """The client has gone."""
+        """The client has disconnected."""
 
 
 class Application(Protocol):
-    """What answers requests and streams that come straight from the connection."""
+    """Answers requests and WebSockets that skip ASGI."""
 
     watchdog: Watchdog
-    limits: Limits  # of a WebSocket
+    limits: Limits  # of each WebSocket
 
     def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> Request | None:
-        """Take a POST of HTTP/1.1 whose body has a length, or None where it must go by ASGI.
+        """Accept an HTTP/1.1 POST with a Content-Length, or return None to send it through ASGI.
 
         Args:
-            target: path and query.
-            headers: of different names, in lower case.
-            respond: to be called once.
+            target: path and query string.
+            headers: names in lower case, each once.
+            respond: must be called once.
         """
 
     def open_stream(
         self, target: bytes, headers: Sequence[tuple[bytes, bytes]], transport: MessageTransport
     ) -> Session | None:
-        """Take a WebSocket, or None where it must not be accepted."""
+        """Accept a WebSocket, or return None to refuse it."""
 
 
 class HttpConnection(HttpToolsProtocol):
-    """uvicorn's protocol, which hands plain requests and WebSockets to the application without ASGI.
+    """uvicorn's protocol plus the fast path, a configurable keep-alive timeout, and tolerance for unknown upgrades.
 
-    It keeps idle connections as long as it is told, and ignores upgrades that it does not know: a client that would
-    rather speak HTTP/2 sends ``Upgrade: h2c`` with its first request (``curl --http2``, Java's HttpClient). A server
-    may ignore that (RFC 9110, section 7.8, https://www.rfc-editor.org/rfc/rfc9110#section-7.8), but httptools takes
-    what follows the head for the other protocol. So the head is read once more without it.
+    Clients that prefer HTTP/2 send ``Upgrade: h2c`` with their first request (``curl --http2``, Java's HttpClient). A
+    server may ignore it (RFC 9110, section 7.8, https://www.rfc-editor.org/rfc/rfc9110#section-7.8), but httptools then
+    treats the body as the other protocol, so the request head is parsed again without the header.
     """
 
     keep_alive_seconds: ClassVar[float]
@@ -78,24 +77,24 @@ class HttpConnection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.timeout_keep_alive = self.keep_alive_seconds  # type: ignore[assignment]  # seconds, whole or not
+        self.timeout_keep_alive = self.keep_alive_seconds  # type: ignore[assignment]  # a float, though uvicorn declares int
         self._application: Application | None = self.app_state.get(APPLICATION)
         self.unread = b""
-        self._active: Any = None  # the cycle that is being answered; uvicorn knows only the newest, see below
+        self._active: Any = None  # the cycle being answered; uvicorn's self.cycle is the newest of a pipeline
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start on a connection."""
+        """Set up a new connection."""
         super().connection_made(transport)
         self.flow = _FlowControl(transport, self)
 
     def data_received(self, data: bytes) -> None:
-        """Read what a client has sent."""
+        """Parse data from the client."""
         self._unset_keepalive_if_required()
         self.unread += data
         self.parse_unread()
 
     def parse_unread(self) -> bool:
-        """Read what has come, up to a request that must wait for the answer to another; whether that is all."""
+        """Parse buffered data until a pipelined request has to wait; return whether everything was parsed."""
         while self.unread and not self.pipeline and not self.transport.is_closing():
             piece, self.unread = self.unread[:READ_BYTES], self.unread[READ_BYTES:]
             self._parse(piece)
@@ -112,7 +111,7 @@ class HttpConnection(HttpToolsProtocol):
                     data, self.unread = data + self.unread, b""
                     self._open_websocket(data)
                     return
-                if not self._is_unknown_upgrade():  # a CONNECT, which uvicorn does not answer either
+                if not self._is_unknown_upgrade():  # a CONNECT, which uvicorn ignores too
                     self._unsupported_upgrade_warning()
                     return
                 data = self._head_without_upgrade() + data
@@ -135,16 +134,16 @@ class HttpConnection(HttpToolsProtocol):
 
     def _renew_parser(self) -> None:
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # like uvicorn
 
     def on_headers_complete(self) -> None:
-        """Start on a request, unless its head is about to be read again, or nobody will get its answer."""
+        """Start a request, unless its head will be parsed again or the connection is closing."""
         if self.transport.is_closing() or self._is_unknown_upgrade() or self._take_plain_request():
             return
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """End a request, unless its head is about to be read again."""
+        """Finish a request body, unless the head will be parsed again."""
         if not self._is_unknown_upgrade():
             super().on_message_complete()
 
@@ -153,7 +152,7 @@ class HttpConnection(HttpToolsProtocol):
             self._application is None
             or self.parser.get_method() != b"POST"
             or (self.cycle is not None and not self.cycle.response_complete)  # pipelined: uvicorn keeps the order
-            or self.flow.write_paused  # the client does not read its answers: uvicorn waits until it does
+            or self.flow.write_paused  # the client is not reading: uvicorn waits for it
             or self.expect_100_continue
             or self.parser.should_upgrade()
             or self.parser.get_http_version() != "1.1"
@@ -174,19 +173,19 @@ class HttpConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is being answered, where uvicorn tells only the newest."""
+        """Notify the request being answered; uvicorn notifies only the newest of a pipeline."""
         super().connection_lost(exc)
         current, self._active = self._active, None
         if current is not None and not current.response_complete:
             current.disconnected = True
             current.message_event.set()
-        # These refer to each other, and the service collects garbage as rarely as it can
+        # Break reference cycles, because garbage is collected rarely (see memory.py)
         self.cycle = self.flow.connection = None  # type: ignore[assignment]
 
     def _open_websocket(self, rest: bytes) -> None:
         application = self._application
         if application is None:
-            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There are no WebSockets here.")
+            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "This server accepts no WebSockets.")
         if (problem := self._handshake_problem()) is not None:
             return self._refuse_upgrade(*problem)
         websocket = WebSocket(application.limits, application.watchdog, self.server_state.connections)
@@ -195,15 +194,15 @@ class HttpConnection(HttpToolsProtocol):
             return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There is no stream here for this page.")
         self.connections.discard(self)
         websocket.accept(self.transport, session, dict(self.headers)[b"sec-websocket-key"], rest)
-        # The service collects garbage as rarely as it can (see service.py), and parsers refer to what refers to them
+        # Break the reference cycle with the parser, because garbage is collected rarely (see memory.py)
         self.parser = None  # type: ignore[assignment]
         return None
 
     def _handshake_problem(self) -> tuple[HTTPStatus, str] | None:
-        """What is wrong with the request for a WebSocket (RFC 6455, section 4.2.1): status and sentence."""
+        """Validate the opening handshake (RFC 6455, section 4.2.1): status and sentence of the first problem."""
         headers = {name: value for name, value in self.headers if name.startswith(b"sec-websocket-")}
         if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
-            return HTTPStatus.BAD_REQUEST, "A WebSocket is opened by a GET of HTTP/1.1."
+            return HTTPStatus.BAD_REQUEST, "A WebSocket must be opened with a GET request of HTTP/1.1."
         if headers.get(b"sec-websocket-version") != WEBSOCKET_VERSION:
             return HTTPStatus.UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13."
         try:
@@ -223,7 +222,7 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class _FlowControl(FlowControl):
-    """Reads no further while requests wait for the answers to those before them; uvicorn would, after each answer."""
+    """Keeps reading paused while pipelined requests wait; uvicorn would resume after each response."""
 
     def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
         super().__init__(transport)
@@ -233,7 +232,7 @@ class _FlowControl(FlowControl):
         if self.connection is None or self.connection.pipeline:
             return
         if self.connection.unread:
-            self.connection.loop.call_soon(self._parse_unread)  # not now: uvicorn is between two requests
+            self.connection.loop.call_soon(self._parse_unread)  # later: uvicorn is between two requests
         else:
             super().resume_reading()
 
@@ -243,10 +242,10 @@ class _FlowControl(FlowControl):
 
 
 class _PlainCycle:
-    """A request without ASGI, as far as uvicorn's protocol looks at it: in the place of its RequestResponseCycle.
+    """A request on the fast path, with the attributes of uvicorn's RequestResponseCycle that its protocol uses.
 
-    The protocol puts the body here and sets ``message_event`` when it has come, or when the client has gone: that is
-    this object itself.
+    The protocol appends to ``body`` and sets ``message_event`` when the body is complete or the client disconnects;
+    this object is its own ``message_event``.
     """
 
     __slots__ = ("_connection", "body", "disconnected", "keep_alive", "more_body", "request", "response_complete")
@@ -262,11 +261,11 @@ class _PlainCycle:
 
     @property
     def message_event(self) -> _PlainCycle:
-        """What the protocol sets."""
+        """The event that the protocol sets."""
         return self
 
     def set(self) -> None:
-        """Something has happened to the request."""
+        """Handle a complete body or a disconnect."""
         if self.request is None or self.response_complete:
             return
         if self.disconnected:
@@ -276,7 +275,7 @@ class _PlainCycle:
             self.request.receive(bytes(self.body))
 
     def respond(self, status: int, headers: bytes, body: bytes, closes: bool, pause: float) -> None:
-        """Send the answer, as uvicorn's cycle would."""
+        """Send the response; see ``Respond``."""
         connection = self._connection
         if connection is None or connection.transport.is_closing():
             return
@@ -304,10 +303,10 @@ class _PlainCycle:
 
 
 def install_http_protocol(keep_alive_seconds: float) -> None:
-    """Have the workers that start after this treat connections so.
+    """Make uvicorn use ``HttpConnection`` in workers that start from now on.
 
     Args:
-        keep_alive_seconds: how long an idle HTTP connection stays open.
+        keep_alive_seconds: how long an idle connection stays open.
     """
     HttpConnection.keep_alive_seconds = keep_alive_seconds
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{HttpConnection.__name__}"

@@ -1,7 +1,7 @@
-"""Lets `bentoml serve --reload` serve a model that is imported meanwhile.
+"""Makes `bentoml serve --reload` restart the workers when another model has been imported.
 
-BentoML's help promises that, but its reloader only watches source files. tests/service/test_reload.py fails where a new
-BentoML or circus changes what is used here.
+BentoML's help says so, but its reloader watches source files only. tests/service/test_reload.py fails if a new BentoML
+or circus changes what is used here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tornado.ioloop import PeriodicCallback
 
 CHECK_SECONDS: Final = 1.0
 
-# BentoML shows what its own loggers say
+# A child of BentoML's logger, whose level and format it inherits
 logger = logging.getLogger("bentoml.service.hand_gesture.reloading")
 
 
@@ -25,12 +25,12 @@ class ModelReloader:
     """Restarts a service's workers when another model is to be served."""
 
     def __init__(self, watcher: Any, find_tag: Callable[[], str], variable: str) -> None:
-        """Remember what is served now.
+        """Remember the model that is served now.
 
         Args:
             watcher: circus' watcher of the workers.
-            find_tag: the tag of the model to serve; raises ``NotFound`` where there is none.
-            variable: the environment variable that tells workers the tag.
+            find_tag: returns the tag of the model to serve; raises ``NotFound`` if there is none.
+            variable: environment variable that passes the tag to the workers.
         """
         self._watcher = watcher
         self._find_tag = find_tag
@@ -38,15 +38,15 @@ class ModelReloader:
         self._tag = find_tag()
 
     def start(self) -> None:
-        """Look for another model every ``CHECK_SECONDS`` from now on."""
+        """Check for another model every ``CHECK_SECONDS``."""
         PeriodicCallback(self._check, 1000 * CHECK_SECONDS).start()
 
     def _check(self) -> None:
-        # No model: somebody deletes it to import another one. A conflict: the supervisor is busy, and next time is soon
+        # NotFound while a model is replaced, ConflictError while circus is busy: the next check is soon
         with contextlib.suppress(NotFound, ConflictError):
             tag = self._find_tag()
             if tag != self._tag:
                 self._watcher.env[self._variable] = tag
                 self._watcher.restart()
                 self._tag = tag
-                logger.info("%s was imported; the workers are restarted with it", tag)
+                logger.info("%s was imported; restarting the workers with it", tag)

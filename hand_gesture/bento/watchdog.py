@@ -1,4 +1,4 @@
-"""Time limits for what happens ten thousand times a second: one timer of a worker looks at all of it."""
+"""Timeouts for requests and streams: one periodic timer checks all of them, because a timer for each costs too much."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Protocol
 
 
 class Watched(Protocol):
-    """What may take too long."""
+    """Something with a time limit."""
 
     def check(self, now: float) -> None:
-        """Do what is due at this time, of ``perf_counter``."""
+        """Act on limits that are exceeded at this time of ``perf_counter``."""
 
 
 class Watchdog:
-    """Looks at what has been added, again and again, while there is any."""
+    """Checks everything that was added, periodically; the timer stops while there is nothing."""
 
     def __init__(self, seconds: float) -> None:
-        """Start with nothing.
+        """Create a watchdog without a timer.
 
         Args:
-            seconds: between two looks; a limit may be exceeded by as much.
+            seconds: between two checks; a limit may be exceeded by as much.
         """
         self._seconds = seconds
         self._watched: set[Watched] = set()
         self._has_timer = False
 
     def add(self, watched: Watched) -> None:
-        """Look at it from now on."""
+        """Start checking it."""
         self._watched.add(watched)
         if not self._has_timer:
             self._schedule()
 
     def discard(self, watched: Watched) -> None:
-        """Look at it no more."""
+        """Stop checking it."""
         self._watched.discard(watched)
 
     def _schedule(self) -> None:

@@ -31,7 +31,7 @@ class Account:
 
 @contextlib.contextmanager
 def account(server: Server) -> Iterator[Account]:
-    """Watchdog the figures; they are there when the context is left."""
+    """Compare the metrics before and after the context."""
     result = Account()
     before = server.metrics()
     yield result
