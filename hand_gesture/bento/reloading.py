@@ -11,9 +11,10 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from bentoml.exceptions import NotFound
+from bentoml.exceptions import BentoMLException
 from circus.exc import ConflictError
 from tornado.ioloop import PeriodicCallback
+from yaml import YAMLError
 
 CHECK_SECONDS: Final = 1.0
 
@@ -29,7 +30,7 @@ class ModelReloader:
 
         Args:
             watcher: circus' watcher of the workers.
-            find_tag: returns the tag of the model to serve; raises ``NotFound`` if there is none.
+            find_tag: returns the tag of the model to serve; raises ``BentoMLException`` if there is none.
             variable: environment variable that passes the tag to the workers.
         """
         self._watcher = watcher
@@ -42,8 +43,8 @@ class ModelReloader:
         PeriodicCallback(self._check, 1000 * CHECK_SECONDS).start()
 
     def _check(self) -> None:
-        # NotFound while a model is replaced, ConflictError while circus is busy: the next check is soon
-        with contextlib.suppress(NotFound, ConflictError):
+        # An import is writing the store, or circus is busy: the next check is soon
+        with contextlib.suppress(BentoMLException, YAMLError, ConflictError):
             tag = self._find_tag()
             if tag != self._tag:
                 self._watcher.env[self._variable] = tag
