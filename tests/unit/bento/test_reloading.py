@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ from hand_gesture.bento.reloading import ModelReloader
     "error", [NotFound("none"), BentoMLException("malformed model.yaml"), ScannerError()], ids=repr
 )
 def test_a_store_that_is_being_written_is_read_at_the_next_check(error: Exception) -> None:
-    tags = iter(["model:1", error, "model:2", "model:2"])
+    tags: Iterator[str | Exception] = iter(["model:1", error, "model:2", "model:2"])
     restarts = list[str]()
 
     def find_tag() -> str:
