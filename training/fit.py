@@ -31,9 +31,8 @@ EPOCHS: Final = 80
 HANDS_PER_EPOCH: Final = 50_000
 NONE_SHARE: Final = 0.25  # of them
 OPEN_SHARE: Final = 0.3  # of those that make a gesture: hands of other sources than the table
-MADE_SHARE: Final = 0.25  # of those that make none: put together from fingers
+MADE_SHARE: Final = 0.5  # of those that make none: put together from fingers
 MADE_HANDS: Final = 20_000
-WEIGHT_DECAY: Final = 1e-3  # scikit-learn's alpha
 FIRST_LEARNING_RATE: Final = 2e-3
 LAST_LEARNING_RATE: Final = 2e-5
 NEIGHBOURS: Final = 8
@@ -116,9 +115,7 @@ def fit(
     neighbours = _neighbours(material.table)
     # Fitting once an epoch on new data, starting from the weights so far
     trained = [
-        MLPClassifier(
-            HIDDEN_LAYERS, alpha=WEIGHT_DECAY, batch_size=256, warm_start=True, max_iter=1, tol=0, random_state=state
-        )
+        MLPClassifier(HIDDEN_LAYERS, alpha=3e-3, batch_size=256, warm_start=True, max_iter=1, tol=0, random_state=state)
         for state in random.integers(2**31, size=networks).tolist()
     ]
     for epoch in range(epochs):
