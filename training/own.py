@@ -7,6 +7,7 @@ turned and squeezed, and hands of no gesture put together from fingers.
 from __future__ import annotations
 
 import argparse
+import io
 import pickle
 from collections import Counter
 from collections.abc import Callable
@@ -37,11 +38,13 @@ from hand_gesture.model.artifacts import (
     sha256,
 )
 from hand_gesture.model.features import wrist_rms
+from hand_gesture.model.stored_hands import STORED_HANDS_FILE, write_stored_hands
 from training.data import Bools, Floats, Hands, Ints, OpenHands
 from training.depth import normalize
 from training.fit import Material, fit, join, make_material
 from training.operating_point import MIN_CONFIDENCE, answers
 from training.reference import make_reference_hands
+from training.stored_set import make_stored_hands
 from training.table import Size, Table, TableError, leave_out, read_table
 
 PROJECT: Final = Path(__file__).parents[1]
@@ -245,6 +248,7 @@ def _write(
         ENCODER_FILE: pickle.dumps(encoder, protocol=5),
         COMMANDS_FILE: Commands(commands).model_dump_json(indent=2).encode(),
         REFERENCE_HANDS_FILE: _typical_hands(table, network).model_dump_json().encode(),
+        STORED_HANDS_FILE: _stored_hands(table),
     }
     counts = table.counts()
     gestures = len(table.hands) - counts["none"]
@@ -264,6 +268,17 @@ def _write(
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n")
+
+
+def _stored_hands(table: Table) -> bytes:
+    """What gestures that are taught to the model later are told apart from."""
+    is_none = table.hands.classes == table.none
+    stored = make_stored_hands(
+        table.hands.take(~is_none), table.hands.take(is_none), table.classes, donors=_reference_hands()
+    )
+    file = io.BytesIO()
+    write_stored_hands(file, stored)
+    return file.getvalue()
 
 
 def _typical_hands(table: Table, network: MLPClassifier) -> ReferenceHands:

@@ -32,13 +32,14 @@ SQUEEZED: Final = 0.2  # share of hands that are squeezed, as on a frame of anot
 SQUEEZE: Final = (0.6, 1.3)
 
 
-def make_stored_hands(table: Hands, others: Hands, classes: list[str]) -> StoredHands:
+def make_stored_hands(table: Hands, others: Hands, classes: list[str], donors: Floats | None = None) -> StoredHands:
     """Make hands of each gesture and hands of none.
 
     Args:
-        table: hands of gestures.
-        others: hands of other sources, of gestures and of none.
+        table: hands of gestures, two or more of each.
+        others: hands of other sources, of gestures and of none; may be empty.
         classes: the gestures' names and, last, that of none.
+        donors: more hands whose fingers are used, for gestures so few or alike that theirs give nothing new.
     """
     random = np.random.default_rng(SEED)
     none = len(classes) - 1
@@ -51,9 +52,13 @@ def make_stored_hands(table: Hands, others: Hands, classes: list[str]) -> Stored
         made.append(_between(from_table[table.classes == label], HANDS_OF_A_GESTURE - count, random))
         if count:
             made.append(_between(hands, count, random))
-    made.append(_between(from_others[others.classes == none], NONE_BETWEEN, random))
+    nothing = from_others[others.classes == none]
+    between = NONE_BETWEEN if len(nothing) > 1 else 0
+    if between:
+        made.append(_between(nothing, between, random))
     gestures = np.concatenate([from_table, from_others[others.classes != none]])
-    made.append(make_nothing(gestures, NONE_OF_FINGERS, proportions, random))
+    more = None if donors is None else normalize(donors, proportions)[0]
+    made.append(make_nothing(gestures, NONE_BETWEEN + NONE_OF_FINGERS - between, proportions, random, more))
     counts = [HANDS_OF_A_GESTURE] * none + [NONE_BETWEEN + NONE_OF_FINGERS]
     hands = _seen_by_another_camera(np.concatenate(made), random)
     # wrist at the origin, turned to one side, of size 1: 16 bits then suffice
@@ -64,10 +69,11 @@ def make_stored_hands(table: Hands, others: Hands, classes: list[str]) -> Stored
 
 def _between(hands: Floats, count: int, random: np.random.Generator) -> Floats:
     """Points on the way from hands to one of their nearest neighbours."""
-    index = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(wrist_rms(hands))
+    nearest = min(NEIGHBOURS, len(hands) - 1)
+    index = NearestNeighbors(n_neighbors=nearest).fit(wrist_rms(hands))
     neighbours = index.kneighbors(return_distance=False)  # of each hand, without itself
     rows = random.integers(len(hands), size=count)
-    partners = neighbours[rows, random.integers(NEIGHBOURS, size=count)]
+    partners = neighbours[rows, random.integers(nearest, size=count)]
     share = random.uniform(*MIX, count)[:, np.newaxis]
     between: Floats = (1 - share) * hands[rows] + share * hands[partners]
     return between

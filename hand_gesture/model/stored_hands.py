@@ -23,11 +23,11 @@ class StoredHands:
     gestures: NDArray[np.str_]
 
 
-def write_stored_hands(path: Path, stored: StoredHands) -> None:
+def write_stored_hands(path: Path | BinaryIO, stored: StoredHands) -> None:
     """Write hands in 16 bits, without z; the same hands give the same bytes."""
     names, classes = np.unique(stored.gestures, return_inverse=True)
     hands = stored.hands.reshape(-1, LANDMARK_COUNT, 3)[..., :2].reshape(-1, PLANAR_COUNT).astype(np.float16)
-    np.savez(path, hands=hands, classes=classes.astype(np.uint8), names=names)
+    np.savez(path, hands=hands, classes=classes.astype(np.min_scalar_type(len(names))), names=names)
 
 
 def read_stored_hands(file: Path | BinaryIO) -> StoredHands:

@@ -37,7 +37,7 @@ MOST_TAKEN: Final = 0.0045  # share of the stored hands
 MOST_OF_A_GESTURE_TAKEN: Final = 0.05  # share of the stored hands of any known gesture
 # Fitted by bench/taught.py on people other than the teachers. A confidence is the share of right answers where one hand
 # in RARENESS makes the taught gesture
-MARGIN_SCALE: Final = 0.43
+MARGIN_SCALE: Final = 0.44
 RARENESS: Final = 6
 _TOLERANCE: Final = 1e-3  # Newton's steps shrink so fast that what is left then is below what 32 bits resolve
 _MAX_STEPS: Final = 20

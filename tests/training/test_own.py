@@ -65,6 +65,15 @@ def test_letters_are_trained_imported_and_served(tmp_path: Path) -> None:
             for name in (shape, letter):  # the bundled hand, and the one that the training found typical
                 answer = server.client.post("/predict", json={"landmarks": hands[name], "image_size": IMAGE_SIZE})
                 assert answer.json()["gesture"] == letter
+        # Another gesture can be taught to it
+        random = np.random.default_rng(1)
+        taught = [(np.array(REFERENCE.hands["peace"]) + random.normal(0, 0.003, (21, 3))).tolist() for _ in range(10)]
+        gestures = {"gestures": {"V": {"hands": taught, "image_size": IMAGE_SIZE}}}
+        reply = server.client.post("/gestures", json=gestures)
+        assert reply.status_code == 200, reply.text
+        report = reply.json()["gestures"]["V"]
+        assert report["right_left_out"] == report["examples"] == 10
+        assert report["resembles"] in SHAPES
         # A hand of another gesture is none, though the table shows no such hand
         body = {"landmarks": REFERENCE.hands["peace"], "image_size": IMAGE_SIZE}
         assert server.client.post("/predict", json=body).json()["gesture"] == "none"

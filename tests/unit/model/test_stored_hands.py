@@ -35,6 +35,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def test_more_gestures_than_a_byte_can_number(tmp_path: Path) -> None:
+    names = np.array([f"gesture {number:03}" for number in range(300)])
+    write_stored_hands(tmp_path / "hands.npz", StoredHands(np.zeros((300, 63)), names))
+    assert read_stored_hands(tmp_path / "hands.npz").gestures.tolist() == names.tolist()
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
 def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "hands.npz"
