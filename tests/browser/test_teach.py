@@ -531,7 +531,7 @@ def test_keyboard_alone(server: Server, open_page: Open, camera: Camera) -> None
         page.keyboard.press("Enter")
 
 
-SCREENS = {
+SCREENS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 800}},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
     "small-phone": {"viewport": {"width": 320, "height": 568}, "has_touch": True, "is_mobile": True},
