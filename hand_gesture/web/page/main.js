@@ -4,6 +4,7 @@ import { listCameras, openCamera, watch } from "./camera.js";
 import { Figures } from "./figures.js";
 import { loadFinder, requireFinder } from "./finder.js";
 import { keepKey, readKey } from "./key.js";
+import { asFields, fitted } from "./own_gestures.js";
 import { loadReference, play } from "./playback.js";
 import {
   CAMERA_GONE,
@@ -20,12 +21,15 @@ import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
 import { snippets } from "./snippets.js";
 import { openStream } from "./stream.js";
+import { startTeaching } from "./teach.js";
 import * as view from "./view.js";
 
 /**
  * @typedef {import("./stream.js").Point} Point
  * @typedef {import("./stream.js").Answer} Answer
  * @typedef {import("./finder.js").Finder} Finder
+ * @typedef {import("./own_gestures.js").OwnGestures} OwnGestures
+ * @typedef {import("./playback.js").Reference} Reference
  * @typedef {import("./view.js").Source} Source
  * @typedef {[number, number]} Size
  */
@@ -59,6 +63,10 @@ let source = "welcome";
 let size = EMPTY_STAGE;
 /** @type {Point[][]} */
 let hands = []; // those of the newest frame
+/** @type {OwnGestures} */
+let own = new Map(); // gestures that were taught on this page
+/** @type {string[]} */
+let known = []; // gestures of the model
 /** @type {{hand: Point[], size: Size} | null} */
 let last = null; // the last hand, and of which picture it was
 let slots = new Slots();
@@ -73,7 +81,8 @@ let current = new AbortController();
 
 function settings() {
   const key = readKey();
-  return { image_size: size, hold_ms: hold.valueAsNumber, ...(key && { key }) };
+  const gestures = own.size ? asFields(own) : null;
+  return { image_size: size, hold_ms: hold.valueAsNumber, ...(key && { key }), ...(gestures && { gestures }) };
 }
 
 function connect() {
@@ -97,7 +106,10 @@ function connect() {
       }
       if (state === "open") {
         view.showProblem("");
-        if (wasAway) showServedModel();
+        if (wasAway) {
+          showServedModel();
+          teaching.askAgain();
+        }
         wasAway = false;
       }
       if (state === "refused" && !view.isProblemShown()) view.showProblem(sentence || REFUSED);
@@ -147,6 +159,7 @@ function showFrame(found) {
   if (hands.length) rememberHand(hands[0]);
   else view.showAnswers([], []);
   stream?.send(hands);
+  if (source === "camera") teaching.see(hands, size);
 }
 
 function draw() {
@@ -222,6 +235,7 @@ async function getFinder() {
 
 function getReference() {
   loadingReference ??= loadReference("reference_hands.json").then((reference) => {
+    known = reference.gestures;
     view.showReference(reference, startPlayback);
     return reference;
   });
@@ -273,7 +287,7 @@ function startCamera(id) {
 /** @param {string} first gesture to play */
 function startPlayback(first) {
   return begin("Loading the reference hands …", async (signal) => {
-    const reference = await getReference();
+    const reference = withOwn(await getReference());
     signal.throwIfAborted();
     if (!Object.keys(reference.hands).length) throw new Problem(NO_HANDS_TO_PLAY);
     setStage(reference.image_size, "playback", false);
@@ -289,22 +303,63 @@ function startPlayback(first) {
   });
 }
 
+/**
+ * @param {Reference} reference
+ * @returns {Reference} with an example of each of the person's own gestures
+ */
+function withOwn(reference) {
+  const hands = Object.assign(Object.create(null), reference.hands);
+  for (const [name, { examples }] of own) {
+    hands[name] = fitted(examples[0].hand, examples[0].size, reference.image_size);
+  }
+  return { ...reference, hands };
+}
+
+/**
+ * @param {AbortSignal} signal ends the wait for a camera that does not run yet
+ * @returns {Promise<AbortSignal | null>} ends with the camera; null where it did not start
+ */
+async function useCamera(signal) {
+  if (source !== "camera") {
+    const starting = startCamera("");
+    const mine = current;
+    signal.addEventListener("abort", () => {
+      if (current === mine && source !== "camera") stop();
+    });
+    await starting;
+    if (current !== mine) return null;
+  }
+  return current.signal;
+}
+
+/**
+ * @param {Blob} blob
+ * @param {HTMLCanvasElement} canvas gets the photo
+ * @param {AbortSignal} signal ends it
+ * @returns {Promise<{hands: Point[][], size: Size}>}
+ * @throws {Problem}
+ */
+async function findInPhoto(blob, canvas, signal) {
+  const photo = await createImageBitmap(blob).catch(() => {
+    throw new Problem(NO_PHOTO);
+  });
+  signal.throwIfAborted();
+  // Before hands are looked for, as a photo may have more pixels than WebGL takes
+  const scale = Math.min(1, LARGEST_PHOTO / Math.max(photo.width, photo.height));
+  const scaled = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * scale));
+  const photoSize = /** @type {Size} */ ([scaled(photo.width), scaled(photo.height)]);
+  [canvas.width, canvas.height] = photoSize;
+  canvas.getContext("2d")?.drawImage(photo, 0, 0, ...photoSize);
+  photo.close();
+  const found = await (await getFinder()).inPhoto(canvas);
+  signal.throwIfAborted();
+  return { hands: found, size: photoSize };
+}
+
 /** @param {Blob} blob */
 function showPhoto(blob) {
   return begin("Looking for hands …", async (signal) => {
-    const photo = await createImageBitmap(blob).catch(() => {
-      throw new Problem(NO_PHOTO);
-    });
-    signal.throwIfAborted();
-    // Before hands are looked for, as a photo may have more pixels than WebGL takes
-    const scale = Math.min(1, LARGEST_PHOTO / Math.max(photo.width, photo.height));
-    const scaled = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * scale));
-    const photoSize = /** @type {Size} */ ([scaled(photo.width), scaled(photo.height)]);
-    [photoCanvas.width, photoCanvas.height] = photoSize;
-    photoCanvas.getContext("2d")?.drawImage(photo, 0, 0, ...photoSize);
-    photo.close();
-    const found = await (await getFinder()).inPhoto(photoCanvas);
-    signal.throwIfAborted();
+    const { hands: found, size: photoSize } = await findInPhoto(blob, photoCanvas, signal);
     if (!found.length) throw new Problem(NO_HAND);
     setStage(photoSize, "photo", false);
     connect();
@@ -342,6 +397,19 @@ async function exampleHand() {
   return hand ? { hand, size: image_size } : null;
 }
 
+const teaching = startTeaching({
+  useCamera,
+  findHands: (photo, signal) => findInPhoto(photo, document.createElement("canvas"), signal),
+  known: () => known,
+  key: readKey,
+  onKeyNeeded: askForKey,
+  onTaught(gestures) {
+    own = gestures;
+    view.showOwn(own);
+    stream?.configure(settings());
+  },
+});
+
 view.element("start", HTMLButtonElement).onclick = () => startCamera("");
 view.element("stop", HTMLButtonElement).onclick = stop;
 view.element("play", HTMLButtonElement).onclick = () => startPlayback("");
@@ -365,7 +433,9 @@ document.ondragleave = ({ relatedTarget }) => {
 document.ondrop = (event) => {
   event.preventDefault();
   view.showDropTarget(false);
-  if (event.dataTransfer?.files.length) showPhoto(event.dataTransfer.files[0]);
+  const files = [...(event.dataTransfer?.files ?? [])];
+  if (files.length && teaching.isOpen()) teaching.take(files);
+  else if (files.length) showPhoto(files[0]);
 };
 hold.oninput = () => {
   view.element("hold-value", HTMLOutputElement).value = `${hold.value} ms`;
@@ -381,10 +451,15 @@ keyForm.onsubmit = (event) => {
   view.askForKey(false);
   view.showProblem("");
   stream?.configure(settings());
+  teaching.askAgain();
 };
 document.onvisibilitychange = () => {
-  if (document.hidden) disconnect();
-  else if (source !== "welcome") connect();
+  if (document.hidden) {
+    teaching.cancel();
+    disconnect();
+  } else if (source !== "welcome") {
+    connect();
+  }
 };
 setInterval(() => {
   view.showRate(figures.rate.summary());

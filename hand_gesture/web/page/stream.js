@@ -31,7 +31,7 @@ const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
  * @property {boolean} changed whether it held something else before
  * @typedef {{hand: number, held: string, command: string | null}} Change of what a hand holds; "none" also when it left
  * @typedef {{error: string, reason: string}} Failure
- * @typedef {{image_size?: [number, number], hold_ms?: number, key?: string}} Settings
+ * @typedef {{image_size?: [number, number], hold_ms?: number, key?: string, gestures?: object}} Settings
  * @typedef {"open" | "away" | "refused"} State
  */
 

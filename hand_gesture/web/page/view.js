@@ -11,6 +11,7 @@ const SERVICE = { idle: "Not connected", open: "Connected", away: "Service away"
 
 /**
  * @typedef {import("./stream.js").Answer} Answer
+ * @typedef {import("./own_gestures.js").OwnGestures} OwnGestures
  * @typedef {import("./playback.js").Reference} Reference
  * @typedef {import("./playback.js").Model} Model
  * @typedef {ReturnType<import("./figures.js").Figures["summary"]>} Summary
@@ -40,8 +41,12 @@ const start = element("start", HTMLButtonElement);
 
 /** @type {HTMLElement[]} */
 const cards = [];
-/** @type {Record<string, string>} */
-let commandOf = {};
+/** @type {Reference | null} */
+let reference = null;
+/** @type {OwnGestures} */
+let own = new Map();
+/** @type {(gesture: string) => void} */
+let choose = () => {};
 let lastWordAt = Number.NEGATIVE_INFINITY;
 
 /** @param {string} sentence what is wrong, empty when nothing is */
@@ -155,7 +160,8 @@ function answerCard() {
 function stateOf(gesture, held) {
   if (held === NONE) return gesture === NONE ? "Nothing is held" : "Not held yet";
   if (held !== gesture) return `${spaced(held)} is still held`;
-  return commandOf[held] ? `Held: ${commandOf[held]}` : "Held";
+  const command = own.get(held)?.command ?? reference?.commands[held];
+  return command ? `Held: ${command}` : "Held";
 }
 
 /**
@@ -198,11 +204,13 @@ export function say(held) {
 }
 
 /**
- * @param {Reference} reference
+ * @param {Reference} newReference
  * @param {(gesture: string) => void} onChoose
  */
-export function showReference({ hands, image_size: size, gestures, commands, model }, onChoose) {
-  commandOf = commands;
+export function showReference(newReference, onChoose) {
+  reference = newReference;
+  choose = onChoose;
+  const { hands, image_size: size, model } = reference;
   const known = Object.keys(hands);
   element("play", HTMLElement).hidden = !known.length;
   const door = [...SHOWN_AT_THE_DOOR.filter((gesture) => gesture in hands), ...known].slice(
@@ -212,26 +220,54 @@ export function showReference({ hands, image_size: size, gestures, commands, mod
   element("examples", HTMLElement).hidden = !known.length;
   element("examples", HTMLElement).replaceChildren(...door.map((gesture) => handIcon(hands[gesture], size)));
   element("gestures-title", HTMLElement).textContent = known.length ? "Gestures to try" : "Gestures of this model";
+  showStrip();
+  if (model) showModel(model);
+}
+
+/** @param {OwnGestures} gestures that were taught on this page */
+export function showOwn(gestures) {
+  own = gestures;
+  showStrip();
+}
+
+/** The model's gestures, then the person's own. */
+function showStrip() {
+  const {
+    hands = {},
+    gestures = [],
+    commands = {},
+    image_size: size = /** @type {[number, number]} */ ([1, 1]),
+  } = reference ?? {};
   strip.replaceChildren(
-    ...gestures.map((gesture) => {
-      const item = document.createElement("li");
-      item.dataset.gesture = gesture;
-      const hand = hands[gesture];
-      const card = document.createElement(hand ? "button" : "div");
-      card.className = "gesture-card";
-      if (card instanceof HTMLButtonElement) {
-        card.type = "button";
-        card.title = `Play ${spaced(gesture)}`;
-        card.onclick = () => onChoose(gesture);
-      }
-      card.append(hand ? handIcon(hand, size) : initial(gesture), text("span", spaced(gesture)));
-      if (commands[gesture]) card.append(text("small", commands[gesture]));
-      item.append(card);
-      return item;
-    }),
+    ...gestures.map((gesture) =>
+      gestureCard(gesture, hands[gesture] && handIcon(hands[gesture], size), commands[gesture]),
+    ),
+    ...[...own].map(([gesture, { command, examples }]) =>
+      gestureCard(gesture, handIcon(examples[0].hand, examples[0].size), command),
+    ),
   );
   balanceRows();
-  if (model) showModel(model);
+}
+
+/**
+ * @param {string} gesture
+ * @param {SVGSVGElement | undefined} icon where its shape is known
+ * @param {string | null} [command]
+ */
+function gestureCard(gesture, icon, command) {
+  const item = document.createElement("li");
+  item.dataset.gesture = gesture;
+  const card = document.createElement(icon ? "button" : "div");
+  card.className = "gesture-card";
+  if (card instanceof HTMLButtonElement) {
+    card.type = "button";
+    card.title = `Play ${spaced(gesture)}`;
+    card.onclick = () => choose(gesture);
+  }
+  card.append(icon ?? initial(gesture), text("span", spaced(gesture)));
+  if (command) card.append(text("small", command));
+  item.append(card);
+  return item;
 }
 
 /** @param {string} gesture whose shape is not known */
@@ -262,8 +298,9 @@ function showModel({ name, version, kind, features }) {
 /**
  * @param {string} tag
  * @param {string} content
+ * @returns {HTMLElement}
  */
-function text(tag, content) {
+export function text(tag, content) {
   const made = document.createElement(tag);
   made.textContent = content;
   return made;
