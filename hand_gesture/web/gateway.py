@@ -24,7 +24,7 @@ from hand_gesture.errors import Headers, Reason, RejectedRequestError
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized, is_welcome
-from hand_gesture.web.cors import Cors
+from hand_gesture.web.cors import ALLOW_ORIGIN, Cors
 from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_hand_request, decode_hands_request
 from hand_gesture.web.exchange import Exchange, Route, Worker
 from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
@@ -140,7 +140,11 @@ class PredictionGateway:
             exchange.fail(error)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == STREAM:
+        if scope["path"] == STREAM and not is_welcome(scope["headers"], self._settings.allowed_origins):
+            message = "Pages of this origin may not use this service: its operator must add it to ALLOWED_ORIGINS."
+            headers = [(ALLOW_ORIGIN.encode(), b"*")]  # so that the page can say so
+            error = RejectedRequestError(HTTPStatus.FORBIDDEN, Reason.FORBIDDEN_ORIGIN, message, headers)
+        elif scope["path"] == STREAM:
             message = "This is a WebSocket: open it with ws:// or wss:// (see docs/stream.md)."
             headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
             error = RejectedRequestError(HTTPStatus.UPGRADE_REQUIRED, Reason.METHOD_NOT_ALLOWED, message, headers)
