@@ -14,6 +14,14 @@ window.left = (() => {
     tracks.push(...stream.getTracks());
     return stream;
   };
+  if (window.WakeLock) {
+    const { request } = WakeLock.prototype;
+    WakeLock.prototype.request = async function (...given) {
+      const lock = await request.apply(this, given);
+      locks.push(lock);
+      return lock;
+    };
+  }
   window.WebSocket = class extends WebSocket {
     constructor(...given) {
       super(...given);
@@ -82,6 +90,6 @@ window.left = (() => {
     listeners: listeners.filter(({ options }) => !options?.signal?.aborted).length,
     locks: locks.filter(({ released }) => !released).length,
     globals: Object.getOwnPropertyNames(window).filter((name) => !globals.has(name)),
-    all: { tracks: tracks.length, sockets: sockets.length, listeners: listeners.length },
+    taken: { tracks: tracks.length, sockets: sockets.length, locks: locks.length },
   });
 })();
