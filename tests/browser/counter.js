@@ -78,9 +78,6 @@ window.left = (() => {
       EventTarget.prototype.removeEventListener.call(target, type, listener, options);
     };
   }
-  const globals = new Set(Object.getOwnPropertyNames(window));
-  globals.add("left");
-
   return () => ({
     tracks: tracks.filter(({ readyState }) => readyState === "live").length,
     sockets: sockets.filter(({ readyState }) => readyState !== WebSocket.CLOSED).length,
@@ -89,7 +86,5 @@ window.left = (() => {
     addresses: addresses.size,
     listeners: listeners.filter(({ options }) => !options?.signal?.aborted).length,
     locks: locks.filter(({ released }) => !released).length,
-    globals: Object.getOwnPropertyNames(window).filter((name) => !globals.has(name)),
-    taken: { tracks: tracks.length, sockets: sockets.length, locks: locks.length },
   });
 })();
