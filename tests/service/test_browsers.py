@@ -59,3 +59,13 @@ def test_only_configured_origins_may_call(choosy: Server) -> None:
         answer = choosy.client.get("/livez", headers={"Origin": origin})
         assert answer.headers.get("access-control-allow-origin") == allowed
     assert preflight(choosy, "https://other.example").status_code == 400
+
+
+def test_modules_are_for_every_origin_but_streams_are_not(choosy: Server) -> None:
+    other = {"Origin": "https://other.example"}
+    assert choosy.client.get("/gestures.js", headers=other).headers["access-control-allow-origin"] == "*"
+    refused = choosy.client.get("/stream", headers=other)
+    assert refused.status_code == 403
+    assert refused.headers["access-control-allow-origin"] == "*"
+    assert refused.json()["reason"] == "forbidden_origin"
+    assert choosy.client.get("/stream", headers={"Origin": GAME}).status_code == 426
