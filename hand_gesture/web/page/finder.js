@@ -120,11 +120,18 @@ async function loadOnPage(base, mostHands) {
   const loading = loadedOnPage.then(() => loadLandmarker(base, mostHands));
   loadedOnPage = loading.catch(() => {});
   const landmarker = await loading;
+  let isClosed = false;
   return {
     ...landmarker,
     async find(picture, time, isPhoto) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      return landmarker.find(picture, time, isPhoto);
+      if (!isClosed) return landmarker.find(picture, time, isPhoto);
+      picture.close();
+      throw new Error("MediaPipe was closed"); // it would search for ever
+    },
+    close() {
+      isClosed = true;
+      landmarker.close();
     },
   };
 }
