@@ -44,7 +44,8 @@ window.left = (() => {
       timers.delete(id);
       action();
     }, ...given);
-    timers.add(id);
+    // WebKit's driver runs each of a test's expressions with a timer of its own
+    if (!new Error().stack.includes("evaluateJavaScriptFunction")) timers.add(id);
     return id;
   };
   window.setInterval = (...given) => {

@@ -57,7 +57,7 @@ def test_pong(server: Server, open_page: Open, examples: tuple[str, Path]) -> No
 
 @needs_hands
 def test_slides(server: Server, open_page: Open, examples: tuple[str, Path]) -> None:
-    # What the film shows as a gesture of one's own needs a shape that the model does not know: fist is not one
+    # The film shows no gesture that the model does not know, so this one is loaded and taught, but not made
     url, folder = examples
     hands = [REFERENCE.hands["peace"]]
     (folder / "my_gestures.json").write_text(
