@@ -46,7 +46,7 @@ test: $(VENV)/.dev page ## Run the tests of all but the page
 
 TIMES ?= 10
 fuzz: $(VENV)/.dev page ## Generate requests and streams, TIMES (10) as many as `make test` and new ones each time
-	FUZZ_TIMES=$(TIMES) $(BIN)/python -m pytest -s tests/fuzz/test_generated.py tests/fuzz/test_every_part.py
+	FUZZ_TIMES=$(TIMES) $(BIN)/python -m pytest -s tests/fuzz/test_generated.py tests/fuzz/test_every_part.py tests/unit
 
 mutate: $(VENV)/.dev ## Change the code in one place after the other, and list the changes that no unit test notices
 	nice -n 15 $(BIN)/mutmut run

@@ -1,14 +1,13 @@
-"""The BentoML service: what serves, on which routes, within which limits. The work is done in hand_gesture/.
+"""The BentoML service: routes, limits, and the model. The work is done in hand_gesture/.
 
-A request's way: connection -> exchange (limits, decoding) -> batch queue -> API method -> classifier -> exchange; by
-ASGI through the gateway where it is not plain. The README has a picture.
+A request travels from its connection to a PredictionRequest (deadline, decoding), the batch queue, an API method below
+and the model, and its answer back to the PredictionRequest. The README has a diagram.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import logging
 import os
 from pathlib import Path
@@ -18,25 +17,20 @@ import bentoml
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.bento.http_connection import use_direct_connections
-from hand_gesture.bento.reloading import ModelFollower
-from hand_gesture.bento.supervision import use_reliable_supervisor
-from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
+from hand_gesture.bento.http_connection import install_http_protocol
+from hand_gesture.bento.reloading import ModelReloader
+from hand_gesture.bento.supervision import install_supervisor
+from hand_gesture.bento.timeouts import exempt_posts
 from hand_gesture.landmarks import parse_hand
-from hand_gesture.model.artifacts import (
-    BUNDLED,
-    MODEL_FILE,
-    ORIGIN,
-    ArtifactsError,
-    load_artifacts,
-    load_reference_hands,
-    verify_artifacts,
-)
+from hand_gesture.memory import freeze_heap
+from hand_gesture.model.artifacts import BUNDLED, MODEL_FILE, ORIGIN, load_artifacts, load_reference_hands
 from hand_gesture.model.classifier import NONE, Prediction
 from hand_gesture.model.execution import Execution, use_one_thread
+from hand_gesture.model.store import find_model
 from hand_gesture.model.taught import load_teacher
 from hand_gesture.settings import load_settings
 from hand_gesture.telemetry.logs import use_json_logs
+from hand_gesture.telemetry.measured_model import MeasuredModel
 from hand_gesture.telemetry.metrics import ProcessTreeSampler, get_metrics, make_lost_workers_counter
 from hand_gesture.web.asyncapi import asyncapi_document
 from hand_gesture.web.contract import (
@@ -51,12 +45,12 @@ from hand_gesture.web.contract import (
 from hand_gesture.web.decoding import use_unit
 from hand_gesture.web.gateway import PredictionGateway
 from hand_gesture.web.openapi import openapi_document
-from hand_gesture.web.operation import operation_app
+from hand_gesture.web.operator_routes import operator_app
 from hand_gesture.web.pages import page_routes
 from hand_gesture.web.reference import reference_document
 from hand_gesture.web.teaching import Reports, Teaching
 
-# BentoML shows what its own loggers say
+# A child of BentoML's logger, whose level and format it inherits
 logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
@@ -65,34 +59,17 @@ use_json_logs()
 SETTINGS: Final = load_settings()
 
 
-def _follow_model(watcher: Any) -> None:
-    ModelFollower(watcher, lambda: str(bentoml.models.get(SETTINGS.model_tag).tag), _MODEL_TAG).start()
+def _reload_models(watcher: Any) -> None:
+    ModelReloader(watcher, lambda: str(bentoml.models.get(SETTINGS.model_tag).tag), _MODEL_TAG).start()
 
 
-use_reliable_supervisor(make_lost_workers_counter, _follow_model)
-leave_predictions_to_the_gateway()
-use_direct_connections(SETTINGS.keep_alive_seconds)
+install_supervisor(make_lost_workers_counter, _reload_models)
+exempt_posts()
+install_http_protocol(SETTINGS.keep_alive_seconds)
 
-
-def _stored_model() -> bentoml.Model:
-    """The model to serve, checked here so that what is wrong ends `bentoml serve` and not one worker after another."""
-    try:
-        stored = bentoml.models.get(SETTINGS.model_tag)
-        manifest, _ = verify_artifacts(Path(stored.path), expected_version=stored.tag.version)
-        use_unit(manifest.described_features.unit)
-    except bentoml.exceptions.NotFound:
-        raise SystemExit(
-            f"There is no model {SETTINGS.model_tag} in the BentoML model store; "
-            "run `.venv/bin/python import_model.py` first."
-        ) from None
-    except ArtifactsError as error:
-        raise SystemExit(str(error)) from None
-    # Workers inherit this: one that starts later answers with the same model, whatever has been imported meanwhile
-    os.environ[_MODEL_TAG] = str(stored.tag)
-    return stored
-
-
-MODEL: Final = _stored_model()
+MODEL, MANIFEST = find_model(SETTINGS.model_tag)
+os.environ[_MODEL_TAG] = str(MODEL.tag)  # a worker that starts later serves the same model, even after an import
+use_unit(MANIFEST.described_features.unit)
 
 
 def _openapi_document() -> dict[str, Any]:
@@ -114,16 +91,16 @@ def _reference_hands() -> dict[str, Any]:
     name="hand_gesture",
     workers=SETTINGS.workers,
     http={"port": SETTINGS.port},
-    # For health checks and figures; predictions have a deadline of their own, see timeouts.py
+    # For health checks and metrics; predictions have their own deadline, see timeouts.py
     traffic={"timeout": 5},
-    # BentoML's own request metrics are labelled with whatever path a client sends; see metrics.py for ours.
+    # BentoML's request metrics have a series for each path that clients make up; ours are in metrics.py
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    # Tracing costs a third of the throughput, exporter or not.
+    # Tracing costs a third of the throughput, even without an exporter
     tracing={"excluded_urls": [".*"]},
 )
 @bentoml.asgi_app(
-    operation_app(
+    operator_app(
         {
             "/docs.json": _openapi_document,
             "/asyncapi.json": _asyncapi_document,
@@ -140,15 +117,15 @@ class HandGesture:
     model = bentoml.models.BentoModel(MODEL.tag)
 
     def __init__(self) -> None:
-        """Load the model, have it answer once, and get out of the garbage collector's way."""
+        """Load the model and warm it up."""
         artifacts = load_artifacts(
             Path(MODEL.path), expected_version=MODEL.tag.version, min_confidence=SETTINGS.min_confidence
         )
         use_one_thread(artifacts.classifier.model)
         reference = load_reference_hands(Path(MODEL.path))
         a_hand = parse_hand(next(iter(reference.hands.values())))
-        self._execution = Execution(artifacts.classifier.predict, sample=a_hand[np.newaxis])
         self._metrics = get_metrics()
+        self._model = MeasuredModel(Execution(artifacts.classifier.predict, a_hand[np.newaxis]), self._metrics)
         self._metrics.declare_model(
             gestures=(*artifacts.classifier.gestures, NONE),
             version=artifacts.version,
@@ -169,11 +146,7 @@ class HandGesture:
             "for holders of a key" if SETTINGS.api_key else "open to everyone (API_KEY is not set)",
             "for holders of the token" if SETTINGS.metrics_token else "open to everyone (METRICS_TOKEN is not set)",
         )
-        # What is alive now lives as long as the process: without these two, each full collection walks through all
-        # of it and holds up the requests in flight for 50 ms.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 50)
+        freeze_heap()
 
     @bentoml.on_startup
     async def start_sampling(self) -> None:
@@ -189,12 +162,12 @@ class HandGesture:
     )
     async def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify one hand; requests in flight together share a model call."""
-        return await self._classify(hands, "/predict")
+        return await self._model.predict(hands, "/predict")
 
     @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
     async def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
         """Classify several hands of one camera: those of a frame, or a recording."""
-        return await asyncio.to_thread(self._classify_batch, hands)
+        return await self._model.predict_in_thread(hands, "/predict_batch")
 
     @bentoml.api(
         route="/predict/command",
@@ -206,7 +179,7 @@ class HandGesture:
     )
     async def predict_command(self, hands: NDArray[np.float64]) -> list[dict[str, str | None]]:
         """Classify one hand and get only the game's command."""
-        predictions = await self._classify(hands, "/predict/command")
+        predictions = await self._model.predict(hands, "/predict/command")
         return [{"gesture": prediction.command} for prediction in predictions]
 
     @bentoml.api(input_spec=GesturesRequest, output_spec=GesturesResponse)
@@ -214,26 +187,11 @@ class HandGesture:
         """Learn how well gestures of one's own can be told apart."""
         return await self.teaching.report(body)
 
-    async def _classify(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
-        call = await self._execution.call(hands)
-        loop = asyncio.get_running_loop()
-        # Two turns later, when the answers have been sent: otherwise a lone stream's come a sixth later
-        loop.call_soon(loop.call_soon, self._metrics.count_model_call, route, call.predictions, call.seconds)
-        return call.predictions
-
-    def _classify_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
-        call = self._execution.call_here(hands)
-        self._metrics.count_model_call("/predict_batch", call.predictions, call.seconds)
-        return call.predictions
-
 
 def _teaching() -> Teaching:
     service: HandGesture = bentoml.get_current_service()
     return service.teaching
 
 
-def _add_gateway(service: bentoml.Service[HandGesture]) -> None:
-    service.add_asgi_middleware(PredictionGateway, settings=SETTINGS, teaching=_teaching)
-
-
-_add_gateway(cast("bentoml.Service[HandGesture]", HandGesture))  # what the decorator made of the class
+_service = cast("bentoml.Service[HandGesture]", HandGesture)  # the decorator has replaced the class
+_service.add_asgi_middleware(PredictionGateway, settings=SETTINGS, teaching=_teaching)

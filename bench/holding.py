@@ -2,7 +2,7 @@
 
 How often it changes to what is not shown, and how long it takes to what is, for each ``hold_ms``: on recordings with
 labels, where there are some, and on gestures in which frames are wrong at random. Beside the rule of
-steadiness.py: the one it replaced, and the mean of the probabilities in place of counted labels.
+debounce.py: the one it replaced, and the mean of the probabilities in place of counted labels.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_gesture.debounce import Debouncer
 from hand_gesture.model.classifier import NONE
-from hand_gesture.steadiness import Steadiness
 from hand_gesture.tracking import Tracker
 from tests.hands import CLASSIFIER
 from tests.sequences import NAMES, load_recording
@@ -52,19 +52,19 @@ class Rule(Protocol):
 
 
 class Now:
-    """The rule of steadiness.py."""
+    """The rule of debounce.py."""
 
     def __init__(self, hold_seconds: float) -> None:
-        self._steadiness = Steadiness(hold_seconds, NONE)
+        self._debouncer = Debouncer(hold_seconds, NONE)
         self.held = NONE
 
     def take(self, shown: Shown) -> None:
         """Take the next frame."""
         if shown.gesture is None:
-            self._steadiness.miss(shown.time)
+            self._debouncer.miss(shown.time)
         else:
-            self._steadiness.show(shown.gesture, shown.time)
-        self.held = self._steadiness.held
+            self._debouncer.show(shown.gesture, shown.time)
+        self.held = self._debouncer.held
 
 
 class Before:

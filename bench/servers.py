@@ -60,7 +60,7 @@ def listed_exchange(body: dict[str, Any]) -> Exchange:
 
 
 def feature_exchange(body: dict[str, Any]) -> Exchange:
-    """The same hand for a server of the Open Inference Protocol, which is sent the features."""
+    """The same hand for a server of the Open AdmissionControl Protocol, which is sent the features."""
     hands = _pixels(body)
     expected = CLASSIFIER.classes.index(CLASSIFIER.predict(hands)[0].gesture)
     data = CLASSIFIER.features.make(hands).round(6).ravel().tolist()

@@ -53,30 +53,9 @@ class Settings(BaseSettings):
         description="How long an idle connection stays open; longer than clients keep theirs.",
     )
     max_streams: int = Field(default=1000, ge=1, le=100_000, description="Most streams at once in one worker.")
-    max_message_bytes: int = Field(
-        default=65_536, ge=1000, le=16_000_000, description="Largest message of a stream, in bytes."
-    )
-    max_waiting_frames: int = Field(
-        default=8, ge=1, le=1000, description="Most frames of one stream that are read ahead of their answers."
-    )
     stream_idle_seconds: float = Field(
         default=300.0, ge=1, le=86_400, description="How long a stream may go without a frame."
     )
-    stream_ping_seconds: float = Field(
-        default=20.0, ge=0.1, le=3600, description="How often a stream's client is asked whether it is still there."
-    )
-    stream_patience_seconds: float = Field(
-        default=5.0,
-        ge=0.1,
-        le=60,
-        description="How long a stream's client may leave that, or what it is sent, without an answer.",
-    )
-
-    @property
-    def shortest_limit_seconds(self) -> float:
-        """The shortest time that a stream may take for anything."""
-        limits = (self.request_timeout_seconds, self.stream_ping_seconds, self.stream_patience_seconds)
-        return min(*limits, self.stream_idle_seconds)
 
     @field_validator("allowed_origins", "api_key", mode="before")
     @classmethod

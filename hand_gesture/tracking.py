@@ -38,6 +38,7 @@ MAX_REACH: Final = 4.0
 EXPECTED: Final = 0.5  # a detection closer to where a hand is expected is certainly of a hand that was there
 SAME_HAND: Final = 0.6  # over all points: two detections closer to each other are of one hand
 NEAR: Final = 0.25  # a step this small of a hand that is apart from the others needs no assignment
+LONE_NEAR: Final = 1.0  # the same for the only hand: turned as well, its palm is still within reach
 APART: Final = 1.0
 
 MEMORY_SECONDS: Final = 2.0  # how long a missing hand keeps its number, unless told otherwise
@@ -141,7 +142,7 @@ class Tracker:
         lone = self._lone
         if lone is not None and len(hands) == 1:  # nearly every frame
             x, y = hands.item(_X), hands.item(_Y)
-            if abs(x - lone.x) + abs(y - lone.y) < REACH * lone.size:
+            if abs(x - lone.x) + abs(y - lone.y) < LONE_NEAR * lone.size:
                 lone.move(hands, x, y, time)
                 self._time = time
                 return self._last

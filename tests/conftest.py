@@ -7,11 +7,19 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fuzz.effort import TIMES
 from tests.server import Server, import_model, serve
 
-# How long examples take to generate and to run says how busy the machine is
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+# No deadline and no health check: they measure how busy the machine is. `make test` generates the same examples each
+# time, so that a change that passed does not fail later; `make fuzz` generates new ones.
+settings.register_profile(
+    "reproducible",
+    max_examples=settings().max_examples * (TIMES or 1),
+    deadline=None,
+    derandomize=not TIMES,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("reproducible")
 
 
 @pytest.fixture(scope="session")

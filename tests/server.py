@@ -24,7 +24,7 @@ PROJECT = Path(__file__).parents[1]
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 READY_SECONDS = 180.0  # on a machine that does much else
 # Limits that no pause of a busy machine reaches, for tests in which nothing may be refused
-UNHURRIED: Mapping[str, object] = {"REQUEST_TIMEOUT_SECONDS": 60, "MAX_BATCH_WAIT_MS": 60_000}
+GENEROUS_LIMITS: Mapping[str, object] = {"REQUEST_TIMEOUT_SECONDS": 60, "MAX_BATCH_WAIT_MS": 60_000}
 
 
 @dataclass
@@ -53,8 +53,8 @@ class Server:
         return samples
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes."""
-        return psutil.Process(self.process.pid).children()
+        """The worker processes, as soon as they are ones: the service has other children while it starts."""
+        return [child for child in psutil.Process(self.process.pid).children() if _is_worker(child)]
 
     def stop(self) -> int:
         """Ask it to end as an orchestrator would, and return its exit code."""
@@ -67,6 +67,12 @@ class Server:
             for worker in workers:
                 worker.kill()
             raise
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return "_bentoml_impl.worker.service" in process.cmdline()
+    return False
 
 
 def environment(home: Path, **settings: object) -> dict[str, str]:
@@ -94,7 +100,7 @@ def free_port() -> int:
             return port
 
 
-def serve_in_vain(home: Path, wrapper: Sequence[str] = (), **settings: object) -> subprocess.CompletedProcess[str]:
+def serve_until_exit(home: Path, wrapper: Sequence[str] = (), **settings: object) -> subprocess.CompletedProcess[str]:
     """Start the service where something keeps it from running, and wait until it has ended."""
     return subprocess.run(
         [*wrapper, BENTOML, "serve"],

@@ -19,13 +19,13 @@ import uvicorn.config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from hand_gesture.bento.watch import Watch
-from hand_gesture.bento.websocket_connection import Limits, Session, WebSocket, Wire
+from hand_gesture.bento.watchdog import Watchdog
+from hand_gesture.bento.websocket_connection import Limits, MessageTransport, Session, WebSocket
 
 APPLICATION: Final = "hand_gesture.application"  # where the application is found in the state of ASGI's lifespan
 READ_BYTES: Final = 16_384  # at once
 KEY_BYTES: Final = 16  # of Sec-WebSocket-Key, RFC 6455, section 4.1
-VERSION: Final = b"13"  # of the WebSocket protocol
+WEBSOCKET_VERSION: Final = b"13"  # of the WebSocket protocol
 
 
 # Sends the answer to a plain request: status; headers as they go over the wire; body; whether the headers say that the
@@ -46,7 +46,7 @@ class Request(Protocol):
 class Application(Protocol):
     """What answers requests and streams that come straight from the connection."""
 
-    watch: Watch
+    watchdog: Watchdog
     limits: Limits  # of a WebSocket
 
     def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> Request | None:
@@ -58,7 +58,9 @@ class Application(Protocol):
             respond: to be called once.
         """
 
-    def open_stream(self, target: bytes, headers: Sequence[tuple[bytes, bytes]], wire: Wire) -> Session | None:
+    def open_stream(
+        self, target: bytes, headers: Sequence[tuple[bytes, bytes]], transport: MessageTransport
+    ) -> Session | None:
         """Take a WebSocket, or None where it must not be accepted."""
 
 
@@ -72,34 +74,34 @@ class HttpConnection(HttpToolsProtocol):
     """
 
     keep_alive_seconds: ClassVar[float]
-    flow: _Flow
+    flow: _FlowControl
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.timeout_keep_alive = self.keep_alive_seconds  # type: ignore[assignment]  # seconds, whole or not
         self._application: Application | None = self.app_state.get(APPLICATION)
         self.unread = b""
-        self._current: Any = None  # the cycle that is being answered; uvicorn knows only the newest, see below
+        self._active: Any = None  # the cycle that is being answered; uvicorn knows only the newest, see below
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start on a connection."""
         super().connection_made(transport)
-        self.flow = _Flow(transport, self)
+        self.flow = _FlowControl(transport, self)
 
     def data_received(self, data: bytes) -> None:
         """Read what a client has sent."""
         self._unset_keepalive_if_required()
         self.unread += data
-        self.read_on()
+        self.parse_unread()
 
-    def read_on(self) -> bool:
+    def parse_unread(self) -> bool:
         """Read what has come, up to a request that must wait for the answer to another; whether that is all."""
         while self.unread and not self.pipeline and not self.transport.is_closing():
             piece, self.unread = self.unread[:READ_BYTES], self.unread[READ_BYTES:]
-            self._read(piece)
+            self._parse(piece)
         return not self.pipeline
 
-    def _read(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         while data:
             try:
                 self.parser.feed_data(data)
@@ -164,17 +166,17 @@ class HttpConnection(HttpToolsProtocol):
         cycle.request = self._application.open_request(self.url, headers, cycle.respond)
         if cycle.request is None:
             return False
-        self.cycle = self._current = cycle  # type: ignore[assignment]
+        self.cycle = self._active = cycle  # type: ignore[assignment]
         return True
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._current = cycle
+        self._active = cycle
         super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered, where uvicorn tells only the newest."""
         super().connection_lost(exc)
-        current, self._current = self._current, None
+        current, self._active = self._active, None
         if current is not None and not current.response_complete:
             current.disconnected = True
             current.message_event.set()
@@ -187,7 +189,7 @@ class HttpConnection(HttpToolsProtocol):
             return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There are no WebSockets here.")
         if (problem := self._handshake_problem()) is not None:
             return self._refuse_upgrade(*problem)
-        websocket = WebSocket(application.limits, application.watch, self.server_state.connections)
+        websocket = WebSocket(application.limits, application.watchdog, self.server_state.connections)
         session = application.open_stream(self.url, self.headers, websocket)
         if session is None:
             return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There is no stream here for this page.")
@@ -202,7 +204,7 @@ class HttpConnection(HttpToolsProtocol):
         headers = {name: value for name, value in self.headers if name.startswith(b"sec-websocket-")}
         if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
             return HTTPStatus.BAD_REQUEST, "A WebSocket is opened by a GET of HTTP/1.1."
-        if headers.get(b"sec-websocket-version") != VERSION:
+        if headers.get(b"sec-websocket-version") != WEBSOCKET_VERSION:
             return HTTPStatus.UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13."
         try:
             key = base64.b64decode(headers.get(b"sec-websocket-key", b""), validate=True)
@@ -214,13 +216,13 @@ class HttpConnection(HttpToolsProtocol):
 
     def _refuse_upgrade(self, status: HTTPStatus, text: str) -> None:
         body = text.encode()
-        headers = b"sec-websocket-version: %b\r\ncontent-type: text/plain; charset=utf-8\r\n" % VERSION
+        headers = b"sec-websocket-version: %b\r\ncontent-type: text/plain; charset=utf-8\r\n" % WEBSOCKET_VERSION
         end = b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body)
         self.transport.write(STATUS_LINE[status] + headers + end)
         self.transport.close()
 
 
-class _Flow(FlowControl):
+class _FlowControl(FlowControl):
     """Reads no further while requests wait for the answers to those before them; uvicorn would, after each answer."""
 
     def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
@@ -231,12 +233,12 @@ class _Flow(FlowControl):
         if self.connection is None or self.connection.pipeline:
             return
         if self.connection.unread:
-            self.connection.loop.call_soon(self._read_on)  # not now: uvicorn is between two requests
+            self.connection.loop.call_soon(self._parse_unread)  # not now: uvicorn is between two requests
         else:
             super().resume_reading()
 
-    def _read_on(self) -> None:
-        if self.connection is not None and self.connection.read_on():
+    def _parse_unread(self) -> None:
+        if self.connection is not None and self.connection.parse_unread():
             super().resume_reading()
 
 
@@ -301,7 +303,7 @@ class _PlainCycle:
             connection.on_response_complete()
 
 
-def use_direct_connections(keep_alive_seconds: float) -> None:
+def install_http_protocol(keep_alive_seconds: float) -> None:
     """Have the workers that start after this treat connections so.
 
     Args:

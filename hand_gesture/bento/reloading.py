@@ -21,7 +21,7 @@ CHECK_SECONDS: Final = 1.0
 logger = logging.getLogger("bentoml.service.hand_gesture.reloading")
 
 
-class ModelFollower:
+class ModelReloader:
     """Restarts a service's workers when another model is to be served."""
 
     def __init__(self, watcher: Any, find_tag: Callable[[], str], variable: str) -> None:
@@ -39,9 +39,9 @@ class ModelFollower:
 
     def start(self) -> None:
         """Look for another model every ``CHECK_SECONDS`` from now on."""
-        PeriodicCallback(self._follow, 1000 * CHECK_SECONDS).start()
+        PeriodicCallback(self._check, 1000 * CHECK_SECONDS).start()
 
-    def _follow(self) -> None:
+    def _check(self) -> None:
         # No model: somebody deletes it to import another one. A conflict: the supervisor is busy, and next time is soon
         with contextlib.suppress(NotFound, ConflictError):
             tag = self._find_tag()

@@ -29,11 +29,11 @@ from circus.watcher import Watcher
 
 CHECK_SECONDS: Final = 1.0
 STOP_RETRY_SECONDS: Final = 0.02
-SECONDS_TO_FINISH: Final = 60.0  # no request takes longer
+SHUTDOWN_SECONDS: Final = 60.0  # no request takes longer
 _API_SOCKET: Final = "_bento_api_server"
-_LIFELINE: Final = "HAND_GESTURE_LIFELINE"  # file descriptor of a pipe whose other end only the supervisor has
-_SERVICE: Final = "service"  # circus' watcher of the workers
-_FIGURES: Final = "PROMETHEUS_MULTIPROC_DIR"
+_SUPERVISOR_PIPE: Final = "HAND_GESTURE_SUPERVISOR_PIPE"  # descriptor of a pipe that closes with the supervisor
+_WORKERS: Final = "service"  # circus' watcher of the workers
+_METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 # BentoML shows what its own loggers say
 logger = logging.getLogger("bentoml.service.hand_gesture.supervision")
@@ -46,9 +46,9 @@ class Counter(Protocol):
         """Count one more."""
 
 
-class _ReliableArbiter(circus.Arbiter):
+class _Arbiter(circus.Arbiter):
     make_counter: ClassVar[Callable[[], Counter]]
-    follow_model: ClassVar[Callable[[Any], None]]
+    reload_models: ClassVar[Callable[[Any], None]]
 
     def __init__(self, watchers: list[Watcher], *args: Any, **kwargs: Any) -> None:
         # Keeping the processes keeps their exit codes: what subprocess is done with, it reaps
@@ -56,59 +56,59 @@ class _ReliableArbiter(circus.Arbiter):
         self._reloads = bool(kwargs.get("plugins"))  # BentoML's only one, of `bentoml serve --reload`
         for watcher in watchers:  # plugins, such as the one that reloads, are added to the list below
             watcher.respawn = True
-            watcher.hooks["after_spawn"] = self._remember
-            watcher.hooks["after_signal"] = self._forget
+            watcher.hooks["after_spawn"] = self._after_spawn
+            watcher.hooks["after_signal"] = self._after_signal
         super().__init__(watchers, *args, **kwargs | {"check_delay": CHECK_SECONDS})
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
         del cb  # BentoML's own line about the start
-        with self._own_figures(), self._lifeline():
+        with self._own_metrics_folder(), self._supervisor_pipe():
             self._lost_workers = type(self).make_counter()
             try:
                 super().start(self._started)
             except OSError as error:
-                raise SystemExit(_sentence(error, self.sockets[_API_SOCKET].port)) from None
+                raise SystemExit(_explain(error, self.sockets[_API_SOCKET].port)) from None
 
     @contextlib.contextmanager
-    def _own_figures(self) -> Iterator[None]:
+    def _own_metrics_folder(self) -> Iterator[None]:
         """Have supervisor and workers share their figures in a folder that no other service has."""
         with tempfile.TemporaryDirectory(prefix="hand-gesture-figures-", ignore_cleanup_errors=True) as folder:
-            os.environ[_FIGURES] = folder
+            os.environ[_METRICS_FOLDER] = folder
             for watcher in self.watchers:
-                watcher.env[_FIGURES] = folder
+                watcher.env[_METRICS_FOLDER] = folder
             with _locked(folder):
                 yield
 
     @contextlib.contextmanager
-    def _lifeline(self) -> Iterator[None]:
+    def _supervisor_pipe(self) -> Iterator[None]:
         """Give the workers an end of a pipe, at which they see that the supervisor has gone, however it went."""
         watched, kept = os.pipe()
         os.set_inheritable(watched, True)
         for watcher in self.watchers:
-            watcher.env[_LIFELINE] = str(watched)
+            watcher.env[_SUPERVISOR_PIPE] = str(watched)
         try:
             yield
         finally:
             os.close(watched)
             os.close(kept)
 
-    def _remember(self, watcher: Watcher, pid: int, **_: Any) -> bool:
+    def _after_spawn(self, watcher: Watcher, pid: int, **_: Any) -> bool:
         self._workers[pid] = watcher.processes[pid]
         return True
 
-    def _forget(self, pid: int, **_: Any) -> bool:
+    def _after_signal(self, pid: int, **_: Any) -> bool:
         # The supervisor ends it on purpose: it is not lost
         self._workers.pop(pid, None)
         return True
 
     def _started(self, _: Any) -> None:
-        workers = self.get_watcher(_SERVICE)
+        workers = self.get_watcher(_WORKERS)
         socket = self.sockets[_API_SOCKET]
         scheme = "https" if "--ssl-certfile" in workers.args else "http"
         host = "localhost" if socket.host in ("0.0.0.0", "::") else socket.host  # noqa: S104 (compared, not bound)
         logger.info("listening on %s://%s:%d (press CTRL+C to quit)", scheme, host, socket.port)
         if self._reloads:
-            type(self).follow_model(workers)
+            type(self).reload_models(workers)
 
     def manage_watchers(self) -> Any:
         # While workers are restarted, circus would log a ConflictError with a stack trace
@@ -154,7 +154,7 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _sentence(error: OSError, port: int) -> str:
+def _explain(error: OSError, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return "Another program listens on this port; end it, or set PORT to another one."
     if error.errno == errno.EACCES:
@@ -162,32 +162,32 @@ def _sentence(error: OSError, port: int) -> str:
     return f"The service cannot listen on port {port} ({error.strerror}); set PORT or BENTOML_HOST to what it can take."
 
 
-def _end_with_supervisor() -> None:
+def _exit_with_supervisor() -> None:
     """In a worker: end as on SIGTERM when the supervisor has gone, and for certain when that takes too long."""
-    lifeline = os.environ.pop(_LIFELINE, None)
-    if lifeline is None:
+    pipe = os.environ.pop(_SUPERVISOR_PIPE, None)
+    if pipe is None:
         return
-    os.set_inheritable(int(lifeline), False)
+    os.set_inheritable(int(pipe), False)
 
     def wait() -> None:
-        os.read(int(lifeline), 1)
+        os.read(int(pipe), 1)
         logger.error("the supervisor has gone; this worker ends, too")
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(SECONDS_TO_FINISH)
+        time.sleep(SHUTDOWN_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    threading.Thread(target=wait, name="pipe", daemon=True).start()
 
 
-def use_reliable_supervisor(make_counter: Callable[[], Counter], follow_model: Callable[[Any], None]) -> None:
+def install_supervisor(make_counter: Callable[[], Counter], reload_models: Callable[[Any], None]) -> None:
     """Have the supervisor that starts after this look after its workers, and end when told to; workers end with it.
 
     Args:
         make_counter: called once, when the folder for shared figures is there; counts workers that ended by themselves.
-        follow_model: called once with circus' watcher of the workers, where `bentoml serve --reload` was asked for.
+        reload_models: called once with circus' watcher of the workers, where `bentoml serve --reload` was asked for.
     """
-    _end_with_supervisor()
-    _ReliableArbiter.follow_model = staticmethod(follow_model)
-    _ReliableArbiter.make_counter = staticmethod(make_counter)
-    circus.Arbiter = _ReliableArbiter  # type: ignore[misc]
+    _exit_with_supervisor()
+    _Arbiter.reload_models = staticmethod(reload_models)
+    _Arbiter.make_counter = staticmethod(make_counter)
+    circus.Arbiter = _Arbiter  # type: ignore[misc]
     SysHandler.handle_hup = SysHandler.handle_term

@@ -20,6 +20,6 @@ class _TimeoutForOthers(traffic.TimeoutMiddleware):
             await super().__call__(scope, receive, send)
 
 
-def leave_predictions_to_the_gateway() -> None:
+def exempt_posts() -> None:
     """Have the services that start after this limit the time of other requests only."""
     traffic.TimeoutMiddleware = _TimeoutForOthers  # type: ignore[misc]

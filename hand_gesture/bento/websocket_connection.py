@@ -17,13 +17,13 @@ from typing import Any, Final, Protocol
 from picows import WSAutoPingStrategy, WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
-from hand_gesture.bento.watch import Watch
+from hand_gesture.bento.watchdog import Watchdog
 
 READ_BYTES: Final = 4096  # at once: 15 frames of a hand, or 680 of the smallest messages
 MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
-NO_CODE: Final = 1005  # of a close frame without a code, section 7.4.1
-LAST_CODE: Final = 4999  # section 7.4.2
-_UNSENT_CODES: Final = (WSCloseCode.NO_INFO.value, WSCloseCode.ABNORMAL_CLOSURE.value)  # which picows lets pass
+NO_STATUS_CODE: Final = 1005  # of a close frame without a code, section 7.4.1
+MAX_CLOSE_CODE: Final = 4999  # section 7.4.2
+_FORBIDDEN_CODES: Final = (WSCloseCode.NO_INFO.value, WSCloseCode.ABNORMAL_CLOSURE.value)  # which picows lets pass
 _RESERVED: Final = "A frame has reserved bits, for which no extension was agreed on."
 # What picows reads instead of the client's own request, which HttpConnection has checked
 _HANDSHAKE: Final = (
@@ -36,14 +36,14 @@ _HANDSHAKE: Final = (
 class Limits:
     """What one WebSocket may take.
 
-    ``patience_seconds`` is how long one may keep this side waiting: for a sign of life after a ping, for what it was
+    ``timeout_seconds`` is how long one may keep this side waiting: for a sign of life after a ping, for what it was
     sent to be taken, for the end of the connection when it is closed.
     """
 
     max_message_bytes: int
     max_first_bytes: int  # of the first text, with which a session begins
-    ping_seconds: float  # of silence, until it is asked for a sign of life
-    patience_seconds: float
+    ping_interval_seconds: float  # of silence, until it is asked for a sign of life
+    timeout_seconds: float
 
 
 class Session(Protocol):
@@ -68,10 +68,10 @@ class Session(Protocol):
         """The worker is about to end: close when what has come is answered."""
 
     def end(self, code: int) -> None:
-        """The WebSocket is over, other than by ``Wire.close``; only the first code counts."""
+        """The WebSocket is over, other than by ``MessageTransport.close``; only the first code counts."""
 
 
-class Wire(Protocol):
+class MessageTransport(Protocol):
     """A WebSocket, as its session sees it."""
 
     def send(self, text: bytes) -> None:
@@ -95,40 +95,40 @@ class WebSocket(WSListener):
         "_connections",
         "_is_paused",
         "_is_text",
-        "_last_heard",
+        "_last_received",
         "_limits",
+        "_max_bytes",
         "_message",
-        "_most_bytes",
         "_pinged_at",
         "_protocol",
         "_session",
         "_socket",
         "_stalled_at",
         "_transport",
-        "_watch",
-        "is_heard",
+        "_watchdog",
+        "has_received",
     )
 
-    def __init__(self, limits: Limits, watch: Watch, connections: set[Any]) -> None:
+    def __init__(self, limits: Limits, watchdog: Watchdog, connections: set[Any]) -> None:
         """Prepare one.
 
         Args:
             limits: what it may take.
-            watch: sees that it takes no longer.
+            watchdog: checks it for exceeded limits.
             connections: uvicorn's set of those that end before the worker does.
         """
         self._limits = limits
-        self._watch = watch
+        self._watchdog = watchdog
         self._connections = connections
         self._message: bytearray | None = None  # one that comes in fragments
-        self._most_bytes = limits.max_first_bytes  # of the next message
+        self._max_bytes = limits.max_first_bytes  # of the next message
         self._is_text = False
         self._is_paused = False  # reading
-        self._last_heard = perf_counter()
+        self._last_received = perf_counter()
         self._pinged_at: float | None = None  # since then there was no sign of life
         self._stalled_at: float | None = None  # since then the client takes nothing
         self._closed_at: float | None = None  # since then a close frame is sent
-        self.is_heard = True
+        self.has_received = True
 
     def accept(self, transport: asyncio.Transport, session: Session, key: bytes, rest: bytes) -> None:
         """Take over a connection.
@@ -144,7 +144,7 @@ class WebSocket(WSListener):
         self._protocol = _Protocol(self, self._limits.max_first_bytes)
         self._protocol.connection_made(_Transport(transport))
         self._connections.add(self._protocol)
-        self._watch.add(self)
+        self._watchdog.add(self)
         transport.set_protocol(self._protocol)
         data = memoryview(_HANDSHAKE % key + rest)
         while data:
@@ -163,21 +163,21 @@ class WebSocket(WSListener):
         """Take a frame."""
         kind = frame.msg_type
         if kind is WSMsgType.CLOSE:
-            self._take_close(frame)
+            self._handle_close(frame)
         elif self._closed_at is not None:
             return
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
         elif (
-            kind is WSMsgType.BINARY and frame.fin and self._message is None and frame.payload_size <= self._most_bytes
+            kind is WSMsgType.BINARY and frame.fin and self._message is None and frame.payload_size <= self._max_bytes
         ):  # nearly every one
             self._session.receive(frame.get_payload_as_bytes())
         elif kind is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind is not WSMsgType.PONG:
-            self._take_fragment(frame)
+            self._handle_fragment(frame)
 
-    def _take_fragment(self, frame: WSFrame) -> None:
+    def _handle_fragment(self, frame: WSFrame) -> None:
         """Take a frame of a message in several, or of text."""
         if (frame.msg_type is WSMsgType.CONTINUATION) is (self._message is None):
             text = "A frame continues no message, or begins one within another."
@@ -187,25 +187,25 @@ class WebSocket(WSListener):
             self._message = bytearray()
             self._is_text = frame.msg_type is WSMsgType.TEXT
         self._message += frame.get_payload_as_memoryview()
-        most = self._most_bytes
+        most = self._max_bytes
         if len(self._message) > most:
             self._fail(WSCloseCode.MESSAGE_TOO_BIG, f"A message is larger than {most} bytes.")
         elif frame.fin:
             message, self._message = self._message, None
-            self._most_bytes = self._limits.max_message_bytes
+            self._max_bytes = self._limits.max_message_bytes
             try:
                 self._session.receive(message.decode() if self._is_text else bytes(message))
             except UnicodeDecodeError:
                 self._fail(WSCloseCode.INVALID_TEXT, "A text message must be UTF-8.")
 
-    def _take_close(self, frame: WSFrame) -> None:
+    def _handle_close(self, frame: WSFrame) -> None:
         """Answer a close frame, if it is no answer itself, and end the connection."""
         if self._closed_at is None:
             payload = frame.get_payload_as_bytes()
-            code = int.from_bytes(payload[:2]) if payload else NO_CODE  # picows has refused what is no code
+            code = int.from_bytes(payload[:2]) if payload else NO_STATUS_CODE  # picows has refused what is no code
             if frame.rsv1 or frame.rsv2 or frame.rsv3:
                 self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
-            elif code in _UNSENT_CODES or code > LAST_CODE:
+            elif code in _FORBIDDEN_CODES or code > MAX_CLOSE_CODE:
                 self._fail(WSCloseCode.PROTOCOL_ERROR, "The close frame has a code that must not be sent.")
             else:
                 self._closed_at = perf_counter()
@@ -225,9 +225,9 @@ class WebSocket(WSListener):
         """
         if self._closed_at is None:
             self._closed_at = perf_counter()
-            self._socket.set_protocol(_Remains(self._protocol))
+            self._socket.set_protocol(_DiscardingProtocol(self._protocol))
             sent = self._transport.close_handshake.sent
-            self._session.end(sent.code.value if sent else NO_CODE)
+            self._session.end(sent.code.value if sent else NO_STATUS_CODE)
             self.resume_reading()
             if self._socket.can_write_eof():
                 self._socket.write_eof()
@@ -269,17 +269,17 @@ class WebSocket(WSListener):
         """Let go of a client that keeps this side waiting, and ask a silent one for a sign of life."""
         waits_since = self._closed_at if self._stalled_at is None else self._stalled_at
         if waits_since is not None:
-            if now - waits_since >= self._limits.patience_seconds:
+            if now - waits_since >= self._limits.timeout_seconds:
                 self._socket.abort()
             return
-        if self.is_heard or self._is_paused:
-            self.is_heard, self._last_heard, self._pinged_at = False, now, None
+        if self.has_received or self._is_paused:
+            self.has_received, self._last_received, self._pinged_at = False, now, None
         elif self._pinged_at is None:
-            if now - self._last_heard >= self._limits.ping_seconds:
+            if now - self._last_received >= self._limits.ping_interval_seconds:
                 self._pinged_at = now
                 self._transport.send_ping()
-        elif now - self._pinged_at >= self._limits.patience_seconds:
-            text = f"There was no sign of life within {self._limits.patience_seconds:g} seconds of a ping."
+        elif now - self._pinged_at >= self._limits.timeout_seconds:
+            text = f"There was no sign of life within {self._limits.timeout_seconds:g} seconds of a ping."
             self._fail(WSCloseCode.INTERNAL_ERROR, text)
             return
         self._session.check()
@@ -293,7 +293,7 @@ class WebSocket(WSListener):
 
     def on_ws_disconnected(self, _: WSTransport) -> None:
         """The connection is lost, or closed."""
-        self._watch.discard(self)
+        self._watchdog.discard(self)
         self._connections.discard(self._protocol)
         self._session.end(WSCloseCode.ABNORMAL_CLOSURE.value)
         # These refer to each other, and the service collects garbage as rarely as it can
@@ -317,7 +317,7 @@ class _Protocol(WSProtocol):  # type: ignore[misc]
 
     def buffer_updated(self, size: int) -> None:
         WSProtocol.buffer_updated(self, size)
-        self.listener.is_heard = True
+        self.listener.has_received = True
         if self.transport.is_close_frame_sent:
             self.listener.fail_if_closed()
 
@@ -341,7 +341,7 @@ class _Transport:
         """Leave it open; picows closes 10 ms after a close frame."""
 
 
-class _Remains(asyncio.Protocol):
+class _DiscardingProtocol(asyncio.Protocol):
     """Drops what comes after an error."""
 
     def __init__(self, protocol: _Protocol) -> None:

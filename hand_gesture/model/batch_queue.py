@@ -16,22 +16,22 @@ Done = Callable[[Sequence[Any] | None, Exception | None], None]
 Refine = Callable[[Any, int], Any]
 
 
-class WaitedTooLongError(Exception):
+class QueueTimeoutError(Exception):
     """Hands whose turn did not come in time."""
 
 
 class Ticket:
     """Hands in the queue, for the one who may want to take them back."""
 
-    __slots__ = ("done", "hands", "latest", "queue", "refine")
+    __slots__ = ("deadline", "done", "hands", "queue", "refine")
 
     def __init__(
-        self, hands: NDArray[np.float64], done: Done, latest: float, queue: BatchQueue, refine: Refine | None
+        self, hands: NDArray[np.float64], done: Done, deadline: float, queue: BatchQueue, refine: Refine | None
     ) -> None:
         self.hands = hands
         self.done: Done | None = done
         self.refine = refine
-        self.latest = latest  # when its run must begin, of the loop's time
+        self.deadline = deadline  # when its run must begin, of the loop's time
         self.queue = queue
 
     def cancel(self) -> None:
@@ -91,44 +91,47 @@ class BatchQueue:
         self._max_batch_size = max_batch_size
         self._max_wait_seconds = max_wait_seconds
         self._waiting: deque[Ticket] = deque()
-        self._is_due = False  # the next run, which takes in whoever comes before it begins
+        self._is_scheduled = False  # the next run, which takes in whoever comes before it begins
         self._was_alone = True  # the hand of the last run: the next one most likely is, too, and waits for no other
-        self._run: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
         self._is_running = False
         self._timer: asyncio.TimerHandle | None = None
 
     def submit(self, hands: NDArray[np.float64], done: Done, refine: Refine | None = None) -> Ticket:
         """Have the method answer the hands of a request or a frame, shape (n, 63).
 
-        ``done`` gets ``WaitedTooLongError`` where the run did not begin in time, and otherwise what the method raises,
+        ``done`` gets ``QueueTimeoutError`` where the run did not begin in time, and otherwise what the method raises,
         for all hands of the run. It is called in a later turn of the event loop. ``refine``, if given, makes the
         answers of these hands from those of the run.
         """
-        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # Python 3.11 makes a system call for it
+        loop = self._loop
         ticket = Ticket(hands, done, loop.time() + self._max_wait_seconds, self, refine)
         self.pending += 1
         self._waiting.append(ticket)
         if self._is_running:
             # A method that never lets the loop go on never gets here: no timer for it
-            self._timer = self._timer or loop.call_at(ticket.latest, self._refuse_late, loop)
-        elif not self._is_due:
-            self._is_due = True
+            self._timer = self._timer or loop.call_at(ticket.deadline, self._expire, loop)
+        elif not self._is_scheduled:
+            self._is_scheduled = True
             if self._was_alone:
-                self._start_run(loop)
+                self._start_batch(loop)
             else:
                 # The loop looks for more hands once more until the task begins, and those that it finds share the run:
                 # worth a tenth of the throughput
-                loop.call_soon(self._start_run, loop)
+                loop.call_soon(self._start_batch, loop)
         return ticket
 
-    def _start_run(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._run = loop.create_task(self._call_method(loop))
+    def _start_batch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._task = loop.create_task(self._run_batch(loop))
 
-    async def _call_method(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._is_due, self._is_running = False, True
+    async def _run_batch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_scheduled, self._is_running = False, True
         batch: list[Ticket] = []
         try:
-            self._refuse_late(loop)
+            self._expire(loop)
             count = 0
             while self._waiting and (not batch or count + len(self._waiting[0].hands) <= self._max_batch_size):
                 ticket = self._waiting.popleft()
@@ -153,8 +156,8 @@ class BatchQueue:
         finally:
             self._is_running = False
             if self._waiting:
-                self._is_due = True
-                self._start_run(loop)
+                self._is_scheduled = True
+                self._start_batch(loop)
 
     async def _answer(self, hands: NDArray[np.float64]) -> Any:
         most = self._max_batch_size
@@ -170,10 +173,10 @@ class BatchQueue:
         for ticket in batch:
             ticket.settle(None, error)
 
-    def _refuse_late(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        while self._waiting and self._waiting[0].latest <= now:
-            self._waiting.popleft().settle(None, WaitedTooLongError())
+        while self._waiting and self._waiting[0].deadline <= now:
+            self._waiting.popleft().settle(None, QueueTimeoutError())
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = loop.call_at(self._waiting[0].latest, self._refuse_late, loop) if self._waiting else None
+            self._timer = loop.call_at(self._waiting[0].deadline, self._expire, loop) if self._waiting else None

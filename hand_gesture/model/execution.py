@@ -43,20 +43,20 @@ class Execution:
             sample: hands to time it with, shape (n, 63).
         """
         self._predict = predict
-        self._calls_in_a_thread = CALLS_IN_A_THREAD if self.call_here(sample).is_slow else 0
+        self._calls_in_a_thread = CALLS_IN_A_THREAD if self.call_inline(sample).is_slow else 0
 
     async def call(self, hands: NDArray[np.float64]) -> Call:
         """Have the model answer hands, shape (n, 63)."""
         if not self._calls_in_a_thread:
-            call = self.call_here(hands)
+            call = self.call_inline(hands)
         else:
             self._calls_in_a_thread -= 1
-            call = await asyncio.to_thread(self.call_here, hands)
+            call = await asyncio.to_thread(self.call_inline, hands)
         if call.is_slow:
             self._calls_in_a_thread = CALLS_IN_A_THREAD
         return call
 
-    def call_here(self, hands: NDArray[np.float64]) -> Call:
+    def call_inline(self, hands: NDArray[np.float64]) -> Call:
         """The same in the caller's thread, without a say in where the next calls run."""
         started, cpu_started = perf_counter(), thread_time()
         predictions = self._predict(hands)

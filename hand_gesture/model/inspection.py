@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, Unit, convert, parse_hand
 from hand_gesture.model import estimators
-from hand_gesture.model.choosing import NoFeaturesError, choose
 from hand_gesture.model.classifier import Confidence, last_step, probabilities_of
+from hand_gesture.model.feature_detection import NoFeaturesError, detect_features
 from hand_gesture.model.features import Features, UnknownFeaturesError, parse
 from hand_gesture.model.formats import OWN, ForeignFormatError, check_format, decompress, is_xgboost_json, mentions
 from hand_gesture.model.labels import LabelsError, name_classes, names_of_encoder, read_labels
@@ -396,7 +396,7 @@ def _find_features(
                 f"--features {options.features} gives {features.count} features; the model takes {count}."
             )
         return features, f"Its features are {features.name}, as you say."
-    return choose(probabilities, count, gestures, _labelled_hands(reference), reference.gestures)
+    return detect_features(probabilities, count, gestures, _labelled_hands(reference), reference.gestures)
 
 
 def _labelled_hands(reference: Reference) -> dict[Unit, NDArray[np.float64]]:

@@ -177,7 +177,7 @@ def main() -> None:
 
 def _inspect(request: _Request, source: BinaryIO) -> tuple[_Answer, bytes]:
     files = {role: ModelFile(name, source.read(size)) for role, (name, size) in request.files.items()}
-    _lock_in([file.content for file in files.values()])
+    _restrict([file.content for file in files.values()])
     assert request.reference is not None  # noqa: S101 (it comes with every model)
     finding, content = inspect(
         files["model"], files.get("encoder"), files.get("scaler"), request.options, request.reference
@@ -187,14 +187,14 @@ def _inspect(request: _Request, source: BinaryIO) -> tuple[_Answer, bytes]:
 
 def _check(folder: Path) -> _Answer:
     files, manifest, version = read_artifacts(folder)
-    _lock_in([*files.values()])
+    _restrict([*files.values()])
     classifier = load_classifier(files, manifest)
     answer_reference_hands(Artifacts(classifier, manifest, version), files)
     check_gestures(classifier, files)
     return _Answer()
 
 
-def _lock_in(contents: list[bytes]) -> None:
+def _restrict(contents: list[bytes]) -> None:
     """Import what may be needed, then take away what no classifier needs."""
     from hand_gesture.model import estimators  # noqa: PLC0415 (the parent imports none of it)
 

@@ -28,7 +28,7 @@ logger = logging.getLogger("bentoml.service.hand_gesture.exposition")
 _own_files: list[Path] = []  # in which this process counts
 
 
-class FiguresLostError(Exception):
+class MetricsLostError(Exception):
     """Files in which this process counts are gone, and with them what all workers have counted."""
 
 
@@ -51,19 +51,19 @@ def render_metrics() -> bytes:
     """All workers' figures in Prometheus' text format.
 
     Raises:
-        FiguresLostError: something has removed files of this worker's, as cleaners of temporary folders do.
+        MetricsLostError: something has removed files of this worker's, as cleaners of temporary folders do.
     """
     if values.ValueClass is MutexValue:
         return generate_latest(REGISTRY)
     if not all(path.exists() for path in _own_files):
-        raise FiguresLostError(f"Figures were removed from {_folder()} while the service runs; start it anew.")
-    _forget_dead_workers()
+        raise MetricsLostError(f"Figures were removed from {_folder()} while the service runs; start it anew.")
+    _remove_dead_workers()
     registry = CollectorRegistry()
-    registry.register(_FiguresOfAllWorkers())
+    registry.register(_AllWorkersCollector())
     return generate_latest(registry)
 
 
-class _FiguresOfAllWorkers(Collector):
+class _AllWorkersCollector(Collector):
     """Adds up the workers' files as prometheus_client's own collector does, which fails where one is still empty."""
 
     def collect(self) -> Iterable[Metric]:
@@ -97,7 +97,7 @@ def _reserve_space() -> None:
             file.write(content)
 
 
-def _forget_dead_workers() -> None:
+def _remove_dead_workers() -> None:
     """Drop the live gauges of workers that were killed; their counters stay, for counters must not fall."""
     for file in _folder().glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])

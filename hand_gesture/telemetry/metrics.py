@@ -140,7 +140,7 @@ class Metrics:
         self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
         self._being_answered = 0
         self._open_streams = 0
-        self._is_due = False  # what happened in this turn of the event loop is to be counted
+        self._is_scheduled = False  # what happened in this turn of the event loop is to be counted
         self._frames_of = cache(self.frames.labels)
         self._hands_in_frames: list[int] = []
         self._gestures: frozenset[str] = frozenset()
@@ -158,7 +158,7 @@ class Metrics:
     def begin_request(self) -> None:
         """Count a prediction request as being answered, until ``end_request``."""
         self._being_answered += 1
-        self._count_later()
+        self._schedule_flush()
 
     def end_request(self, route: str, status: int, seconds: float) -> None:
         """Count a prediction request and its time."""
@@ -174,15 +174,15 @@ class Metrics:
         self._answered[route, status].append(seconds)
         if hands is not None:
             self._hands_in_frames.append(hands)
-        self._count_later()
+        self._schedule_flush()
 
-    def _count_later(self) -> None:
-        if not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._count)
+    def _schedule_flush(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
 
-    def _count(self) -> None:
-        self._is_due = False
+    def _flush(self) -> None:
+        self._is_scheduled = False
         self.in_flight.set(self._being_answered)
         answered, self._answered = self._answered, collections.defaultdict(list)
         for (route, status), seconds in answered.items():

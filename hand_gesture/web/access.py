@@ -31,7 +31,7 @@ def is_authorized(headers: RawHeaders, tokens: Iterable[str], key: str = "") -> 
     return not expected or any([hmac.compare_digest(given, token) for token in expected])  # noqa: C419 (a list: no short cut)
 
 
-def is_welcome(headers: RawHeaders, origins: Sequence[str]) -> bool:
+def is_origin_allowed(headers: RawHeaders, origins: Sequence[str]) -> bool:
     """Whether the page that opens a WebSocket may: the browser asks nobody, it only tells the page's origin.
 
     Programs tell none, and this service's own pages have the host that they call.

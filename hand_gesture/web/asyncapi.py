@@ -21,7 +21,7 @@ from hand_gesture.web.contract import (
     StreamSettingsMessage,
 )
 from hand_gesture.web.decoding import HAND_BYTES, TIME_BYTES
-from hand_gesture.web.stream import STREAM
+from hand_gesture.web.stream import MAX_MESSAGE_BYTES, STREAM
 from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
 
 CLOSE_CODES: Final = {
@@ -73,7 +73,7 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
             "title": "Hand gestures, streamed",
             "version": version,
             "description": "A message for each frame of a camera, an answer for each, in order. At most "
-            f"{settings.max_message_bytes} bytes a message, {MAX_GESTURES_BYTES} the settings. Close codes: {codes}.",
+            f"{MAX_MESSAGE_BYTES} bytes a message, {MAX_GESTURES_BYTES} the settings. Close codes: {codes}.",
         },
         "channels": {
             "stream": {

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hand_gesture.debounce import Debouncer
 from hand_gesture.frame_clock import FrameClock
 from hand_gesture.model.classifier import NONE, Prediction
-from hand_gesture.steadiness import Steadiness
 from hand_gesture.tracking import MEMORY_SECONDS, Tracker
 from hand_gesture.web.decoding import Frame, StreamSettings
 
@@ -22,8 +22,8 @@ PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME: Final = 2.0
 class _Hand:
     """What holds for a hand, and the command that it means."""
 
-    steadiness: Steadiness
-    told: str = NONE  # what the client was told last that it holds
+    debouncer: Debouncer
+    announced: str = NONE  # what the client was last told that it holds
     command: str | None = None
 
 
@@ -60,7 +60,7 @@ class Camera:
         time = clock.advance(arrival, client_time)
         if clock.gap > self._pause_seconds and clock.is_gap_unusual():
             for hand in self._hands.values():
-                hand.steadiness.release()
+                hand.debouncer.release()
         numbers = self._tracker.update(hands, time)
         if len(numbers) == 1:
             entry = self._show(numbers[0], predictions[0], time)
@@ -91,13 +91,13 @@ class Camera:
         """Take what a hand shows, and get its entry in the answer."""
         hand = self._hands.get(number)
         if hand is None:
-            hand = self._hands[number] = _Hand(Steadiness(self._hold_seconds, NONE))
-        steadiness = hand.steadiness
-        steadiness.show(shown.gesture, time)
-        held = steadiness.held
-        changed = held != hand.told
+            hand = self._hands[number] = _Hand(Debouncer(self._hold_seconds, NONE))
+        debouncer = hand.debouncer
+        debouncer.show(shown.gesture, time)
+        held = debouncer.held
+        changed = held != hand.announced
         if changed:
-            self._tell(hand, shown.command if held == shown.gesture else None)
+            self._announce(hand, shown.command if held == shown.gesture else None)
         return _entry(number, shown.gesture, shown.confidence, hand, changed)
 
     def _miss(self, numbers: Sequence[int], time: float) -> list[dict[str, Any]]:
@@ -106,11 +106,11 @@ class Camera:
         for number, hand in [*self._hands.items()]:
             if number in numbers:
                 continue
-            hand.steadiness.miss(time)
-            if hand.steadiness.held != hand.told:
-                self._tell(hand, None)
+            hand.debouncer.miss(time)
+            if hand.debouncer.held != hand.announced:
+                self._announce(hand, None)
                 entries.append(_entry(number, None, None, hand, True))
-            if hand.told == NONE and number not in self._tracker.known:
+            if hand.announced == NONE and number not in self._tracker.known:
                 del self._hands[number]
         return entries
 
@@ -119,13 +119,13 @@ class Camera:
         if released:
             return released[0] | {"gesture": NONE}
         for number, hand in self._hands.items():
-            if hand.told != NONE:
+            if hand.announced != NONE:
                 return _entry(number, NONE, None, hand, False)
         return _NO_HAND
 
-    def _tell(self, hand: _Hand, command: str | None) -> None:
-        hand.told, hand.command = hand.steadiness.held, command
-        self._on_change(hand.told)
+    def _announce(self, hand: _Hand, command: str | None) -> None:
+        hand.announced, hand.command = hand.debouncer.held, command
+        self._on_change(hand.announced)
 
 
 _NO_HAND: Final = {"gesture": NONE, "confidence": None, "command": None, "held": NONE, "changed": False, "hand": None}
@@ -142,7 +142,7 @@ def _entry(
         "gesture": gesture,
         "confidence": confidence,
         "command": hand.command,
-        "held": hand.told,
+        "held": hand.announced,
         "changed": changed,
         "hand": number,
     }

@@ -18,22 +18,23 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hand_gesture.bento.http_connection import APPLICATION, Respond
-from hand_gesture.bento.watch import Watch
-from hand_gesture.bento.websocket_connection import Limits, Wire
+from hand_gesture.bento.watchdog import Watchdog
+from hand_gesture.bento.websocket_connection import Limits, MessageTransport
 from hand_gesture.errors import Headers, Reason, RejectedRequestError
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import get_metrics
-from hand_gesture.web.access import is_authorized, is_welcome
+from hand_gesture.web.access import is_authorized, is_origin_allowed
+from hand_gesture.web.admission import OVERLOAD_PAUSE_SECONDS, AdmissionControl
 from hand_gesture.web.cors import ALLOW_ORIGIN, Cors
 from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_hand_request, decode_hands_request
-from hand_gesture.web.exchange import Exchange, Route, Worker
-from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
+from hand_gesture.web.prediction_request import PredictionRequest, Route
 from hand_gesture.web.responses import CLOSE, Answer, finish, send_answer
-from hand_gesture.web.stream import STREAM, Stream
+from hand_gesture.web.stream import CLIENT_TIMEOUT_SECONDS, MAX_MESSAGE_BYTES, PING_INTERVAL_SECONDS, STREAM, Stream
 from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
 from hand_gesture.web.teaching import TEACHING_SECONDS, Teaching
+from hand_gesture.web.worker import Worker
 
-LOOKS: Final = 20  # within the shortest time limit: it may be exceeded by a twentieth
+CHECKS_PER_LIMIT: Final = 20  # within the shortest time limit: it may be exceeded by a twentieth
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
 
@@ -48,14 +49,16 @@ class PredictionGateway:
     def __init__(self, app: ASGIApp, settings: Settings, teaching: Callable[[], Teaching]) -> None:
         self._app = app
         self._settings = settings
-        self.watch = Watch(settings.shortest_limit_seconds / LOOKS)
+        limits = (settings.request_timeout_seconds, settings.stream_idle_seconds)
+        shortest = min(*limits, PING_INTERVAL_SECONDS, CLIENT_TIMEOUT_SECONDS)
+        self.watchdog = Watchdog(shortest / CHECKS_PER_LIMIT)
         self.limits = Limits(
-            settings.max_message_bytes,
-            max(MAX_GESTURES_BYTES, settings.max_message_bytes),  # settings may hold gestures
-            settings.stream_ping_seconds,
-            settings.stream_patience_seconds,
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            max_first_bytes=MAX_GESTURES_BYTES,  # settings may hold gestures
+            ping_interval_seconds=PING_INTERVAL_SECONDS,
+            timeout_seconds=CLIENT_TIMEOUT_SECONDS,
         )
-        self._worker = Worker(settings, get_metrics(), Inference(settings), self.watch, teaching)
+        self._worker = Worker(settings, get_metrics(), AdmissionControl(settings), self.watchdog, teaching)
         self._cors = Cors(self._answer_asgi, settings.allowed_origins)
         of_one = min(MAX_HAND_BYTES, settings.max_body_bytes)
         seconds = settings.request_timeout_seconds
@@ -80,10 +83,10 @@ class PredictionGateway:
 
     async def _connect(self, app: Starlette, send: Send, message: Message) -> None:
         if message["type"] == "lifespan.startup.complete":
-            self._worker.inference.connect(app)
+            self._worker.admission.connect(app)
         await send(message)
 
-    def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> Exchange | None:
+    def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> PredictionRequest | None:
         """Take a plain POST, or None where it is not plain enough; see ``http_connection.Application``."""
         route = self._plain_routes.get(target)
         if (
@@ -94,21 +97,24 @@ class PredictionGateway:
             or (self._settings.api_key and not is_authorized(headers.items(), self._settings.api_key))
         ):
             return None
-        return Exchange(self._worker, route, functools.partial(self._answer_plain, respond, headers.get(b"origin")))
+        return PredictionRequest(
+            self._worker, route, functools.partial(self._answer_plain, respond, headers.get(b"origin"))
+        )
 
     def _answer_plain(self, respond: Respond, origin: bytes | None, answer: Answer | None) -> None:
         if answer is not None:
             closes = CLOSE in answer.headers
-            respond(answer.status, _wire(answer) + self._cors.headers_for(origin), answer.body, closes, _pause(answer))
+            headers = _header_lines(answer) + self._cors.headers_for(origin)
+            respond(answer.status, headers, answer.body, closes, _pause(answer))
 
-    def open_stream(self, target: bytes, headers: Headers, wire: Wire) -> Stream | None:
+    def open_stream(self, target: bytes, headers: Headers, transport: MessageTransport) -> Stream | None:
         """Take a WebSocket, or None where it must not be; see ``http_connection.Application``."""
         if urllib.parse.unquote(target.partition(b"?")[0].decode("latin-1")) != STREAM:
             return None
-        if not is_welcome(headers, self._settings.allowed_origins):
+        if not is_origin_allowed(headers, self._settings.allowed_origins):
             self._worker.metrics.count_rejected(Reason.UNAUTHORIZED)
             return None
-        return Stream(self._worker, headers, wire)
+        return Stream(self._worker, headers, transport)
 
     async def _answer_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"])
@@ -117,8 +123,8 @@ class PredictionGateway:
             return
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Answer | None] = loop.create_future()
-        exchange = Exchange(self._worker, route, answered.set_result)
-        reading = loop.create_task(self._read(exchange, route, scope, receive))
+        request = PredictionRequest(self._worker, route, answered.set_result)
+        reading = loop.create_task(self._read(request, route, scope, receive))
         answer = await answered
         reading.cancel()
         if answer is not None:
@@ -128,19 +134,19 @@ class PredictionGateway:
                 await asyncio.sleep(pause)
                 await finish(send)
 
-    async def _read(self, exchange: Exchange, route: Route, scope: Scope, receive: Receive) -> None:
+    async def _read(self, request: PredictionRequest, route: Route, scope: Scope, receive: Receive) -> None:
         try:
             _check_method(scope)
             _check_key(scope["headers"], self._settings.api_key)
             _check_media_type(scope["headers"])
-            exchange.receive(await _read_body(receive, route.max_body_bytes))
+            request.receive(await _read_body(receive, route.max_body_bytes))
         except ClientDisconnect:
-            exchange.disconnect()
+            request.disconnect()
         except Exception as error:
-            exchange.fail(error)
+            request.fail(error)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == STREAM and not is_welcome(scope["headers"], self._settings.allowed_origins):
+        if scope["path"] == STREAM and not is_origin_allowed(scope["headers"], self._settings.allowed_origins):
             message = "Pages of this origin may not use this service: its operator must add it to ALLOWED_ORIGINS."
             headers = [(ALLOW_ORIGIN.encode(), b"*")]  # so that the page can say so
             error = RejectedRequestError(HTTPStatus.FORBIDDEN, Reason.FORBIDDEN_ORIGIN, message, headers)
@@ -157,14 +163,14 @@ class PredictionGateway:
         await send_answer(send, self._worker.explain(error, scope["path"]))
 
 
-def _wire(answer: Answer) -> bytes:
+def _header_lines(answer: Answer) -> bytes:
     """An answer's headers as they go over the wire."""
     return b"".join([b"%b: %b\r\n" % header for header in answer.all_headers()])
 
 
 def _pause(answer: Answer) -> float:
     """Seconds: a client that asks again at once would take the time of those that are answered."""
-    return SECONDS_TO_COOL_DOWN if answer.status == HTTPStatus.SERVICE_UNAVAILABLE else 0
+    return OVERLOAD_PAUSE_SECONDS if answer.status == HTTPStatus.SERVICE_UNAVAILABLE else 0
 
 
 def _check_method(scope: Scope) -> None:

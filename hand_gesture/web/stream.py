@@ -17,22 +17,26 @@ from typing import Final
 import orjson
 from picows import WSCloseCode
 
-from hand_gesture.bento.websocket_connection import Wire
+from hand_gesture.bento.websocket_connection import MessageTransport
 from hand_gesture.errors import FailedRequestError, Headers, Reason, RejectedRequestError, ServerReason
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.web.access import is_authorized
+from hand_gesture.web.admission import OVERLOAD_PAUSE_SECONDS, Cancellable, timeout_error
 from hand_gesture.web.camera import Camera
 from hand_gesture.web.decoding import (
     StreamSettings,
     decode_frame,
     decode_stream_settings,
 )
-from hand_gesture.web.exchange import Worker
-from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Cancellable, too_late
 from hand_gesture.web.responses import error_body
 from hand_gesture.web.teaching import TEACHING_SECONDS, StreamGestures
+from hand_gesture.web.worker import Worker
 
 STREAM: Final = "/stream"
+MAX_MESSAGE_BYTES: Final = 65_536  # but MAX_GESTURES_BYTES for the settings
+MAX_WAITING_FRAMES: Final = 8  # read ahead of their answers
+PING_INTERVAL_SECONDS: Final = 20.0  # of silence before a ping
+CLIENT_TIMEOUT_SECONDS: Final = 5.0  # for a sign of life after a ping, and for a client that does not read
 
 
 class Stream:
@@ -41,42 +45,44 @@ class Stream:
     __slots__ = (
         "_camera",
         "_clock",
-        "_cools_until",
         "_frame",
         "_headers",
-        "_heard_at",
         "_in_flight",
         "_is_ending",
         "_is_over",
         "_is_stalled",
-        "_own",
+        "_last_frame_at",
+        "_own_gestures",
+        "_paused_until",
         "_settings",
         "_started",
+        "_transport",
         "_waiting",
-        "_wire",
         "_worker",
     )
 
-    def __init__(self, worker: Worker, headers: Headers, wire: Wire, clock: Callable[[], float] = perf_counter) -> None:
+    def __init__(
+        self, worker: Worker, headers: Headers, transport: MessageTransport, clock: Callable[[], float] = perf_counter
+    ) -> None:
         """Prepare for a WebSocket that is about to be accepted.
 
         Args:
             worker: where.
             headers: of the request for it.
-            wire: it.
+            transport: it.
             clock: seconds.
         """
         self._worker = worker
         self._clock = clock
         self._headers = headers
-        self._wire = wire
+        self._transport = transport
         self._settings: StreamSettings | None = None
         self._waiting: deque[bytes | str] = deque()
-        self._own: StreamGestures | None = None
+        self._own_gestures: StreamGestures | None = None
         self._in_flight: Cancellable | None = None  # a frame, or before the first one the gestures of the settings
         self._started = 0.0  # what is in flight
-        self._heard_at = self._clock()  # the last frame, or the beginning
-        self._cools_until = 0.0
+        self._last_frame_at = self._clock()  # the last frame, or the beginning
+        self._paused_until = 0.0
         self._is_stalled = False  # the client does not take its answers
         self._is_ending = False  # with what has come
         self._is_over = False
@@ -85,114 +91,116 @@ class Stream:
         """The stream is open."""
         if self._worker.metrics.open_stream() > self._worker.settings.max_streams:
             text = "The server has as many streams as it can take; try again in a second."
-            self._refuse(WSCloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
+            self._reject(WSCloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
 
     def receive(self, message: bytes | str) -> None:
         """Take a message: the settings, then frames."""
         if self._is_over or self._is_ending:
             return
-        if self._waiting or not self._is_free():
+        if self._waiting or not self._is_ready():
             self._waiting.append(message)
-            if len(self._waiting) >= self._worker.settings.max_waiting_frames:
-                self._wire.pause_reading()
+            if len(self._waiting) >= MAX_WAITING_FRAMES:
+                self._transport.pause_reading()
         else:
-            self._take(message)
+            self._handle(message)
 
-    def _take(self, message: bytes | str) -> None:
+    def _handle(self, message: bytes | str) -> None:
         if self._settings is None:
-            self._take_settings(message)
+            self._handle_settings(message)
         else:
-            self._take_frame(message, self._settings)
+            self._handle_frame(message, self._settings)
 
-    def _is_free(self) -> bool:
-        return self._in_flight is None and not self._is_stalled and not self._cools_until
+    def _is_ready(self) -> bool:
+        return self._in_flight is None and not self._is_stalled and not self._paused_until
 
-    def _go_on(self) -> None:
+    def _handle_waiting(self) -> None:
         """Take what waits, up to a frame that is not answered at once."""
-        while self._waiting and self._is_free() and not self._is_over:
-            self._take(self._waiting.popleft())
+        while self._waiting and self._is_ready() and not self._is_over:
+            self._handle(self._waiting.popleft())
         if self._is_over:
             return
         if self._is_ending and self._in_flight is None and not self._waiting:
             self._close(WSCloseCode.SERVICE_RESTART, "The service is going down; connect again.")
-        elif not self._is_stalled and len(self._waiting) < self._worker.settings.max_waiting_frames:
-            self._wire.resume_reading()
+        elif not self._is_stalled and len(self._waiting) < MAX_WAITING_FRAMES:
+            self._transport.resume_reading()
 
-    def _take_settings(self, message: bytes | str) -> None:
+    def _handle_settings(self, message: bytes | str) -> None:
         if isinstance(message, bytes):
             text = "A stream begins with its settings as text, {} where there are none."
-            self._refuse(WSCloseCode.UNSUPPORTED_DATA, Reason.INVALID_REQUEST, text)
+            self._reject(WSCloseCode.UNSUPPORTED_DATA, Reason.INVALID_REQUEST, text)
             return
         try:
             settings = decode_stream_settings(message)
         except RejectedRequestError as error:
-            self._refuse_settings(error)
+            self._reject_settings(error)
             return
         if not is_authorized(self._headers, self._worker.settings.api_key, settings.key):
             text = "This server asks for a key; send it as Authorization: Bearer KEY, or as key in the settings."
-            self._refuse(WSCloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
+            self._reject(WSCloseCode.POLICY_VIOLATION, Reason.UNAUTHORIZED, text)
             return
         self._headers = ()
         if settings.has_gestures:
             self._teach(message, settings)
         else:
-            self._expect_frames(settings)
+            self._begin_frames(settings)
 
     def _teach(self, message: str, settings: StreamSettings) -> None:
         self._started = self._clock()
         try:
-            settle = functools.partial(self._settle_teaching, settings)
+            settle = functools.partial(self._on_taught, settings)
             self._in_flight = self._worker.teaching().teach(message, settle)
         except FailedRequestError as error:
-            self._refuse_settings(error)
+            self._reject_settings(error)
 
-    def _settle_teaching(self, settings: StreamSettings, own: StreamGestures | None, error: Exception | None) -> None:
+    def _on_taught(self, settings: StreamSettings, own: StreamGestures | None, error: Exception | None) -> None:
         if self._is_over:
             return
         self._in_flight = None
         if error is not None:
-            self._refuse_settings(self._worker.inference.explain(error, STREAM))
+            self._reject_settings(self._worker.admission.explain(error, STREAM))
             return
-        self._own = own
-        self._expect_frames(settings)
-        self._go_on()
+        self._own_gestures = own
+        self._begin_frames(settings)
+        self._handle_waiting()
 
-    def _refuse_settings(self, error: FailedRequestError) -> None:
+    def _reject_settings(self, error: FailedRequestError) -> None:
         if isinstance(error, RejectedRequestError):
             code = WSCloseCode.POLICY_VIOLATION
         elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             code = WSCloseCode.TRY_AGAIN_LATER
         else:
             code = WSCloseCode.INTERNAL_ERROR
-        self._refuse(code, error.reason, str(error), getattr(error, "missing_landmarks", 0))
+        self._reject(code, error.reason, str(error), getattr(error, "missing_landmarks", 0))
 
-    def _expect_frames(self, settings: StreamSettings) -> None:
+    def _begin_frames(self, settings: StreamSettings) -> None:
         self._settings = settings
         self._camera = Camera(settings, self._worker.metrics.count_change)
-        self._heard_at = self._clock()
+        self._last_frame_at = self._clock()
 
-    def _take_frame(self, message: bytes | str, settings: StreamSettings) -> None:
+    def _handle_frame(self, message: bytes | str, settings: StreamSettings) -> None:
         worker = self._worker
-        self._started = self._heard_at = self._clock()
+        self._started = self._last_frame_at = self._clock()
         try:
-            worker.inference.check_room()
+            worker.admission.check_capacity()
             self._frame = frame = decode_frame(message, settings.image_size)
             if len(frame.hands):
-                self._in_flight = worker.inference.submit("/predict", frame.hands, self._settle, self._own)
+                self._in_flight = worker.admission.submit(
+                    "/predict", frame.hands, self._on_predictions, self._own_gestures
+                )
         except Exception as error:
-            self._answer_error(worker.inference.explain(error, STREAM))
+            self._answer_error(worker.admission.explain(error, STREAM))
         else:
             if not len(frame.hands):
                 self._answer_frame([])
 
-    def _settle(self, predictions: Sequence[Prediction] | None, error: Exception | None) -> None:
+    def _on_predictions(self, predictions: Sequence[Prediction] | None, error: Exception | None) -> None:
         """Answer the frame in flight."""
         self._in_flight = None
         if predictions is not None:
             self._answer_frame(predictions)
         elif error is not None:
-            self._answer_error(self._worker.inference.explain(error, STREAM))
-        self._go_on()
+            self._answer_error(self._worker.admission.explain(error, STREAM))
+        self._handle_waiting()
 
     def _answer_frame(self, predictions: Sequence[Prediction]) -> None:
         answer = self._camera.answer(self._frame, predictions, self._started)
@@ -203,23 +211,23 @@ class Stream:
             self._worker.metrics.count_rejected(error.reason, error.missing_landmarks)
         elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             # The frames of a client that goes on at once would take the time of those that are answered
-            self._cools_until = self._clock() + SECONDS_TO_COOL_DOWN
+            self._paused_until = self._clock() + OVERLOAD_PAUSE_SECONDS
         self._answer(error.status, error_body(error))
 
     def _answer(self, status: int, answer: bytes, hands: int | None = None) -> None:
-        self._wire.send(answer)
+        self._transport.send(answer)
         self._worker.metrics.count_answer(STREAM, status, self._clock() - self._started, hands)
 
     def pause_writing(self) -> None:
         """The client does not take its answers: take no more of its frames."""
         self._is_stalled = True
         if not self._is_over:
-            self._wire.pause_reading()
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It has taken them."""
         self._is_stalled = False
-        self._go_on()
+        self._handle_waiting()
 
     def check(self) -> None:
         """Look what takes too long: the settings, a frame's answer, the next frame."""
@@ -229,30 +237,30 @@ class Stream:
         if self._in_flight is not None and self._settings is None:
             if now - self._started >= TEACHING_SECONDS:
                 text = f"The gestures could not be taught within {TEACHING_SECONDS:g} seconds; try again later."
-                self._refuse(WSCloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
+                self._reject(WSCloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
         elif self._in_flight is not None:
             if now - self._started >= settings.request_timeout_seconds:
                 self._in_flight.cancel()
                 self._in_flight = None
-                self._answer_error(too_late(settings.request_timeout_seconds))
-                self._go_on()
-        elif self._cools_until:
-            if now >= self._cools_until:
-                self._cools_until = 0.0
-                self._go_on()
+                self._answer_error(timeout_error(settings.request_timeout_seconds))
+                self._handle_waiting()
+        elif self._paused_until:
+            if now >= self._paused_until:
+                self._paused_until = 0.0
+                self._handle_waiting()
         elif self._settings is None:
-            if now - self._heard_at >= settings.request_timeout_seconds:
+            if now - self._last_frame_at >= settings.request_timeout_seconds:
                 text = f"The settings did not arrive within {settings.request_timeout_seconds:g} seconds."
-                self._refuse(WSCloseCode.POLICY_VIOLATION, Reason.BODY_TOO_SLOW, text)
-        elif now - self._heard_at >= settings.stream_idle_seconds and not self._is_stalled:
+                self._reject(WSCloseCode.POLICY_VIOLATION, Reason.BODY_TOO_SLOW, text)
+        elif now - self._last_frame_at >= settings.stream_idle_seconds and not self._is_stalled:
             text = f"There was no frame for {settings.stream_idle_seconds:g} seconds."
-            self._refuse(WSCloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text)
+            self._reject(WSCloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text)
 
     def shutdown(self) -> None:
         """The worker is about to end: close when what has come is answered."""
         self._is_ending = True
         if not self._is_over:
-            self._go_on()
+            self._handle_waiting()
 
     def end(self, code: int) -> None:
         """The WebSocket is over, other than by this side's will."""
@@ -265,13 +273,13 @@ class Stream:
             self._in_flight = None
         self._worker.metrics.close_stream(code)
 
-    def _refuse(self, code: WSCloseCode, reason: Reason | ServerReason, text: str, missing_landmarks: int = 0) -> None:
+    def _reject(self, code: WSCloseCode, reason: Reason | ServerReason, text: str, missing_landmarks: int = 0) -> None:
         """Close with an error before, since the reason in a close frame has room for little."""
         if isinstance(reason, Reason):
             self._worker.metrics.count_rejected(reason, missing_landmarks)
-        self._wire.send(orjson.dumps({"error": text, "reason": reason}))
+        self._transport.send(orjson.dumps({"error": text, "reason": reason}))
         self._close(code, text)
 
     def _close(self, code: WSCloseCode, text: str) -> None:
-        self._wire.close(code, text)
+        self._transport.close(code, text)
         self.end(code.value)

@@ -21,12 +21,12 @@ from hand_gesture.model.classifier import GestureClassifier, Prediction, Predict
 from hand_gesture.model.taught import OwnGesture, TaughtGestures, Teacher
 from hand_gesture.model.taught_report import GestureReport, report_on
 from hand_gesture.telemetry.metrics import Metrics
-from hand_gesture.web.inference import Cancellable
+from hand_gesture.web.admission import Cancellable
 from hand_gesture.web.taught_decoding import decode_gestures_of_settings, decode_gestures_request
 
 TEACHING_SECONDS: Final = 15.0  # longest that a client waits: 16 gestures take seconds on a busy machine
 MAX_WAITING: Final = 64  # for the thread; each takes it about 10 ms, at most a second
-MAX_KEPT: Final = 256  # sets of gestures, of 10 kB at most
+MAX_CACHED: Final = 256  # sets of gestures, of 10 kB at most
 
 _Result = TypeVar("_Result")
 Reports = dict[str, GestureReport]
@@ -51,7 +51,7 @@ class Teaching:
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="teaching")
         self._waiting = 0
-        self._kept: OrderedDict[tuple[str, bytes], Any] = OrderedDict()  # used in the thread only
+        self._cache: OrderedDict[tuple[str, bytes], Any] = OrderedDict()  # used in the thread only
 
     async def report(self, body: bytes) -> dict[str, Reports]:
         """Answer ``POST /gestures``.
@@ -59,7 +59,7 @@ class Teaching:
         Raises:
             FailedRequestError: the body is refused, or too many wait.
         """
-        return {"gestures": await self._in_thread(self._report, body)}
+        return {"gestures": await self._submit(self._report, body)}
 
     def teach(self, settings: str, done: Taught) -> Cancellable:
         """Teach the ``gestures`` of a stream's settings.
@@ -83,30 +83,30 @@ class Teaching:
             else:
                 done(StreamGestures(taught, self._metrics), None)
 
-        future = self._in_thread(self._teach, settings)
+        future = self._submit(self._teach, settings)
         future.add_done_callback(tell)
         return future
 
-    def _in_thread(self, work: Callable[[Any], _Result], argument: Any) -> asyncio.Future[_Result]:
+    def _submit(self, work: Callable[[Any], _Result], argument: Any) -> asyncio.Future[_Result]:
         if self._waiting >= MAX_WAITING:
             text = "The server is teaching as many gestures as it can; try again in a second."
             headers = [(b"retry-after", b"1")]
             raise FailedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED, text, headers)
         self._waiting += 1
         future = asyncio.get_running_loop().run_in_executor(self._thread, work, argument)
-        future.add_done_callback(self._leave)
+        future.add_done_callback(self._release)
         return future
 
-    def _leave(self, _: object) -> None:
+    def _release(self, _: object) -> None:
         self._waiting -= 1
 
     def _report(self, body: bytes) -> Reports:
         gestures = decode_gestures_request(body, self._classifier.gestures)
-        return self._keep("report", gestures, lambda: report_on(self._teacher(), gestures))
+        return self._cached("report", gestures, lambda: report_on(self._teacher(), gestures))
 
     def _teach(self, settings: str) -> TaughtGestures:
         gestures = decode_gestures_of_settings(settings, self._classifier.gestures)
-        return self._keep("head", gestures, lambda: self._teacher().teach(gestures))
+        return self._cached("head", gestures, lambda: self._teacher().teach(gestures))
 
     def _teacher(self) -> Teacher:
         try:
@@ -114,21 +114,21 @@ class Teaching:
         except ValueError as error:
             raise RejectedRequestError(HTTPStatus.BAD_REQUEST, Reason.INVALID_REQUEST, str(error)) from None
 
-    def _keep(self, what: str, gestures: Mapping[str, OwnGesture], make: Callable[[], _Result]) -> _Result:
+    def _cached(self, what: str, gestures: Mapping[str, OwnGesture], make: Callable[[], _Result]) -> _Result:
         """What was made of the same gestures before, or what is made of them now."""
         key = (what, digest_of(gestures))
-        if key in self._kept:
-            self._kept.move_to_end(key)
+        if key in self._cache:
+            self._cache.move_to_end(key)
             self._metrics.teachings.labels("kept").inc()
-            kept: _Result = self._kept[key]
-            return kept
+            cached: _Result = self._cache[key]
+            return cached
         started = perf_counter()
         result = make()
         self._metrics.teaching_duration.observe(perf_counter() - started)
         self._metrics.teachings.labels("taught").inc()
-        self._kept[key] = result
-        if len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
+        self._cache[key] = result
+        if len(self._cache) > MAX_CACHED:
+            self._cache.popitem(last=False)
         return result
 
 

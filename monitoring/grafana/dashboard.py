@@ -118,7 +118,7 @@ def _number(
 ROWS: Final[dict[str, list[Panel]]] = {
     "Model, data, server: the three that were chosen first": [
         _graph(
-            "Inference latency",
+            "AdmissionControl latency",
             "Model: the time of one model call, which answers a whole batch. A camera at 30 frames a second has 33 ms "
             "for everything; the model should take less than one of them.",
             units.Milliseconds,

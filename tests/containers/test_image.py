@@ -11,7 +11,7 @@ import pytest
 from tests.containers.conftest import Container, docker, eventually
 from tests.hands import IMAGE_SIZE, LIKE
 from tests.load import encode_request, read_response
-from tests.server import PROJECT, UNHURRIED
+from tests.server import GENEROUS_LIMITS, PROJECT
 
 MAX_BYTES = 500_000_000
 BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
@@ -95,7 +95,7 @@ def in_flight(container: Container) -> float:
 
 
 def test_sigterm_finishes_requests_in_flight_and_exits_0(start: Callable[..., Container]) -> None:
-    container = start(WORKERS=2, **UNHURRIED)
+    container = start(WORKERS=2, **GENEROUS_LIMITS)
     eventually(lambda: ready(container), seconds=180)
     statuses = asyncio.run(_stop_in_the_middle(container, requests=16))
     assert statuses == [200] * 16

@@ -10,7 +10,7 @@ from time import perf_counter
 
 import pytest
 
-from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN
+from hand_gesture.web.admission import OVERLOAD_PAUSE_SECONDS
 from tests.faults.bodies import good_hands
 from tests.load import percentile, traffic
 from tests.server import serve
@@ -32,7 +32,7 @@ def _no_collections() -> Iterator[None]:
     ("patience", "longer", "rate_kept"),
     [
         pytest.param(1, 0, 0.6, id="clients wait as told"),
-        pytest.param(0, 2 * SECONDS_TO_COOL_DOWN, 0.3, id="they do not"),
+        pytest.param(0, 2 * OVERLOAD_PAUSE_SECONDS, 0.3, id="they do not"),
     ],
 )
 def test_what_is_too_much_is_refused_quickly_and_the_rest_stays_fast(

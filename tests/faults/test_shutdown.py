@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, multiprocess
 from tests.faults.bodies import good_hands, marked
 from tests.faults.marks import SLOW
 from tests.load import Answer, post_all, traffic
-from tests.server import UNHURRIED, Server, serve
+from tests.server import GENEROUS_LIMITS, Server, serve
 
 
 def keep_figures(server: Server, folder: Path) -> None:
@@ -36,7 +36,10 @@ def answered_by_server(folder: Path) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_answer_arrives(home: Path, tmp_path: Path, workers: int) -> None:
-    with serve(home, WORKERS=workers, **UNHURRIED) as server, traffic(server.url, good_hands(), connections=64) as load:
+    with (
+        serve(home, WORKERS=workers, **GENEROUS_LIMITS) as server,
+        traffic(server.url, good_hands(), connections=64) as load,
+    ):
         keep_figures(server, tmp_path)
         time.sleep(2)
         started = time.monotonic()
@@ -54,7 +57,7 @@ def test_every_answer_arrives(home: Path, tmp_path: Path, workers: int) -> None:
 def test_requests_that_the_model_works_on_are_answered_and_the_service_is_not_ready(home: Path) -> None:
     slow = [marked(SLOW)] * 20
     answers: list[Answer] = []
-    with serve(home, "tests.faults.faulty:HandGesture", **UNHURRIED) as server:
+    with serve(home, "tests.faults.faulty:HandGesture", **GENEROUS_LIMITS) as server:
         client = threading.Thread(
             target=lambda: answers.extend(asyncio.run(post_all(server.url, "/predict", slow, connections=20)))
         )

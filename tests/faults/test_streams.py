@@ -18,7 +18,7 @@ from tests.faults.test_endurance import holdings
 from tests.faults.test_workers import held_connections, wait_for_workers
 from tests.fuzz.test_streams import GOOD, RawStream
 from tests.hands import IMAGE_SIZE, shaken_hands
-from tests.server import UNHURRIED, Server, serve
+from tests.server import GENEROUS_LIMITS, Server, serve
 from tests.stream_load import CLOSE, StreamTraffic, binary_frame, client_frame, stream, stream_for
 
 SETTINGS = orjson.dumps({"image_size": IMAGE_SIZE})
@@ -59,7 +59,7 @@ def wait_until_all_stream(load: StreamTraffic) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: int) -> None:
-    with serve(home, WORKERS=workers, **UNHURRIED) as server, streaming(server) as load:
+    with serve(home, WORKERS=workers, **GENEROUS_LIMITS) as server, streaming(server) as load:
         wait_until_all_stream(load)
         started = time.monotonic()
         assert server.stop() == 0
@@ -76,7 +76,7 @@ def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: 
 
 
 def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> None:
-    with serve(home, MAX_WAITING_FRAMES=1000, **UNHURRIED) as server:
+    with serve(home, "tests.stream_limits:HandGesture", MAX_WAITING_FRAMES=1000, **GENEROUS_LIMITS) as server:
         raw = RawStream(server)
         raw.socket.sendall(GOOD * 200)
         raw.answer()  # the others have come, too
@@ -98,7 +98,7 @@ def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> Non
 
 
 def test_refused_client_that_has_sent_ahead_need_not_wait_for_its_close_to_be_read(home: Path) -> None:
-    with serve(home, MAX_WAITING_FRAMES=2, STREAM_PATIENCE_SECONDS=60) as server:
+    with serve(home, "tests.stream_limits:HandGesture", MAX_WAITING_FRAMES=2, CLIENT_TIMEOUT_SECONDS=60) as server:
         raw = RawStream(server, settings=GOOD * 200)  # a frame where the settings are due
         raw.socket.settimeout(30)  # before the server's patience ends
         with raw.socket:
@@ -108,7 +108,7 @@ def test_refused_client_that_has_sent_ahead_need_not_wait_for_its_close_to_be_re
 
 
 def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
-    with serve(home, WORKERS=2, **UNHURRIED) as server:
+    with serve(home, WORKERS=2, **GENEROUS_LIMITS) as server:
         # As soon as the last is answered: how many frames a paced camera has in flight depends on the machine
         with streaming(server, interval=0) as load:
             wait_until_all_stream(load)
@@ -133,7 +133,7 @@ def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
 
 
 def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobody(home: Path) -> None:
-    with serve(home, STREAM_PATIENCE_SECONDS=2, **UNHURRIED) as server, contextlib.ExitStack() as stack:
+    with serve(home, **GENEROUS_LIMITS) as server, contextlib.ExitStack() as stack:
         (worker,) = server.workers()
         good = RawStream(server)
         stack.enter_context(good.socket)
@@ -171,7 +171,7 @@ def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobod
 
 
 def test_many_streams_may_open_at_once(home: Path) -> None:
-    with serve(home, **UNHURRIED) as server:
+    with serve(home, **GENEROUS_LIMITS) as server:
         with streaming(server, cameras=1000, interval=60) as load:
             deadline = time.monotonic() + 120
             while load.opened < 1000:
@@ -185,7 +185,7 @@ def test_many_streams_may_open_at_once(home: Path) -> None:
 def test_nothing_grows(home: Path) -> None:
     """Ten minutes of 200 cameras that come and go."""
     frames = opened = 0
-    with serve(home, **UNHURRIED) as server:
+    with serve(home, **GENEROUS_LIMITS) as server:
         before: dict[str, int] = {}
         started = time.monotonic()
         while time.monotonic() < started + 60 * MINUTES:

@@ -11,7 +11,7 @@ import psutil
 
 from tests.faults.bodies import good_hands
 from tests.load import traffic
-from tests.server import UNHURRIED, Server, serve
+from tests.server import GENEROUS_LIMITS, Server, serve
 
 CONNECTIONS = 32
 
@@ -30,7 +30,7 @@ def wait_for_workers(server: Server, gone: psutil.Process) -> float:
 
 
 def test_killed_worker_takes_only_its_requests_with_it_and_is_replaced(home: Path) -> None:
-    with serve(home, WORKERS=2, **UNHURRIED) as server:
+    with serve(home, WORKERS=2, **GENEROUS_LIMITS) as server:
         with traffic(server.url, good_hands(), connections=CONNECTIONS) as load:
             time.sleep(2)
             victim = max(server.workers(), key=held_connections)

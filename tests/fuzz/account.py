@@ -31,7 +31,7 @@ class Account:
 
 @contextlib.contextmanager
 def account(server: Server) -> Iterator[Account]:
-    """Watch the figures; they are there when the context is left."""
+    """Watchdog the figures; they are there when the context is left."""
     result = Account()
     before = server.metrics()
     yield result

@@ -18,7 +18,7 @@ from picows import WSCloseCode
 from tests.fuzz.effort import effort
 from tests.fuzz.messages import KEY, ORIGIN, PONG, Conversation, conversations, http_requests
 from tests.fuzz.test_streams import RawStream
-from tests.server import UNHURRIED, Server, serve
+from tests.server import GENEROUS_LIMITS, Server, serve
 from tests.stream_load import CLOSE, TEXT
 
 REQUESTS = 3000
@@ -35,7 +35,7 @@ CLIENTS_FAULT = {1000, 1002, 1007, 1009}
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
     """A service with everything set that has it read more of a request."""
-    with serve(home, API_KEY=KEY, ALLOWED_ORIGINS=ORIGIN, **UNHURRIED) as running:
+    with serve(home, API_KEY=KEY, ALLOWED_ORIGINS=ORIGIN, **GENEROUS_LIMITS) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 
 
 @pytest.fixture(scope="module")
-def choosy(home: Path) -> Iterator[Server]:
+def restricted(home: Path) -> Iterator[Server]:
     with serve(home, ALLOWED_ORIGINS="HTTPS://Game.example/play/", MAX_IN_FLIGHT=1) as running:
         yield running
 
@@ -37,35 +37,35 @@ def test_browser_may_call_and_read_errors(server: Server) -> None:
 @pytest.mark.parametrize(
     "header", ["authorization", "traceparent", "sentry-trace, baggage", "x-requested-with", "content-type, tracestate"]
 )
-def test_any_header_may_be_sent(choosy: Server, header: str) -> None:
-    answer = preflight(choosy, Access_Control_Request_Headers=header)
+def test_any_header_may_be_sent(restricted: Server, header: str) -> None:
+    answer = preflight(restricted, Access_Control_Request_Headers=header)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-headers"] == header
 
 
-def test_a_public_page_may_call_a_private_network(choosy: Server) -> None:
-    answer = preflight(choosy, Access_Control_Request_Private_Network="true")
+def test_a_public_page_may_call_a_private_network(restricted: Server) -> None:
+    answer = preflight(restricted, Access_Control_Request_Private_Network="true")
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-private-network"] == "true"
 
 
-def test_pages_may_read_when_to_come_back(choosy: Server) -> None:
-    answer = choosy.client.post("/predict", json={}, headers={"Origin": GAME})
+def test_pages_may_read_when_to_come_back(restricted: Server) -> None:
+    answer = restricted.client.post("/predict", json={}, headers={"Origin": GAME})
     assert answer.headers["access-control-expose-headers"] == "Retry-After"
 
 
-def test_only_configured_origins_may_call(choosy: Server) -> None:
+def test_only_configured_origins_may_call(restricted: Server) -> None:
     for origin, allowed in ((GAME, GAME), ("https://other.example", None)):
-        answer = choosy.client.get("/livez", headers={"Origin": origin})
+        answer = restricted.client.get("/livez", headers={"Origin": origin})
         assert answer.headers.get("access-control-allow-origin") == allowed
-    assert preflight(choosy, "https://other.example").status_code == 400
+    assert preflight(restricted, "https://other.example").status_code == 400
 
 
-def test_modules_are_for_every_origin_but_streams_are_not(choosy: Server) -> None:
+def test_modules_are_for_every_origin_but_streams_are_not(restricted: Server) -> None:
     other = {"Origin": "https://other.example"}
-    assert choosy.client.get("/gestures.js", headers=other).headers["access-control-allow-origin"] == "*"
-    refused = choosy.client.get("/stream", headers=other)
+    assert restricted.client.get("/gestures.js", headers=other).headers["access-control-allow-origin"] == "*"
+    refused = restricted.client.get("/stream", headers=other)
     assert refused.status_code == 403
     assert refused.headers["access-control-allow-origin"] == "*"
     assert refused.json()["reason"] == "forbidden_origin"
-    assert choosy.client.get("/stream", headers={"Origin": GAME}).status_code == 426
+    assert restricted.client.get("/stream", headers={"Origin": GAME}).status_code == 426

@@ -105,13 +105,13 @@ def test_curl_that_would_rather_speak_http2(server: Server, tmp_path: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def impatient(home: Path) -> Iterator[Server]:
+def short_limits(home: Path) -> Iterator[Server]:
     with serve(home, KEEP_ALIVE_SECONDS=1) as running:
         yield running
 
 
-def test_idle_connections_are_kept_as_long_as_was_set(server: Server, impatient: Server) -> None:
-    with connect(server) as kept, connect(impatient) as closed:
+def test_idle_connections_are_kept_as_long_as_was_set(server: Server, short_limits: Server) -> None:
+    with connect(server) as kept, connect(short_limits) as closed:
         for connection in (kept, closed):
             connection.sendall(PLAIN + BODY)
             read_answer(connection)

@@ -19,7 +19,7 @@ from hand_gesture.landmarks import convert, parse_hand
 from hand_gesture.model.artifacts import load_artifacts
 from hand_gesture.model.features import parse as parse_features
 from tests.hands import ARTIFACTS, REFERENCE
-from tests.server import PROJECT, Server, import_model, serve, serve_in_vain
+from tests.server import PROJECT, Server, import_model, serve, serve_until_exit
 
 
 def stored(home: Path) -> list[str]:
@@ -247,7 +247,7 @@ def test_tampered_artifacts_are_refused(tmp_path: Path, home: Path) -> None:
 
 
 def test_service_without_a_model_says_what_to_do(tmp_path: Path) -> None:
-    result = serve_in_vain(tmp_path)
+    result = serve_until_exit(tmp_path)
     assert result.returncode == 1
     assert "run `.venv/bin/python import_model.py` first" in result.stdout + result.stderr
 
@@ -255,7 +255,7 @@ def test_service_without_a_model_says_what_to_do(tmp_path: Path) -> None:
 def test_service_refuses_a_model_that_was_changed_in_the_store(own_home: Path) -> None:
     (model,) = (own_home / "models" / "hand_gesture").glob("*/model.pkl")
     model.write_bytes(pickle.dumps(Hostile()))
-    result = serve_in_vain(own_home)
+    result = serve_until_exit(own_home)
     assert result.returncode == 1
     assert "SHA-256 differs" in result.stdout + result.stderr
     assert not (PROJECT / "ran").exists()

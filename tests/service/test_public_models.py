@@ -12,7 +12,7 @@ import pytest
 from hand_gesture.landmarks import convert, parse_hand
 from hand_gesture.model.artifacts import load_artifacts
 from tests.hands import REFERENCE
-from tests.server import PROJECT, UNHURRIED, import_model, serve
+from tests.server import GENEROUS_LIMITS, PROJECT, import_model, serve
 
 MODELS = PROJECT.parent / "shared" / "models"
 FRAMES = PROJECT.parent / "shared" / "data" / "webcam_hands.json"
@@ -80,7 +80,7 @@ def test_it_answers_as_its_project_does(tmp_path: Path, name: str) -> None:
 def test_the_earlier_backends_model_is_served(tmp_path: Path) -> None:
     assert import_model(tmp_path, *arguments("habibasoliman")).returncode == 0
     expected = ABOUT["habibasoliman"]["answers"]
-    with serve(tmp_path, **UNHURRIED) as server:
+    with serve(tmp_path, **GENEROUS_LIMITS) as server:
         given = [
             server.client.post("/predict", json={"landmarks": frame["landmarks"], "image_size": frame["size"]}).json()[
                 "gesture"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import import_model, serve, serve_in_vain
+from tests.server import import_model, serve, serve_until_exit
 
 # A user of its own, who may not do what root may; a mount namespace of its own
 AS_USER = ("unshare", "--user", "--map-user=1000")
@@ -34,7 +34,7 @@ def lowest_port() -> int:
 
 def test_taken_port(home: Path) -> None:
     with socket.create_server(("", 0)) as other:
-        result = serve_in_vain(home, PORT=other.getsockname()[1])
+        result = serve_until_exit(home, PORT=other.getsockname()[1])
     assert result.returncode == 1
     assert result.stderr == "Another program listens on this port; end it, or set PORT to another one.\n"
     assert "Traceback" not in result.stdout
@@ -43,14 +43,14 @@ def test_taken_port(home: Path) -> None:
 @needs_users
 @pytest.mark.skipif(lowest_port() <= 80, reason="every user may listen on port 80 here")
 def test_port_that_this_user_may_not_have(home: Path) -> None:
-    result = serve_in_vain(home, wrapper=AS_USER, PORT=80)
+    result = serve_until_exit(home, wrapper=AS_USER, PORT=80)
     assert result.returncode == 1
     assert result.stderr == "This user may not listen on port 80; set PORT to one above 1023.\n"
     assert "Traceback" not in result.stdout
 
 
 def test_address_that_is_not_of_this_machine(home: Path) -> None:
-    result = serve_in_vain(home, BENTOML_HOST="192.0.2.1")  # for documentation, RFC 5737
+    result = serve_until_exit(home, BENTOML_HOST="192.0.2.1")  # for documentation, RFC 5737
     assert result.returncode == 1
     assert result.stderr.startswith("The service cannot listen on port ")
     assert "set PORT or BENTOML_HOST" in result.stderr
@@ -58,7 +58,7 @@ def test_address_that_is_not_of_this_machine(home: Path) -> None:
 
 
 def test_setting_that_does_not_fit(home: Path) -> None:
-    result = serve_in_vain(home, PORT="80 80", WORKERS=0)
+    result = serve_until_exit(home, PORT="80 80", WORKERS=0)
     assert result.returncode == 1
     assert result.stderr.startswith("These environment variables do not fit: PORT=80 80: ")
     assert "WORKERS=0: " in result.stderr
@@ -78,7 +78,7 @@ def test_store_that_cannot_be_written(tmp_path: Path, below: str) -> None:
 
 
 def test_empty_store(tmp_path: Path) -> None:
-    result = serve_in_vain(tmp_path)
+    result = serve_until_exit(tmp_path)
     assert result.returncode == 1
     assert "run `.venv/bin/python import_model.py` first" in result.stderr.splitlines()[-1]
 

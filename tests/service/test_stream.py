@@ -16,8 +16,10 @@ from jsonschema_rs import Draft202012Validator
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from hand_gesture.debounce import CLOCK_SECONDS
 from hand_gesture.errors import Reason
 from hand_gesture.web.asyncapi import CLOSE_CODES
+from hand_gesture.web.stream import MAX_MESSAGE_BYTES
 from tests.fuzz.account import account
 from tests.fuzz.test_streams import GOOD, stream
 from tests.hands import FORMS, IMAGE_SIZE, LIKE, REFERENCE, as_frame, as_numbers
@@ -59,13 +61,12 @@ def _messages(stream: ClientConnection) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
     """A service that asks for a key, welcomes one origin, and has little room."""
-    limits = {"MAX_STREAMS": 2, "MAX_MESSAGE_BYTES": 1000}
-    with serve(home, API_KEY="secret", ALLOWED_ORIGINS="https://game.example", **limits) as running:
+    with serve(home, API_KEY="secret", ALLOWED_ORIGINS="https://game.example", MAX_STREAMS=2) as running:
         yield running
 
 
 @pytest.fixture
-def impatient(home: Path) -> Iterator[Server]:
+def short_limits(home: Path) -> Iterator[Server]:
     """A service that waits for nobody."""
     with serve(home, STREAM_IDLE_SECONDS=1, REQUEST_TIMEOUT_SECONDS=5) as running:
         yield running
@@ -119,7 +120,7 @@ def test_a_gesture_holds_when_it_has_been_shown_long_enough(server: Server) -> N
         while not answer["changed"]:
             assert answer["held"] == "none"
             answer = ask(stream, as_frame(LIKE))
-        assert time.monotonic() - started >= 0.1
+        assert time.monotonic() - started >= 0.1 - CLOCK_SECONDS
         assert answer["held"] == "like"
         assert not ask(stream, as_frame(LIKE))["changed"]
 
@@ -211,9 +212,9 @@ def test_wrong_beginning_ends_the_stream_with_a_sentence(
 
 def test_message_that_is_too_large_ends_the_stream(guarded: Server) -> None:
     with opened(guarded, {"key": "secret"}) as stream:
-        stream.send(b"\x00" * 1001)
+        stream.send(b"\x00" * (MAX_MESSAGE_BYTES + 1))
         code, sentence, _ = end_of(stream)
-    assert (code, "1000" in sentence) == (1009, True)
+    assert (code, str(MAX_MESSAGE_BYTES) in sentence) == (1009, True)
 
 
 @pytest.mark.parametrize("key", ["", "wrong", "secret ", "sécret"])
@@ -249,16 +250,17 @@ def test_other_pages_are_not(guarded: Server, origin: Any) -> None:
     assert refusal.value.response.status_code == 403
 
 
-def test_silence_ends_a_stream(impatient: Server) -> None:
-    with connect(address_of(impatient)) as stream:
+def test_silence_ends_a_stream(short_limits: Server) -> None:
+    with connect(address_of(short_limits)) as stream:
         assert end_of(stream)[:2] == (1008, "The settings did not arrive within 5 seconds.")
-    with opened(impatient) as stream:
+    with opened(short_limits) as stream:
         assert end_of(stream)[:2] == (1001, "There was no frame for 1 seconds.")
 
 
 def test_a_client_that_sends_anything_is_alive(home: Path) -> None:
     """Its answers to pings wait behind its frames, and here it gives none at all."""
-    with serve(home, STREAM_PING_SECONDS=0.1, STREAM_PATIENCE_SECONDS=0.1, MAX_WAITING_FRAMES=1) as server:
+    limits = {"PING_INTERVAL_SECONDS": 0.1, "CLIENT_TIMEOUT_SECONDS": 0.1, "MAX_WAITING_FRAMES": 1}
+    with serve(home, "tests.stream_limits:HandGesture", **limits) as server:
         with stream(server) as busy, stream(server) as silent:
             until = time.monotonic() + 2
             while time.monotonic() < until:

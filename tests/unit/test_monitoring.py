@@ -85,5 +85,5 @@ def test_panel_is_explained(panel: dict[str, Any]) -> None:
 def test_first_row_shows_the_three_chosen_metrics() -> None:
     second_row = [p["type"] for p in DASHBOARD["panels"]].index("row", 1)
     titles = [panel["title"] for panel in DASHBOARD["panels"][1:second_row]]
-    assert titles == ["Inference latency", "Missing landmarks", "Missing landmarks, total", "CPU usage"]
+    assert titles == ["AdmissionControl latency", "Missing landmarks", "Missing landmarks, total", "CPU usage"]
     assert DASHBOARD["panels"][1]["fieldConfig"]["defaults"]["unit"] == "ms"

@@ -92,11 +92,7 @@ LIMITS = {
     "request_timeout_seconds": (0.001, 60),
     "keep_alive_seconds": (1, 3600),
     "max_streams": (1, 100_000),
-    "max_message_bytes": (1000, 16_000_000),
-    "max_waiting_frames": (1, 1000),
     "stream_idle_seconds": (1, 86_400),
-    "stream_ping_seconds": (0.1, 3600),
-    "stream_patience_seconds": (0.1, 60),
 }
 
 

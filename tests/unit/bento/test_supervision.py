@@ -17,10 +17,10 @@ import os, subprocess, sys
 from bentoml._internal.utils import circus
 from circus.watcher import Watcher
 from prometheus_client import Counter
-from hand_gesture.bento.supervision import use_reliable_supervisor
+from hand_gesture.bento.supervision import install_supervisor
 
 lost = Counter("lost", "")
-use_reliable_supervisor(lambda: lost, lambda watcher: None)
+install_supervisor(lambda: lost, lambda watcher: None)
 watcher = Watcher("workers", "sh", args=["-c", sys.argv[1]])
 arbiter = circus.Arbiter([watcher], "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
 arbiter._lost_workers = lost

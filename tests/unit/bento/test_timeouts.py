@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from hand_gesture.bento.timeouts import leave_predictions_to_the_gateway
+from hand_gesture.bento.timeouts import exempt_posts
 
 TIMEOUT = 0.05
 
@@ -39,5 +39,5 @@ async def statuses() -> dict[str, int]:
 def test_only_what_is_not_posted_has_bentomls_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asyncio.run(statuses()) == {"GET": 504, "POST": 504}, "BentoML limits the time of requests in another way"
     monkeypatch.setattr(traffic, "TimeoutMiddleware", traffic.TimeoutMiddleware)  # put back after the test
-    leave_predictions_to_the_gateway()
+    exempt_posts()
     assert asyncio.run(statuses()) == {"GET": 504, "POST": 200}

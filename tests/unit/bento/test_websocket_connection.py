@@ -24,14 +24,14 @@ from hypothesis import strategies as st
 from picows import WSCloseCode
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
-from hand_gesture.bento.watch import Watch
+from hand_gesture.bento.watchdog import Watchdog
 from hand_gesture.bento.websocket_connection import READ_BYTES, Limits, WebSocket
 from tests.stream_load import BINARY, CLOSE, PING, PONG, TEXT, client_frame
 
 CONTINUATION = 0
 LARGEST = 70_000
 LARGEST_FIRST = 80_000
-LIMITS = Limits(LARGEST, LARGEST_FIRST, ping_seconds=20, patience_seconds=5)
+LIMITS = Limits(LARGEST, LARGEST_FIRST, ping_interval_seconds=20, timeout_seconds=5)
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 EURO = "κόσμε €".encode()
 Frame = tuple[int, bytes]
@@ -41,14 +41,14 @@ Frame = tuple[int, bytes]
 class Echo:
     """A session that sends each message back, as text."""
 
-    wire: WebSocket
+    websocket: WebSocket
     received: list[bytes | str] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     happened: list[str] = field(default_factory=list)
 
     def receive(self, message: bytes | str) -> None:
         self.received.append(message)
-        self.wire.send(message.encode() if isinstance(message, str) else message)
+        self.websocket.send(message.encode() if isinstance(message, str) else message)
 
     def end(self, code: int) -> None:
         if not self.ended:  # as a session must
@@ -116,7 +116,7 @@ def run(scenario: Callable[[Client, Echo], Awaitable[Any]], rest: bytes = b"") -
         end.setblocking(False)
         transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, accepted)
         connections: set[Any] = set()
-        websocket = WebSocket(LIMITS, Watch(60), connections)
+        websocket = WebSocket(LIMITS, Watchdog(60), connections)
         session = Echo(websocket)
         websocket.accept(transport, session, KEY, rest)
         client = Client(end)
@@ -395,7 +395,7 @@ def test_what_comes_after_an_error_is_not_stored() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         await client.send(b"\x82\xff" + (2**62).to_bytes(8) + bytes(4), *[bytes(60_000)] * 100)
         await asyncio.sleep(0.05)
-        assert len(WSProtocol.get_buffer(session.wire._protocol, -1)) < 4 * READ_BYTES
+        assert len(WSProtocol.get_buffer(session.websocket._protocol, -1)) < 4 * READ_BYTES
         assert [payload[:2] for _, payload in await client.frames()] == [(1009).to_bytes(2)]
 
     run(scenario)
@@ -403,8 +403,8 @@ def test_what_comes_after_an_error_is_not_stored() -> None:
 
 def test_this_side_closes_with_a_sentence_and_waits_for_the_clients() -> None:
     async def scenario(client: Client, session: Echo) -> None:
-        session.wire.pause_reading()
-        session.wire.close(WSCloseCode.GOING_AWAY, "€" * 100)
+        session.websocket.pause_reading()
+        session.websocket.close(WSCloseCode.GOING_AWAY, "€" * 100)
         assert await client.frame() == (CLOSE, (1001).to_bytes(2) + "€".encode() * 41)
         await client.send(text(b"too late") * 1000, END)
         assert await client.frame() is None
@@ -415,21 +415,21 @@ def test_this_side_closes_with_a_sentence_and_waits_for_the_clients() -> None:
 
 def test_no_more_is_read_than_is_taken() -> None:
     async def scenario(client: Client, session: Echo) -> None:
-        session.wire.pause_reading()
+        session.websocket.pause_reading()
         await client.send(*[text(b"x" * 60)] * 500)
         await asyncio.sleep(0.05)
         assert session.received == []
 
         def take_one(message: bytes | str) -> None:
             session.received.append(message)
-            session.wire.pause_reading()
+            session.websocket.pause_reading()
 
         session.receive = take_one  # type: ignore[method-assign]
-        session.wire.resume_reading()
+        session.websocket.resume_reading()
         await asyncio.sleep(0.05)
         assert 0 < len(session.received) <= READ_BYTES / 60
         before = len(session.received)
-        session.wire.resume_reading()
+        session.websocket.resume_reading()
         await asyncio.sleep(0.05)
         assert before < len(session.received) <= 2 * READ_BYTES / 60
 
@@ -438,7 +438,7 @@ def test_no_more_is_read_than_is_taken() -> None:
 
 def test_a_client_that_takes_nothing_is_noticed_and_let_go() -> None:
     async def scenario(client: Client, session: Echo) -> None:
-        websocket = session.wire
+        websocket = session.websocket
         loop = asyncio.get_running_loop()
         while "pause_writing" not in session.happened:
             websocket.send(b"x" * 8000)
@@ -466,11 +466,11 @@ def test_a_client_that_takes_nothing_is_noticed_and_let_go() -> None:
 def test_only_a_silent_client_is_pinged_and_whatever_it_sends_is_a_sign_of_life() -> None:
     async def heard(client: Client, session: Echo, frame: bytes) -> None:
         await client.send(frame)
-        while not session.wire.is_heard:
+        while not session.websocket.has_received:
             await asyncio.sleep(0)
 
     async def scenario(client: Client, session: Echo) -> None:
-        websocket = session.wire
+        websocket = session.websocket
         websocket.check(1000)
         for now in range(1000, 1100, 10):  # never silent
             await heard(client, session, client_frame(PONG, b""))
@@ -525,7 +525,7 @@ def test_clients_errors_and_connections_are_not_logged(caplog: pytest.LogCapture
 
 def test_shutdown_reaches_the_session_or_ends_what_is_closing() -> None:
     async def scenario(client: Client, session: Echo) -> None:
-        websocket = session.wire
+        websocket = session.websocket
         websocket.shutdown()
         assert "shutdown" in session.happened
         websocket.close(WSCloseCode.SERVICE_RESTART, "Good bye.")
@@ -543,7 +543,7 @@ def test_nothing_is_left_for_the_garbage_collector(ending: bytes) -> None:
     left: list[weakref.ref[Any]] = []
 
     async def scenario(client: Client, session: Echo) -> None:
-        left.append(weakref.ref(session.wire))
+        left.append(weakref.ref(session.websocket))
         await client.send(text(b"Hello") + ending)
         await client.frame()
         client.socket.close()

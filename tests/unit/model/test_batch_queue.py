@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hand_gesture.model.batch_queue import BatchQueue, Refine, Ticket, WaitedTooLongError
+from hand_gesture.model.batch_queue import BatchQueue, QueueTimeoutError, Refine, Ticket
 from hand_gesture.model.classifier import Predictions
 from tests.hands import CLASSIFIER, REFERENCE
 
@@ -48,12 +48,12 @@ def ask(queue: BatchQueue, hand: NDArray[np.float64]) -> asyncio.Future[Any]:
     return answered
 
 
-def ask_in_vain(queue: BatchQueue, hand: NDArray[np.float64]) -> Ticket:
+def ask_cancelled(queue: BatchQueue, hand: NDArray[np.float64]) -> Ticket:
     """The ticket of a hand that must not be answered."""
     return queue.submit(hand, lambda _, __: pytest.fail("nobody wants this answer"))
 
 
-async def turns_of_the_loop() -> None:
+async def event_loop_iterations() -> None:
     """Let everything happen that needs no time."""
     for _ in range(10):
         await asyncio.sleep(0)
@@ -71,9 +71,9 @@ def test_hands_that_come_while_the_method_works_share_the_next_run() -> None:
     async def one_and_three(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
         first = ask(queue, HAND)
-        await turns_of_the_loop()
+        await event_loop_iterations()
         others = [ask(queue, HAND + number) for number in (1, 2, 3)]
-        await turns_of_the_loop()
+        await event_loop_iterations()
         assert method.batches == [[0]]  # one run at a time
         method.gate.set()
         assert await asyncio.gather(first, *others) == [0, 1, 2, 3]
@@ -86,7 +86,7 @@ def test_a_lone_hand_waits_for_nobody_whatever_was_before() -> None:
     async def crowd_then_one(queue: BatchQueue, method: Method) -> None:
         await asyncio.gather(*(ask(queue, HAND + number) for number in range(64)))
         lone = ask(queue, HAND)
-        await turns_of_the_loop()
+        await event_loop_iterations()
         assert lone.done()
         assert method.batches[-1] == [0]
 
@@ -94,7 +94,7 @@ def test_a_lone_hand_waits_for_nobody_whatever_was_before() -> None:
 
 
 def test_only_after_a_crowd_is_the_loop_looked_through_once_more_for_others() -> None:
-    async def turns_to_the_run(queue: BatchQueue, method: Method) -> int:
+    async def iterations_to_the_run(queue: BatchQueue, method: Method) -> int:
         before, turns = len(method.batches), 0
         answer = ask(queue, HAND)
         while len(method.batches) == before:
@@ -104,9 +104,9 @@ def test_only_after_a_crowd_is_the_loop_looked_through_once_more_for_others() ->
         return turns
 
     async def crowd_between(queue: BatchQueue, method: Method) -> list[int]:
-        first = await turns_to_the_run(queue, method)
+        first = await iterations_to_the_run(queue, method)
         await asyncio.gather(ask(queue, HAND), ask(queue, HAND))
-        return [first, await turns_to_the_run(queue, method), await turns_to_the_run(queue, method)]
+        return [first, await iterations_to_the_run(queue, method), await iterations_to_the_run(queue, method)]
 
     assert run(crowd_between) == [1, 2, 1]
 
@@ -134,12 +134,12 @@ def test_too_few_answers_are_an_error_for_all_and_not_the_wrong_ones() -> None:
 
 def test_who_has_gone_is_not_classified() -> None:
     async def go_and_stay(queue: BatchQueue, method: Method) -> None:
-        gone, stays = ask_in_vain(queue, HAND + 1), ask(queue, HAND + 2)
+        gone, stays = ask_cancelled(queue, HAND + 1), ask(queue, HAND + 2)
         gone.cancel()
         assert await stays == 2
-        lone = ask_in_vain(queue, HAND + 3)
+        lone = ask_cancelled(queue, HAND + 3)
         lone.cancel()
-        await turns_of_the_loop()
+        await event_loop_iterations()
         assert method.batches == [[2]]
         assert await ask(queue, HAND + 4) == 4
 
@@ -149,8 +149,8 @@ def test_who_has_gone_is_not_classified() -> None:
 def test_who_goes_while_the_method_works_takes_no_answer_from_the_others() -> None:
     async def go_and_stay(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
-        gone, stays = ask_in_vain(queue, HAND + 1), ask(queue, HAND + 2)
-        await turns_of_the_loop()
+        gone, stays = ask_cancelled(queue, HAND + 1), ask(queue, HAND + 2)
+        await event_loop_iterations()
         gone.cancel()
         method.gate.set()
         assert await stays == 2
@@ -160,34 +160,34 @@ def test_who_goes_while_the_method_works_takes_no_answer_from_the_others() -> No
 
 
 def test_hands_are_refused_when_they_have_waited_too_long_and_the_method_goes_on() -> None:
-    async def wait_in_vain(queue: BatchQueue, method: Method) -> None:
+    async def wait_too_long(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
         first = ask(queue, HAND)
-        await turns_of_the_loop()
+        await event_loop_iterations()
         late = [ask(queue, HAND + number) for number in (1, 2)]
         for refused in late:
-            with pytest.raises(WaitedTooLongError):
+            with pytest.raises(QueueTimeoutError):
                 await refused
         for number in (3, 4):  # one after the other, each with a time of its own
-            with pytest.raises(WaitedTooLongError):
+            with pytest.raises(QueueTimeoutError):
                 await ask(queue, HAND + number)
         sooner = ask(queue, HAND + 5)
         await asyncio.sleep(0.02)
         later = ask(queue, HAND + 6)
         for refused in (sooner, later):
-            with pytest.raises(WaitedTooLongError):
+            with pytest.raises(QueueTimeoutError):
                 await refused
         assert not first.done()
         method.gate.set()
         assert await first == 0
         assert method.batches == [[0]]
 
-    run(wait_in_vain, max_wait_seconds=0.05)
+    run(wait_too_long, max_wait_seconds=0.05)
 
 
 def test_a_hand_that_waited_too_long_before_its_run_is_refused() -> None:
     async def never_in_time(queue: BatchQueue, method: Method) -> None:
-        with pytest.raises(WaitedTooLongError):
+        with pytest.raises(QueueTimeoutError):
             await ask(queue, HAND)
         assert not method.batches
 
@@ -207,7 +207,7 @@ def test_a_call_that_is_cancelled_is_an_error_for_its_callers_and_the_next_are_a
 
         queue = BatchQueue(cancelled_once, max_batch_size=4, max_wait_seconds=60)
         first = [ask(queue, HAND) for _ in range(2)]
-        await turns_of_the_loop()
+        await event_loop_iterations()
         for answered in first:
             assert isinstance(answered.exception(), RuntimeError)
         assert await ask(queue, HAND + 3) == 3
@@ -232,11 +232,11 @@ def test_what_one_caller_fails_at_takes_no_answer_from_the_others() -> None:
 
 def test_pending_hands_are_counted() -> None:
     async def count(queue: BatchQueue, _: Method) -> None:
-        answered, gone = ask(queue, HAND), ask_in_vain(queue, HAND)
+        answered, gone = ask(queue, HAND), ask_cancelled(queue, HAND)
         assert queue.pending == 2
         gone.cancel()
         await answered
-        await turns_of_the_loop()
+        await event_loop_iterations()
         assert queue.pending == 0
 
     run(count)
@@ -249,7 +249,7 @@ def test_the_hands_of_a_frame_stay_together_and_none_is_lost() -> None:
             hands = np.repeat(HAND, count, axis=0)
             hands[:, 0] = range(first, first + count)
             queue.submit(hands, lambda answers, _: given.append(answers))
-        await turns_of_the_loop()
+        await event_loop_iterations()
         assert given == [[0, 1, 2], [10], [20, 21], [30, 31, 32, 33, 34, 35, 36, 37, 38]]
         assert method.batches == [[0, 1, 2, 10], [20, 21], [30, 31, 32, 33], [34, 35, 36, 37], [38]]
 

@@ -73,7 +73,7 @@ def test_a_call_of_the_callers_own_has_no_say() -> None:
     model = Model(0)
     execution = Execution(model, HAND)
     model.seconds = SLOW_SECONDS
-    assert execution.call_here(HAND).is_slow
+    assert execution.call_inline(HAND).is_slow
     model.seconds = 0
     asyncio.run(call(execution, 1))
     assert model.inline()[-1]

@@ -127,13 +127,14 @@ def test_a_support_vector_machine_without_probabilities_is_as_sure_as_its_margin
     assert len(set(confidences.round(6))) > 10
 
 
-FOREST = RandomForestClassifier(2, random_state=0)
+def forest(labels: NDArray[Any]) -> RandomForestClassifier:
+    return RandomForestClassifier(2, random_state=0).fit(SAMPLES, labels)
 
 
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (lambda: FOREST.fit(SAMPLES, NUMBERS), {}, "are numbers .*give their names with --encoder FILE, or with --lab"),
+        (lambda: forest(NUMBERS), {}, "are numbers .*give their names with --encoder FILE, or with --lab"),
         (lambda: SVC().fit(np.tile(SAMPLES[:, :42], 2), LABELS), {}, "84 features, which is two hands side by side"),
         (lambda: SVC().fit(np.tile(SAMPLES, 2), LABELS), {}, "126 features, which is two hands side by side"),
         (lambda: SVC().fit(SAMPLES[:16], LABELS[:16]), {}, "Too few of the model's labels.*say it with --features"),
@@ -165,7 +166,7 @@ def test_what_cannot_be_used_is_explained(make: Callable[[], Any], options: dict
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("classifier", [NAMED, FOREST.fit(SAMPLES, LABELS)], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("classifier", [NAMED, forest(LABELS)], ids=lambda model: type(model).__name__)
 def test_names_of_columns_cause_no_warnings(classifier: Any) -> None:
     """A model that was trained on a DataFrame would write a warning for each call, in plain text, to the log."""
     model = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (written here)

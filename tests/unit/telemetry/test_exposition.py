@@ -69,7 +69,7 @@ for path in Path({str(folder)!r}).glob({pattern!r}.format(pid=os.getpid())):
     path.unlink()
 try:
     print(json.dumps(rendered()))
-except exposition.FiguresLostError as error:
+except exposition.MetricsLostError as error:
     print(json.dumps(str(error)))
 """
     assert run(script, folder) == f"Figures were removed from {folder} while the service runs; start it anew."

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hand_gesture.web.access import is_authorized, is_welcome
+from hand_gesture.web.access import is_authorized, is_origin_allowed
 
 TOKENS = ["first", "sécond", "of two"]
 
@@ -72,11 +72,11 @@ ORIGINS = ["https://game.example", "http://[::1]:8080"]
 )
 def test_pages_that_are_listed_and_the_services_own_are_welcome(origin: bytes, host: bytes, welcome: bool) -> None:
     headers = [(b"accept", b"x"), (b"host", host), (b"origin", origin)]
-    assert is_welcome(headers, ORIGINS) is welcome
-    assert is_welcome(headers, [*ORIGINS, "*"])
+    assert is_origin_allowed(headers, ORIGINS) is welcome
+    assert is_origin_allowed(headers, [*ORIGINS, "*"])
 
 
 def test_programs_are_welcome() -> None:
-    assert is_welcome([(b"host", b"a")], ORIGINS)
-    assert is_welcome([], ORIGINS)
-    assert not is_welcome([(b"origin", b"null")], ORIGINS)
+    assert is_origin_allowed([(b"host", b"a")], ORIGINS)
+    assert is_origin_allowed([], ORIGINS)
+    assert not is_origin_allowed([(b"origin", b"null")], ORIGINS)

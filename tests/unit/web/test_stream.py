@@ -14,16 +14,16 @@ import pytest
 from numpy.typing import NDArray
 from picows import WSCloseCode
 
-from hand_gesture.bento.watch import Watch
+from hand_gesture.bento.watchdog import Watchdog
 from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError, ServerReason
-from hand_gesture.model.batch_queue import Done, Refine, WaitedTooLongError
+from hand_gesture.model.batch_queue import Done, QueueTimeoutError, Refine
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import Metrics
-from hand_gesture.web.exchange import Worker
-from hand_gesture.web.inference import SECONDS_TO_COOL_DOWN, Inference
-from hand_gesture.web.stream import Stream
+from hand_gesture.web.admission import OVERLOAD_PAUSE_SECONDS, AdmissionControl
+from hand_gesture.web.stream import MAX_WAITING_FRAMES, Stream
 from hand_gesture.web.teaching import TEACHING_SECONDS, Taught
+from hand_gesture.web.worker import Worker
 from tests.hands import LIKE, as_frame
 
 FRAME = as_frame(LIKE)
@@ -55,7 +55,7 @@ class Call:
         self.done(None, error)
 
 
-class Model(Inference):
+class Model(AdmissionControl):
     """Takes hands when a test says so."""
 
     def __init__(self, settings: Settings) -> None:
@@ -68,9 +68,9 @@ class Model(Inference):
         self.calls.append(Call(hands, done, refine))
         return self.calls[-1]
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         if not self.has_room:
-            raise self.explain(WaitedTooLongError(), "")
+            raise self.explain(QueueTimeoutError(), "")
 
 
 @dataclass
@@ -148,7 +148,7 @@ class Client:
         self.sent: list[Any] = []
         self.closed: tuple[WSCloseCode, str] | None = None
         self.is_read = True
-        worker = Worker(self.settings, self.figures, self.model, Watch(1), self._teaching)  # type: ignore[arg-type]
+        worker = Worker(self.settings, self.figures, self.model, Watchdog(1), self._teaching)  # type: ignore[arg-type]
         self.stream = Stream(worker, headers, self, lambda: self.now)
         self.stream.begin()
 
@@ -227,8 +227,8 @@ def test_bad_frames_are_answered_at_once_and_keep_their_place() -> None:
 
 
 def test_a_client_that_sends_ahead_is_read_no_further_until_there_is_room() -> None:
-    client = streaming(max_waiting_frames=3)
-    for _ in range(3):
+    client = streaming()
+    for _ in range(MAX_WAITING_FRAMES):
         client.stream.receive(FRAME)
         assert client.is_read
     client.stream.receive(FRAME)
@@ -283,13 +283,13 @@ def test_a_client_that_was_refused_waits_a_moment_for_its_next_frame(by_queue: b
     client.model.has_room = by_queue
     client.stream.receive(FRAME)
     if by_queue:
-        client.model.calls[0].fail(WaitedTooLongError())
+        client.model.calls[0].fail(QueueTimeoutError())
     assert client.answers() == ["overloaded"]
     client.model.has_room = True
     client.stream.receive(FRAME)
-    client.after(SECONDS_TO_COOL_DOWN * 0.9)
+    client.after(OVERLOAD_PAUSE_SECONDS * 0.9)
     assert len(client.model.calls) == by_queue
-    client.after(SECONDS_TO_COOL_DOWN * 0.2)
+    client.after(OVERLOAD_PAUSE_SECONDS * 0.2)
     client.model.calls[-1].answer()
     assert client.answers() == ["like"]
 
@@ -393,8 +393,8 @@ def test_a_stream_that_was_refused_just_now_ends_with_the_worker_after_its_pause
     client.stream.receive(FRAME)
     client.stream.shutdown()
     assert client.closed is None
-    client.after(SECONDS_TO_COOL_DOWN)
-    client.after(SECONDS_TO_COOL_DOWN)
+    client.after(OVERLOAD_PAUSE_SECONDS)
+    client.after(OVERLOAD_PAUSE_SECONDS)
     assert client.answers() == ["overloaded", "overloaded"]
     assert client.closed is not None
 
@@ -426,12 +426,13 @@ def test_the_time_of_a_frame_is_that_from_its_turn_to_its_answer() -> None:
 
 
 def test_frames_wait_until_the_gestures_of_the_settings_are_taught() -> None:
-    client = Client(max_waiting_frames=2)
+    client = Client()
     client.stream.receive(WITH_GESTURES)
     (lesson,) = client.school.lessons
     assert lesson.settings == WITH_GESTURES
-    client.stream.receive(FRAME)
-    assert client.is_read
+    for _ in range(MAX_WAITING_FRAMES - 1):
+        client.stream.receive(FRAME)
+        assert client.is_read
     client.stream.receive(FRAME)
     assert not client.is_read
     assert client.model.calls == []
@@ -441,7 +442,7 @@ def test_frames_wait_until_the_gestures_of_the_settings_are_taught() -> None:
         call.answer()
     assert [(answer["gesture"], answer["held"], answer["command"]) for answer in client.sent] == [
         ("heart", "heart", "kiss")
-    ] * 2
+    ] * MAX_WAITING_FRAMES
 
 
 def test_a_stream_without_gestures_asks_for_nothing_of_its_own() -> None:

@@ -15,7 +15,7 @@ import pytest
 from hand_gesture.errors import FailedRequestError, RejectedRequestError, ServerReason
 from hand_gesture.model.classifier import GestureClassifier
 from hand_gesture.model.taught import OwnGesture, TaughtGestures, Teacher, load_teacher
-from hand_gesture.web.teaching import MAX_KEPT, MAX_WAITING, StreamGestures, Teaching
+from hand_gesture.web.teaching import MAX_CACHED, MAX_WAITING, StreamGestures, Teaching
 from tests.hands import ARTIFACTS, CLASSIFIER
 from tests.own_gestures import gestures
 from tests.unit.model.test_taught import hands_of
@@ -94,8 +94,8 @@ def test_another_command_or_name_or_hand_is_another_set(teaching: Teaching, coun
 
 
 def test_only_so_many_sets_are_kept(teaching: Teaching, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MAX_KEPT <= 1000
-    monkeypatch.setattr("hand_gesture.web.teaching.MAX_KEPT", 3)
+    assert MAX_CACHED <= 1000
+    monkeypatch.setattr("hand_gesture.web.teaching.MAX_CACHED", 3)
     for number in (0, 1, 2, 0, 3):  # 1 is the one not used for longest
         asyncio.run(taught(teaching, renamed(number)))
     assert counted.count == 4

@@ -14,8 +14,8 @@ from hand_gesture.landmarks import Unit
 from hand_gesture.model.classifier import Probabilities
 from hand_gesture.model.features import NAMED, Features, descriptions
 
-LEAST_RIGHT: Final = 2 / 3  # 24 of 36
-LEAST_KNOWN: Final = 5  # gestures; with fewer, several descriptions get all of them right
+MIN_RIGHT: Final = 2 / 3  # 24 of 36
+MIN_KNOWN: Final = 5  # gestures; with fewer, several descriptions get all of them right
 NAMED_BONUS: Final = 0.05  # of the mean log likelihood: what most projects use is more likely
 RIVAL: Final = 0.05  # of the mean log likelihood, within which another description comes close
 MAX_DIFFERENT: Final = 0.1  # of the answers
@@ -46,7 +46,7 @@ class NoFeaturesError(ValueError):
     """It cannot be told what a classifier was trained on; the message is a sentence that says what to do."""
 
 
-def choose(
+def detect_features(
     probabilities: Probabilities,
     count: int,
     classes: Sequence[str],
@@ -76,7 +76,7 @@ def choose(
         )
     index = {_plain(name): number for number, name in enumerate(classes)}
     known = [row for row, gesture in enumerate(gestures) if gesture in index]
-    if len({gestures[row] for row in known}) < LEAST_KNOWN:
+    if len({gestures[row] for row in known}) < MIN_KNOWN:
         names = ", ".join(features.name for features in possible) or "a description, see docs/models.md"
         raise NoFeaturesError(
             f"Too few of the model's labels are known gestures to tell which of the {count}-number features it was "
@@ -89,7 +89,7 @@ def choose(
     most = trials[0].right
     close = [trial for trial in trials if trial.right >= most - 1]
     best = max(close, key=_score)
-    if best.right < LEAST_RIGHT * len(known):
+    if best.right < MIN_RIGHT * len(known):
         raise NoFeaturesError(
             f"The model gets at most {best.right} of {len(known)} reference hands right, under {best.features.name}; "
             "it was trained on features that are not known here: say them with --features (docs/models.md), or train "
@@ -135,7 +135,7 @@ def try_all(probabilities: Probabilities, count: int, reference: LabelledHands) 
     every = [*descriptions(count)]
     usual = [features for features in every if features.is_usual]
     trials = _try(probabilities, usual, reference, deadline)
-    if trials[0].right < LEAST_RIGHT * len(reference.classes):
+    if trials[0].right < MIN_RIGHT * len(reference.classes):
         unusual = [features for features in every if not features.is_usual]
         trials = sorted(trials + _try(probabilities, unusual, reference, deadline), key=_rank)
     return trials

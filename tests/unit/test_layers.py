@@ -15,14 +15,15 @@ MAY_IMPORT = {
     "landmarks": set[str](),
     "errors": set[str](),
     "settings": set[str](),
+    "memory": set[str](),
     "frame_clock": set[str](),
-    "steadiness": set[str](),
+    "debounce": set[str](),
     "tracking": {"landmarks"},
     "model": {"landmarks"},
     "telemetry": {"errors", "model"},
     "bento": set[str](),
     "web": {
-        *("landmarks", "errors", "settings", "frame_clock", "steadiness", "tracking"),
+        *("landmarks", "errors", "settings", "frame_clock", "debounce", "tracking"),
         *("model", "telemetry", "bento"),
     },
 }

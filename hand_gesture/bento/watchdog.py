@@ -14,7 +14,7 @@ class Watched(Protocol):
         """Do what is due at this time, of ``perf_counter``."""
 
 
-class Watch:
+class Watchdog:
     """Looks at what has been added, again and again, while there is any."""
 
     def __init__(self, seconds: float) -> None:
@@ -31,19 +31,19 @@ class Watch:
         """Look at it from now on."""
         self._watched.add(watched)
         if not self._has_timer:
-            self._look_later()
+            self._schedule()
 
     def discard(self, watched: Watched) -> None:
         """Look at it no more."""
         self._watched.discard(watched)
 
-    def _look_later(self) -> None:
+    def _schedule(self) -> None:
         self._has_timer = bool(self._watched)
         if self._has_timer:
-            asyncio.get_running_loop().call_later(self._seconds, self._look)
+            asyncio.get_running_loop().call_later(self._seconds, self._check_all)
 
-    def _look(self) -> None:
+    def _check_all(self) -> None:
         now = perf_counter()
         for watched in list(self._watched):
             watched.check(now)
-        self._look_later()
+        self._schedule()

@@ -1,4 +1,4 @@
-"""One prediction request, from its head to its answer, whichever way it comes."""
+"""One prediction request from its head to its answer, whether it came by ASGI or straight from the connection."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Final
 
-from hand_gesture.bento.watch import Watch
 from hand_gesture.errors import Reason, RejectedRequestError
-from hand_gesture.settings import Settings
-from hand_gesture.telemetry.metrics import Metrics
-from hand_gesture.web.inference import Cancellable, Inference, too_late
-from hand_gesture.web.responses import CLOSE, Answer, answer_error, answer_with
-from hand_gesture.web.teaching import Teaching
+from hand_gesture.web.admission import Cancellable, timeout_error
+from hand_gesture.web.responses import CLOSE, Answer, answer_with
+from hand_gesture.web.worker import Worker
 
 CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
 
@@ -30,25 +27,7 @@ class Route:
     seconds: float  # until it is answered
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """What all requests and streams of a worker share."""
-
-    settings: Settings
-    metrics: Metrics
-    inference: Inference
-    watch: Watch
-    teaching: Callable[[], Teaching]  # which there is once the service has started
-
-    def explain(self, error: Exception, path: str) -> Answer:
-        """The answer to a request that has failed."""
-        explained = self.inference.explain(error, path)
-        if isinstance(explained, RejectedRequestError):
-            self.metrics.count_rejected(explained.reason, explained.missing_landmarks)
-        return answer_error(explained)
-
-
-class Exchange:
+class PredictionRequest:
     """A request that waits for its body, then for the model. It does no I/O."""
 
     __slots__ = ("_call", "_has_body", "_respond", "_route", "_started", "_worker")
@@ -68,20 +47,20 @@ class Exchange:
         self._call: Cancellable | None = None
         self._started = perf_counter()
         worker.metrics.begin_request()
-        worker.watch.add(self)
+        worker.watchdog.add(self)
 
     def receive(self, body: bytes) -> None:
         """Take the whole body."""
         self._has_body = True
         try:
             # Not sooner, or clients that send their bodies slowly would leave no room for the others
-            self._worker.inference.check_room()
+            self._worker.admission.check_capacity()
             hands = self._route.decode(body)
-            self._call = self._worker.inference.submit(self._route.path, hands, self._settle)
+            self._call = self._worker.admission.submit(self._route.path, hands, self._on_answers)
         except Exception as error:
             self.fail(error)
 
-    def _settle(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
+    def _on_answers(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
         if answers is None:
             self.fail(error or RuntimeError("there is neither an answer nor an error"))
         else:
@@ -101,7 +80,7 @@ class Exchange:
         if now - self._started < seconds:
             return
         if self._has_body:
-            self.fail(too_late(seconds))
+            self.fail(timeout_error(seconds))
         else:
             text = f"The body did not arrive within {seconds:g} seconds."
             # What else of the body comes is not read
@@ -113,7 +92,7 @@ class Exchange:
             return
         if self._call is not None:
             self._call.cancel()
-        self._worker.watch.discard(self)
+        self._worker.watchdog.discard(self)
         status = CLIENT_CLOSED_REQUEST if answer is None else answer.status
         self._worker.metrics.end_request(self._route.path, status, perf_counter() - self._started)
         respond(answer)

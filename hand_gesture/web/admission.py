@@ -13,13 +13,13 @@ from starlette.applications import Starlette
 
 from hand_gesture.bento.api_methods import ApiMethod, find_api_methods
 from hand_gesture.errors import FailedRequestError, ServerReason
-from hand_gesture.model.batch_queue import BatchQueue, Done, Refine, WaitedTooLongError
+from hand_gesture.model.batch_queue import BatchQueue, Done, QueueTimeoutError, Refine
 from hand_gesture.settings import Settings
 
-SECONDS_TO_COOL_DOWN: Final = 0.25  # before a client that was refused for want of room is heard again
+OVERLOAD_PAUSE_SECONDS: Final = 0.25  # before a client that was refused for want of room is heard again
 
 # BentoML shows what its own loggers say
-logger = logging.getLogger("bentoml.service.hand_gesture.inference")
+logger = logging.getLogger("bentoml.service.hand_gesture.admission")
 
 
 class Cancellable(Protocol):
@@ -29,7 +29,7 @@ class Cancellable(Protocol):
         """Have nothing called."""
 
 
-class Inference:
+class AdmissionControl:
     """Calls the service's API methods for a worker's requests and frames."""
 
     def __init__(self, settings: Settings) -> None:
@@ -70,7 +70,7 @@ class Inference:
         else:
             done(answers, None)
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Refuse before anything is done for a request where too many wait already.
 
         Raises:
@@ -80,26 +80,26 @@ class Inference:
         for queue in self._queues.values():
             waiting += queue.pending
         if waiting >= self._max_waiting:
-            raise _overloaded()
+            raise _overload_error()
 
     def explain(self, error: Exception, route: str) -> FailedRequestError:
         """What a client is told whose request has failed."""
         if isinstance(error, FailedRequestError):
             return error
-        if isinstance(error, WaitedTooLongError):
-            return _overloaded()
+        if isinstance(error, QueueTimeoutError):
+            return _overload_error()
         logger.error("a request to %s could not be answered", route, exc_info=error)
         message = "The service could not answer; its log says why."
         return FailedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, ServerReason.MODEL_FAILED, message)
 
 
-def too_late(seconds: float) -> FailedRequestError:
+def timeout_error(seconds: float) -> FailedRequestError:
     """What a client is told whose request has taken longer than it may."""
     message = f"There was no answer within {seconds:g} seconds; try again later."
     return FailedRequestError(HTTPStatus.GATEWAY_TIMEOUT, ServerReason.TIMEOUT, message)
 
 
-def _overloaded() -> FailedRequestError:
+def _overload_error() -> FailedRequestError:
     message = "The server has as many requests as it can take; try again in a second."
     headers = [(b"retry-after", b"1")]
     return FailedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED, message, headers)

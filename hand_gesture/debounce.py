@@ -27,7 +27,7 @@ class _Candidate:
     is_interrupted: bool = False
 
 
-class Steadiness:
+class Debouncer:
     """What holds for one hand of one camera."""
 
     __slots__ = ("_candidates", "_hold_seconds", "_nothing", "_shown", "held")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hand_gesture.steadiness import AGAINST, LEAD, Steadiness
+from hand_gesture.debounce import AGAINST, LEAD, Debouncer
 
 NOTHING = "none"
 GESTURES = st.sampled_from([NOTHING, "like", "stop", "fist"])
@@ -20,11 +20,11 @@ HOLDS = st.sampled_from([0.125, 0.25, 0.5, 1.0])
 
 
 def held(gestures: list[str], *, hold: float, interval: float) -> list[str]:
-    steadiness = Steadiness(hold, NOTHING)
+    debouncer = Debouncer(hold, NOTHING)
     outcome = []
     for index, gesture in enumerate(gestures):
-        steadiness.show(gesture, index * interval)
-        outcome.append(steadiness.held)
+        debouncer.show(gesture, index * interval)
+        outcome.append(debouncer.held)
     return outcome
 
 
@@ -120,48 +120,48 @@ def test_without_a_time_to_hold_each_frame_holds(gestures: list[str], interval: 
 
 
 def test_clocks_that_are_rounded_to_a_millisecond_cost_no_frame() -> None:
-    steadiness = Steadiness(0.1, NOTHING)
+    debouncer = Debouncer(0.1, NOTHING)
     for time in (0.001, 0.034, 0.067, 0.100):  # 30 frames a second, by a clock that lags by 0 to 1 ms
-        steadiness.show("like", time)
-    assert steadiness.held == "like"
+        debouncer.show("like", time)
+    assert debouncer.held == "like"
 
 
 @given(SHOWN, HOLDS, INTERVALS)
 def test_missing_hand_lets_go_after_the_time_to_hold_and_not_before(
     gestures: list[str], hold: float, interval: float
 ) -> None:
-    steadiness = Steadiness(hold, NOTHING)
+    debouncer = Debouncer(hold, NOTHING)
     for index, gesture in enumerate(gestures):
-        steadiness.show(gesture, index * interval)
-    last, holding = (len(gestures) - 1) * interval, steadiness.held
+        debouncer.show(gesture, index * interval)
+    last, holding = (len(gestures) - 1) * interval, debouncer.held
     for frame in range(1, frames_to_hold(hold, interval)):
-        assert steadiness.held == holding
-        steadiness.miss(last + frame * interval)
-    assert steadiness.held == NOTHING
+        assert debouncer.held == holding
+        debouncer.miss(last + frame * interval)
+    assert debouncer.held == NOTHING
 
 
 @given(HOLDS, INTERVALS)
 def test_frames_without_the_hand_do_not_help_a_gesture_to_hold(hold: float, interval: float) -> None:
     frames = frames_to_hold(hold, interval)
-    steadiness = Steadiness(hold, NOTHING)
-    steadiness.show("like", 0)
+    debouncer = Debouncer(hold, NOTHING)
+    debouncer.show("like", 0)
     for frame in range(1, frames - 1):
-        steadiness.miss(frame * interval)
-    steadiness.show("like", (frames - 1) * interval)
-    assert steadiness.held == (NOTHING if frames > 2 else "like")
+        debouncer.miss(frame * interval)
+    debouncer.show("like", (frames - 1) * interval)
+    assert debouncer.held == (NOTHING if frames > 2 else "like")
 
 
 def test_gesture_that_is_no_longer_shown_is_forgotten() -> None:
-    steadiness = Steadiness(1.0, NOTHING)
+    debouncer = Debouncer(1.0, NOTHING)
     shown = ["like"] * 28 + ["stop"] * 5 + ["like"]  # 31 frames would be enough
     for index, gesture in enumerate(shown):
-        steadiness.show(gesture, index / 30)
-    assert steadiness.held == NOTHING
+        debouncer.show(gesture, index / 30)
+    assert debouncer.held == NOTHING
 
 
 @given(st.lists(st.tuples(GESTURES, st.floats(0, 2)), max_size=60), HOLDS)
 def test_two_hands_share_nothing(frames: list[tuple[str, float]], hold: float) -> None:
-    alone, beside, other = (Steadiness(hold, NOTHING) for _ in range(3))
+    alone, beside, other = (Debouncer(hold, NOTHING) for _ in range(3))
     now = 0.0
     for gesture, gap in frames:
         now += gap
@@ -172,28 +172,28 @@ def test_two_hands_share_nothing(frames: list[tuple[str, float]], hold: float) -
 
 
 def test_memory_is_bounded() -> None:
-    steadiness = Steadiness(10.0, NOTHING)
+    debouncer = Debouncer(10.0, NOTHING)
     for index in range(1000):
-        steadiness.show(f"gesture {index // 8}", index / 64)
-        assert len(steadiness._candidates) <= 2
+        debouncer.show(f"gesture {index // 8}", index / 64)
+        assert len(debouncer._candidates) <= 2
 
 
 def test_gesture_that_held_before_has_to_be_shown_anew() -> None:
-    steadiness = Steadiness(0.125, NOTHING)
+    debouncer = Debouncer(0.125, NOTHING)
     for frame in range(9):
-        steadiness.show("like", frame / 64)
-    assert steadiness.held == "like"
-    steadiness.show("stop", 0.25)
-    steadiness.show("stop", 0.5)
-    assert steadiness.held == "stop"
-    steadiness.show("like", 0.515625)
-    assert steadiness.held == "stop"
+        debouncer.show("like", frame / 64)
+    assert debouncer.held == "like"
+    debouncer.show("stop", 0.25)
+    debouncer.show("stop", 0.5)
+    assert debouncer.held == "stop"
+    debouncer.show("like", 0.515625)
+    assert debouncer.held == "stop"
 
 
 def test_what_was_shown_before_a_release_does_not_count() -> None:
-    steadiness = Steadiness(0.125, NOTHING)
+    debouncer = Debouncer(0.125, NOTHING)
     for time in (0.0, 0.0625):
-        steadiness.show("like", time)
-    steadiness.release()
-    steadiness.show("like", 5.0)
-    assert steadiness.held == NOTHING
+        debouncer.show("like", time)
+    debouncer.release()
+    debouncer.show("like", 5.0)
+    assert debouncer.held == NOTHING

@@ -13,16 +13,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from hand_gesture.telemetry.exposition import FiguresLostError, render_metrics
+from hand_gesture.telemetry.exposition import MetricsLostError, render_metrics
 from hand_gesture.web.access import is_authorized
 
 Document = Callable[[], dict[str, Any]]
 
 # BentoML shows what its own loggers say
-logger = logging.getLogger("bentoml.service.hand_gesture.operation")
+logger = logging.getLogger("bentoml.service.hand_gesture.operator_routes")
 
 
-def operation_app(documents: Mapping[str, Document], pages: Sequence[BaseRoute], metrics_token: str) -> Starlette:
+def operator_app(documents: Mapping[str, Document], pages: Sequence[BaseRoute], metrics_token: str) -> Starlette:
     """Make the application.
 
     Args:
@@ -37,7 +37,7 @@ def operation_app(documents: Mapping[str, Document], pages: Sequence[BaseRoute],
             return PlainTextResponse(text, 401, headers={"WWW-Authenticate": "Bearer"})
         try:
             page = await run_in_threadpool(render_metrics)
-        except FiguresLostError as error:
+        except MetricsLostError as error:
             logger.error("%s", error)
             return PlainTextResponse(f"{error}\n", 500)
         return Response(page, media_type=CONTENT_TYPE_LATEST)

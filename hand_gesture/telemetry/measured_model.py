@@ -1,0 +1,38 @@
+"""Calls the model for the API methods and records each call in the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_gesture.model.classifier import Prediction
+from hand_gesture.model.execution import Execution
+from hand_gesture.telemetry.metrics import Metrics
+
+
+class MeasuredModel:
+    """A model whose calls are recorded. Hands have the shape (n, 63); predictions come in their order."""
+
+    def __init__(self, execution: Execution, metrics: Metrics) -> None:
+        self._execution = execution
+        self._metrics = metrics
+
+    async def predict(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
+        """Classify a batch of hands that came by a route: on the event loop, or in a thread if the model is slow."""
+        call = await self._execution.call(hands)
+        loop = asyncio.get_running_loop()
+        # Record metrics after the responses are written, two event-loop iterations later: a lone stream's answers would
+        # come a sixth later otherwise
+        loop.call_soon(loop.call_soon, self._metrics.count_model_call, route, call.predictions, call.seconds)
+        return call.predictions
+
+    async def predict_in_thread(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
+        """Classify many hands, always in a thread."""
+        return await asyncio.to_thread(self._predict_here, hands, route)
+
+    def _predict_here(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
+        call = self._execution.call_inline(hands)
+        self._metrics.count_model_call(route, call.predictions, call.seconds)
+        return call.predictions

@@ -1,0 +1,32 @@
+"""What all requests and streams of a worker share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hand_gesture.bento.watchdog import Watchdog
+from hand_gesture.errors import RejectedRequestError
+from hand_gesture.settings import Settings
+from hand_gesture.telemetry.metrics import Metrics
+from hand_gesture.web.admission import AdmissionControl
+from hand_gesture.web.responses import Answer, answer_error
+from hand_gesture.web.teaching import Teaching
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The worker's settings, metrics and shared parts."""
+
+    settings: Settings
+    metrics: Metrics
+    admission: AdmissionControl
+    watchdog: Watchdog
+    teaching: Callable[[], Teaching]  # available once the service has started
+
+    def explain(self, error: Exception, path: str) -> Answer:
+        """Map an error to the response that the client gets, and count a rejected request."""
+        explained = self.admission.explain(error, path)
+        if isinstance(explained, RejectedRequestError):
+            self.metrics.count_rejected(explained.reason, explained.missing_landmarks)
+        return answer_error(explained)
