@@ -12,6 +12,7 @@ class Reason(StrEnum):
     """Why a request was rejected: the ``reason`` of the error and of ``hand_gesture_invalid_requests_total``."""
 
     UNAUTHORIZED = "unauthorized"
+    FORBIDDEN_ORIGIN = "forbidden_origin"
     INVALID_JSON = "invalid_json"
     INVALID_REQUEST = "invalid_request"
     MISSING_LANDMARKS = "missing_landmarks"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Send
 
+ALLOW_ORIGIN: Final = "access-control-allow-origin"
 MAX_ORIGINS: Final = 1024  # whose headers are kept
 
 
@@ -26,6 +27,13 @@ class Cors(CORSMiddleware):
             max_age=86_400,
         )
         self.headers_for = lru_cache(MAX_ORIGINS)(self._headers_for)
+
+    async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
+        """Send a part of an answer, with the headers where it has not said itself which origins may read it."""
+        if message["type"] == "http.response.start" and ALLOW_ORIGIN in MutableHeaders(scope=message):
+            await send(message)
+        else:
+            await super().send(message, send, request_headers)
 
     def _headers_for(self, origin: bytes | None) -> bytes:
         """What is added to the answer to a request from this origin, as it goes over the wire."""

@@ -25,7 +25,7 @@ from hand_gesture.settings import Settings
 from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized, is_origin_allowed
 from hand_gesture.web.admission import OVERLOAD_PAUSE_SECONDS, AdmissionControl
-from hand_gesture.web.cors import Cors
+from hand_gesture.web.cors import ALLOW_ORIGIN, Cors
 from hand_gesture.web.decoding import MAX_HAND_BYTES, MEDIAPIPE_GUIDE, decode_hand_request, decode_hands_request
 from hand_gesture.web.prediction_request import PredictionRequest, Route
 from hand_gesture.web.responses import CLOSE, Answer, finish, send_answer
@@ -146,7 +146,11 @@ class PredictionGateway:
             request.fail(error)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == STREAM:
+        if scope["path"] == STREAM and not is_origin_allowed(scope["headers"], self._settings.allowed_origins):
+            message = "Pages of this origin may not use this service: its operator must add it to ALLOWED_ORIGINS."
+            headers = [(ALLOW_ORIGIN.encode(), b"*")]  # so that the page can say so
+            error = RejectedRequestError(HTTPStatus.FORBIDDEN, Reason.FORBIDDEN_ORIGIN, message, headers)
+        elif scope["path"] == STREAM:
             message = "This is a WebSocket: open it with ws:// or wss:// (see docs/stream.md)."
             headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
             error = RejectedRequestError(HTTPStatus.UPGRADE_REQUIRED, Reason.METHOD_NOT_ALLOWED, message, headers)

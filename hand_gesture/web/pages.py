@@ -1,13 +1,17 @@
-"""What a person sees in a browser: the page with the camera at /, and the API's page at /docs.
+"""What browsers get: the page with the camera at /, the API's page at /docs, and the module for other pages.
 
 Whatever a page needs comes from here. Addresses of what does not change carry a digest of it, so that a browser keeps
-it for good; the page itself is asked for each time, and answered with 304 where it is the same.
+it for good; the page itself and the module are asked for each time, and answered with 304 where they are the same.
+
+The module, its parts and MediaPipe's files are the same for everyone, so pages of every origin may load them, whatever
+ALLOWED_ORIGINS says; that counts where a page asks for predictions.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from string import Template
@@ -29,6 +33,9 @@ _MEDIA_TYPES: Final = {
 }
 _CHUNK_BYTES: Final = 65_536
 _FOR_GOOD: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+_ASK_EACH_TIME: Final = {"Cache-Control": "no-cache"}
+# The second is for pages that are isolated (Cross-Origin-Embedder-Policy): a worker's scripts come without CORS
+_FOR_EVERYONE: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 # What MediaPipe needs, https://www.w3.org/TR/CSP3/: to compile WebAssembly, and to start it from a blob
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; style-src 'self'; "
@@ -58,6 +65,14 @@ _API_PAGE: Final = """<!DOCTYPE html>
   </body>
 </html>
 """
+# What /gestures.js holds; the address of the service is that of this module
+_MODULE: Final = Template("""\
+import { startGestures as start } from "$page/gestures.js";
+export { openStream } from "$page/gestures.js";
+export const startGestures = (options) => start({ finder: "$finder", ...options });
+""")
+# Lines that are comments alone: half of the modules' size
+_COMMENTS: Final = re.compile(r"^[ \t]*(?:/\*\*.*?\*/|//[^\n]*)$", re.MULTILINE | re.DOTALL)
 _API_PAGE_POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -78,6 +93,8 @@ def page_routes(mediapipe: Path) -> list[BaseRoute]:
 
     return [
         Route("/", _index(page, finder)),
+        Route("/gestures.js", _module(page, finder, root="./")),
+        Route("/v1/gestures.js", _module(page, finder, root="../")),
         Route(f"/page/{page.digest}/{{name}}", page.answer),
         Route(f"/mediapipe/{finder.digest}/{{name}}", finder.answer),
         Route("/docs", api),
@@ -92,17 +109,23 @@ def _index(page: _Sources, finder: _Fetched) -> Answer:
         finder=f"mediapipe/{finder.digest}" if finder.is_there else "",
         preload="\n    ".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in modules),
     )
-    index = _File(html.encode(), ".html")
-    headers = {
-        "Permissions-Policy": "camera=(self), microphone=()",
-        "Cache-Control": "no-cache",
-        "ETag": f'"{_digest(html.encode())}"',
-    }
+    return _unless_known(_File(html.encode(), ".html"), {"Permissions-Policy": "camera=(self), microphone=()"})
+
+
+def _module(page: _Sources, finder: _Fetched, root: str) -> Answer:
+    script = _MODULE.substitute(
+        page=f"{root}page/{page.digest}", finder=f"mediapipe/{finder.digest}" if finder.is_there else ""
+    )
+    return _unless_known(_File(script.encode(), ".js"), _FOR_EVERYONE)
+
+
+def _unless_known(file: _File, headers: dict[str, str]) -> Answer:
+    headers = headers | _ASK_EACH_TIME | {"ETag": f'"{_digest(file.content)}"'}
 
     async def answer(request: Request) -> Response:
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=_COMMON | headers)
-        return index.answer(request, headers)
+        return file.answer(request, headers)
 
     return answer
 
@@ -128,7 +151,7 @@ class _Sources:
 
     def __init__(self, folder: Path) -> None:
         self.files = {
-            path.name: _File(path.read_bytes(), path.suffix) for path in folder.iterdir() if path.name != "index.html"
+            path.name: _File(_served(path), path.suffix) for path in folder.iterdir() if path.name != "index.html"
         }
         self.digest = _digest(b"".join(name.encode() + file.content for name, file in sorted(self.files.items())))
 
@@ -137,7 +160,14 @@ class _Sources:
         file = self.files.get(request.path_params["name"])
         if file is None:
             raise HTTPException(404)
-        return file.answer(request, _FOR_GOOD)
+        return file.answer(request, _FOR_GOOD | _FOR_EVERYONE)
+
+
+def _served(path: Path) -> bytes:
+    """A source's content: of scripts without comments, but with their lines, for whoever looks for an error."""
+    if path.suffix != ".js":
+        return path.read_bytes()
+    return _COMMENTS.sub(lambda comment: "\n" * comment[0].count("\n"), path.read_text()).encode()
 
 
 class _Fetched:
@@ -154,7 +184,7 @@ class _Fetched:
         if path is None:
             raise HTTPException(404)
         media_type = _MEDIA_TYPES.get(path.with_suffix("").suffix, "application/octet-stream")
-        headers = _COMMON | _FOR_GOOD
+        headers = _COMMON | _FOR_GOOD | _FOR_EVERYONE
         if _takes_gzip(request):
             return FileResponse(path, headers=headers | {"Content-Encoding": "gzip"}, media_type=media_type)
         return StreamingResponse(_decompressed(path), headers=headers, media_type=media_type)

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
+from tests.browser.other_origin import HERE, Site
+from tests.browser.static_files import serve_folder
 from tests.server import PROJECT
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -91,7 +93,7 @@ def open_page(launch: Launch) -> Iterator[Open]:
             url: str = "about:blank",
             *,
             browser: tuple[str, ...] = (ALLOWED, FAKE_CAMERA),
-            errors: str = "",
+            errors: str | tuple[str, ...] = (),
             hosts: tuple[str, ...] = (),
             **options: Any,
         ) -> Page:
@@ -100,7 +102,7 @@ def open_page(launch: Launch) -> Iterator[Open]:
             Args:
                 url: of the page.
                 browser: options that it starts with.
-                errors: the start of those in the console that are meant.
+                errors: the start, or starts, of those in the console that are meant.
                 hosts: whose answers the test gives itself.
                 options: of the browser's context.
             """
@@ -111,7 +113,7 @@ def open_page(launch: Launch) -> Iterator[Open]:
             page.add_init_script(RECORDER)
 
             def listen(message: ConsoleMessage) -> None:
-                if message.type == "error" and not (errors and message.text.startswith(errors)):
+                if message.type == "error" and not message.text.startswith(errors):
                     said.append(message.text)
 
             page.on("console", listen)
@@ -124,6 +126,13 @@ def open_page(launch: Launch) -> Iterator[Open]:
         yield opened
     foreign = [url for url in asked if urlsplit(url).hostname not in (None, *allowed)]
     assert (foreign, said) == ([], [])
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    (tmp_path / "counter.js").write_text((HERE / "counter.js").read_text())
+    with serve_folder(tmp_path) as url:
+        yield Site(url, tmp_path)
 
 
 def until(page: Page, condition: str) -> None:

@@ -231,7 +231,7 @@ def test_a_video_that_does_not_play(page: Tab) -> None:
       HTMLMediaElement.prototype.play = () => Promise.reject(new DOMException("not now", "NotAllowedError"));
     })()""")
     press(page, START)
-    assert problem(page) == "The browser does not show the camera's picture (not now): press Start camera again."
+    assert problem(page) == "The browser does not show the camera's picture (not now): start the camera again."
     assert page.evaluate("window.stream.getTracks().every(({ readyState }) => readyState === 'ended')")
     page.evaluate("void (HTMLMediaElement.prototype.play = window.play)")
     press(page, START)

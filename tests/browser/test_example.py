@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import ALLOWED, CAMERA_VIDEO, FAKE_CAMERA, MEDIAPIPE, Open, needs_finder, needs_hands, until
+from tests.browser.static_files import serve_folder
 from tests.server import PROJECT, Server
 
 PACKAGE = PROJECT / "node_modules" / "@mediapipe" / "tasks-vision"
@@ -19,19 +17,11 @@ HOSTS = ("cdn.jsdelivr.net", "storage.googleapis.com")
 CDN = "https://cdn.jsdelivr.net/npm/@mediapipe/tasks-vision@"
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def folder() -> Iterator[str]:
     """The examples, served as their users serve them."""
-    handler = functools.partial(QuietHandler, directory=str(PROJECT / "examples"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as files:
-        threading.Thread(target=files.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{files.server_port}"
-        files.shutdown()
+    with serve_folder(PROJECT / "examples") as url:
+        yield url
 
 
 def answer_cdn(page: Page) -> None:

@@ -59,3 +59,13 @@ def test_only_configured_origins_may_call(restricted: Server) -> None:
         answer = restricted.client.get("/livez", headers={"Origin": origin})
         assert answer.headers.get("access-control-allow-origin") == allowed
     assert preflight(restricted, "https://other.example").status_code == 400
+
+
+def test_modules_are_for_every_origin_but_streams_are_not(restricted: Server) -> None:
+    other = {"Origin": "https://other.example"}
+    assert restricted.client.get("/gestures.js", headers=other).headers["access-control-allow-origin"] == "*"
+    refused = restricted.client.get("/stream", headers=other)
+    assert refused.status_code == 403
+    assert refused.headers["access-control-allow-origin"] == "*"
+    assert refused.json()["reason"] == "forbidden_origin"
+    assert restricted.client.get("/stream", headers={"Origin": GAME}).status_code == 426

@@ -126,7 +126,7 @@ def test_browser_stream(home: Path) -> None:
     assert lines[len(expected)].startswith("refused This server asks for a key")
 
 
-README_STREAM = """
+DOCUMENTED_STREAM = """
     const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
     const show = async (landmarks) => {{
       for (let frame = 0; frame < 12; frame++) {{
@@ -146,11 +146,11 @@ README_STREAM = """
 
 
 @pytest.mark.skipif(not has_websocket(), reason="node with a WebSocket is not installed")
-def test_readmes_javascript(server: Server) -> None:
-    snippet = re.search(r"^```js\n(.*?)^```", (PROJECT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+def test_documented_javascript(server: Server) -> None:
+    snippet = re.search(r"^```js\n(.*?)^```", (PROJECT / "docs" / "stream.md").read_text(), re.MULTILINE | re.DOTALL)
     assert snippet is not None
     script = snippet[1].replace("ws://localhost:3000", server.url.replace("http", "ws"))
-    script += README_STREAM.format(hand=json.dumps(as_objects(LIKE)))
+    script += DOCUMENTED_STREAM.format(hand=json.dumps(as_objects(LIKE)))
     script = script.replace("console.error", "console.log")
     lines = run("node", "--experimental-websocket", "--no-warnings", "--input-type=module", "-", stdin=script)
     like, error, none = lines.splitlines()

@@ -11,6 +11,7 @@ import pytest
 from tests.hands import REFERENCE
 from tests.server import PROJECT, Server
 
+MAX_MODULE_BYTES = 12_000  # compressed
 MEDIAPIPE = PROJECT / "build" / "mediapipe"
 
 
@@ -84,3 +85,34 @@ def test_reference_hands(server: Server) -> None:
     assert (model["name"], model["kind"], model["bundled"]) == ("hand_gesture", "MLPClassifier", True)
     labels = f'feature_contract="{model["features"]}",kind="MLPClassifier",version="{model["version"]}"'
     assert any(labels in name for name in server.metrics())
+
+
+def module_parts(server: Server) -> dict[str, httpx.Response]:
+    """The module and all that it loads but MediaPipe, by path."""
+    parts: dict[str, httpx.Response] = {}
+    waiting = ["/gestures.js"]
+    while waiting:
+        path = waiting.pop()
+        if path not in parts:
+            parts[path] = server.client.get(path, headers={"Origin": "https://game.example"})
+            links = re.findall(r'(?:from |URL\()"(\./[^"]+\.js)"', parts[path].text)
+            waiting += [str(httpx.URL(f"http://a{path}").join(link).path) for link in links]
+    return parts
+
+
+def test_the_module_is_small_and_for_every_origin(server: Server) -> None:
+    parts = module_parts(server)
+    assert {path.rpartition("/")[2] for path in parts} >= {"gestures.js", "stream.js", "finder_worker.js"}
+    for part in parts.values():
+        assert part.is_success
+        assert part.headers["access-control-allow-origin"] == "*"
+        assert part.headers["cross-origin-resource-policy"] == "cross-origin"
+        assert "@param" not in part.text
+    assert sum(int(part.headers["content-length"]) for part in parts.values()) <= MAX_MODULE_BYTES
+
+
+def test_the_module_is_asked_for_each_time_and_has_a_version(server: Server) -> None:
+    module = server.client.get("/gestures.js")
+    assert module.headers["cache-control"] == "no-cache"
+    assert server.client.get("/gestures.js", headers={"If-None-Match": module.headers["etag"]}).status_code == 304
+    assert server.client.get("/v1/gestures.js").text == module.text.replace('"./page', '"../page')

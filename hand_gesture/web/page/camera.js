@@ -1,4 +1,4 @@
-// The camera: which there are, and its picture in a video element.
+// The camera, or a film in its place: its pictures in a video element, one after the other.
 
 import { cameraProblem, INSECURE, NO_PICTURE_YET, Problem, pictureProblem, within } from "./problem.js";
 
@@ -22,7 +22,7 @@ const FIRST_PICTURE_MS = 20_000;
  * @throws {Problem}
  */
 export async function openCamera(video, { id, signal, onEnd }) {
-  if (!window.isSecureContext || !navigator.mediaDevices) throw new Problem(INSECURE);
+  if (!window.isSecureContext || !navigator.mediaDevices) throw new Problem(INSECURE, "insecure_page");
   const which = id ? { deviceId: { exact: id } } : { facingMode: "user" };
   /** @type {MediaStream} */
   let media;
@@ -44,13 +44,38 @@ export async function openCamera(video, { id, signal, onEnd }) {
   signal.addEventListener("abort", stop, { once: true });
   track.onended = onEnd;
   video.srcObject = media;
+  await firstPicture(video);
+  const { deviceId, facingMode } = track.getSettings();
+  return { id: deviceId ?? "", isMirrored: facingMode !== "environment" };
+}
+
+/**
+ * @param {HTMLVideoElement} video shows the pictures from then on
+ * @param {Blob | MediaStream} media a film, or a stream, whose tracks stay with whoever gave it
+ * @param {AbortSignal} signal ends it
+ * @throws {Problem}
+ */
+export async function openMedia(video, media, signal) {
+  const address = media instanceof Blob ? URL.createObjectURL(media) : "";
+  const stop = () => {
+    video.srcObject = null;
+    video.removeAttribute("src");
+    video.load();
+    URL.revokeObjectURL(address);
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  if (media instanceof Blob) video.src = address;
+  else video.srcObject = media;
+  await firstPicture(video);
+}
+
+/** @param {HTMLVideoElement} video */
+async function firstPicture(video) {
   try {
-    await within(video.play(), FIRST_PICTURE_MS, NO_PICTURE_YET);
+    await within(video.play(), FIRST_PICTURE_MS, NO_PICTURE_YET, "no_picture");
   } catch (error) {
     throw error instanceof Problem ? error : pictureProblem(error);
   }
-  const { deviceId, facingMode } = track.getSettings();
-  return { id: deviceId ?? "", isMirrored: facingMode !== "environment" };
 }
 
 /** @returns {Promise<{id: string, name: string}[]>} the cameras of this device, once one of them was allowed */
@@ -89,11 +114,13 @@ export function watch(video, { signal, onPicture, onError }) {
       isBusy = false;
     }
   };
-  const next = () =>
-    video.requestVideoFrameCallback(() => {
-      if (signal.aborted) return;
+  let callback = 0;
+  const next = () => {
+    callback = video.requestVideoFrameCallback(() => {
       next();
       look();
     });
+  };
   next();
+  signal.addEventListener("abort", () => video.cancelVideoFrameCallback(callback), { once: true });
 }

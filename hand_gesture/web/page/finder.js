@@ -21,6 +21,9 @@ const SIMD_MODULE = new Uint8Array([
   0, 0, 0, 0, 0, 0, 26, 11,
 ]);
 
+/** @type {Promise<unknown>} */
+let loadedOnPage = Promise.resolve();
+
 /**
  * @typedef {import("./stream.js").Point} Point
  * @typedef {import("./landmarker.js").Landmarker} Landmarker
@@ -30,16 +33,19 @@ const SIMD_MODULE = new Uint8Array([
  * @property {(video: HTMLVideoElement, time: number) => Promise<Point[][]>} inVideo
  * @property {(photo: HTMLCanvasElement) => Promise<Point[][]>} inPhoto
  * @property {(count: number) => Promise<void>} setMostHands that are found in a picture
- * @property {() => boolean} isClosed after a failure
+ * @property {() => boolean} isClosed also after a failure
+ * @property {() => void} close ends it, and what it was asked for
  */
 
 /**
- * @param {string} folder where MediaPipe's files are on this server; empty if they are not
+ * @param {string} folder address of MediaPipe's files; empty where the server has none
  * @throws {Problem} hands cannot be found in this browser, or not with this server
  */
 export function requireFinder(folder) {
-  if (typeof WebAssembly !== "object" || !WebAssembly.validate(SIMD_MODULE)) throw new Problem(NO_WEBASSEMBLY);
-  if (!folder) throw new Problem(NO_FINDER);
+  if (typeof WebAssembly !== "object" || !WebAssembly.validate(SIMD_MODULE)) {
+    throw new Problem(NO_WEBASSEMBLY, "no_webassembly");
+  }
+  if (!folder) throw new Problem(NO_FINDER, "no_finder");
 }
 
 /**
@@ -50,7 +56,7 @@ export function requireFinder(folder) {
  */
 export async function loadFinder(folder, mostHands) {
   requireFinder(folder);
-  const landmarker = await load(new URL(folder, document.baseURI).href, mostHands);
+  const landmarker = await load(folder, mostHands);
   /** @type {Promise<unknown>} */
   let last = Promise.resolve();
   let isClosed = false;
@@ -62,16 +68,18 @@ export async function loadFinder(folder, mostHands) {
    */
   function inTurn(task) {
     const result = last.then(() => {
-      if (isClosed) throw new Problem(FINDER_SILENT);
+      if (isClosed) throw new Problem(FINDER_SILENT, "finder_failed");
       return task();
     });
-    last = result.catch(() => {
-      if (!isClosed) landmarker.close();
-      isClosed = true;
-    });
+    last = result.catch(close);
     return result.catch((error) => {
       throw finderProblem(error);
     });
+  }
+
+  function close() {
+    if (!isClosed) landmarker.close();
+    isClosed = true;
   }
 
   return {
@@ -80,6 +88,7 @@ export async function loadFinder(folder, mostHands) {
     inPhoto: (photo) => inTurn(async () => inOrder(await landmarker.find(await createImageBitmap(photo), 0, true))),
     setMostHands: (count) => inTurn(() => landmarker.setMostHands(count)),
     isClosed: () => isClosed,
+    close,
   };
 }
 
@@ -96,7 +105,8 @@ async function load(base, mostHands) {
     });
   } catch (error) {
     console.debug(error);
-    throw new Problem(/** @type {Error} */ (error).name === NO_WEBGL_HERE ? NO_WEBGL : FINDER_FAILED);
+    if (/** @type {Error} */ (error).name === NO_WEBGL_HERE) throw new Problem(NO_WEBGL, "no_webgl");
+    throw new Problem(FINDER_FAILED, "finder_failed");
   }
 }
 
@@ -106,12 +116,22 @@ async function load(base, mostHands) {
  * @returns {Promise<Landmarker>}
  */
 async function loadOnPage(base, mostHands) {
-  const landmarker = await loadLandmarker(base, mostHands);
+  // One after the other: while it loads MediaPipe keeps what it loads in globals
+  const loading = loadedOnPage.then(() => loadLandmarker(base, mostHands));
+  loadedOnPage = loading.catch(() => {});
+  const landmarker = await loading;
+  let isClosed = false;
   return {
     ...landmarker,
     async find(picture, time, isPhoto) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      return landmarker.find(picture, time, isPhoto);
+      if (!isClosed) return landmarker.find(picture, time, isPhoto);
+      picture.close();
+      throw new Error("MediaPipe was closed"); // it would search for ever
+    },
+    close() {
+      isClosed = true;
+      landmarker.close();
     },
   };
 }
@@ -122,10 +142,11 @@ async function loadOnPage(base, mostHands) {
  * @returns {Promise<Landmarker>}
  */
 async function loadInWorker(base, mostHands) {
-  const worker = new Worker(new URL("./finder_worker.js", import.meta.url));
+  const worker = startWorker(new URL("./finder_worker.js", import.meta.url));
+  let end = () => {};
 
   /**
-   * @param {{base?: string, mostHands?: number, picture?: ImageBitmap, time?: number, isPhoto?: boolean}} message
+   * @param {{base?: string, code?: string, mostHands?: number, picture?: ImageBitmap, time?: number, isPhoto?: boolean}} message
    * @param {number} limit in milliseconds
    * @returns {Promise<any>}
    */
@@ -134,26 +155,47 @@ async function loadInWorker(base, mostHands) {
       worker.onmessage = ({ data: { error, result } }) =>
         error ? reject(Object.assign(new Error(error.message), { name: error.name })) : resolve(result);
       worker.onmessageerror = () => reject(new Error("the worker's answer cannot be read"));
+      end = () => reject(new Error("the worker was ended"));
       worker.onerror = (event) => {
         event.preventDefault(); // it is said on the page
         reject(new Error(event.message || "the worker did not load"));
       };
       worker.postMessage(message, message.picture ? [message.picture] : []);
     });
-    return within(answer, limit, FINDER_SILENT);
+    return within(answer, limit, FINDER_SILENT, "finder_failed");
+  }
+
+  function close() {
+    worker.terminate();
+    end();
   }
 
   try {
-    await ask({ base, mostHands }, LOADING_MS);
+    await ask({ base, code: new URL("./landmarker.js", import.meta.url).href, mostHands }, LOADING_MS);
   } catch (error) {
-    worker.terminate();
+    close();
     throw error;
   }
   return {
     find: (picture, time, isPhoto) => ask({ picture, time, isPhoto }, SEARCH_MS),
     setMostHands: (count) => ask({ mostHands: count }, SEARCH_MS),
-    close: () => worker.terminate(),
+    close,
   };
+}
+
+/**
+ * @param {URL} script
+ * @returns {Worker} also where the script is another origin's, which browsers allow through a script of the page's own
+ */
+function startWorker(script) {
+  if (script.origin === location.origin) return new Worker(script);
+  const source = `importScripts(${JSON.stringify(script.href)})`;
+  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  try {
+    return new Worker(address);
+  } finally {
+    URL.revokeObjectURL(address);
+  }
 }
 
 /**

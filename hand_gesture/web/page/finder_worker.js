@@ -7,10 +7,10 @@ console.warn = console.debug; // MediaPipe's log; what fails is thrown
 let landmarker;
 
 /** @param {any} message */
-async function answer({ base, mostHands, picture, time, isPhoto }) {
+async function answer({ base, code, mostHands, picture, time, isPhoto }) {
   if (picture) return landmarker.find(picture, time, isPhoto);
   if (!base) return landmarker.setMostHands(mostHands);
-  const { loadLandmarker } = await import(new URL("landmarker.js", self.location.href).href);
+  const { loadLandmarker } = await import(code);
   landmarker = await loadLandmarker(base, mostHands);
 }
 

@@ -3,6 +3,7 @@
 import { listCameras, openCamera, watch } from "./camera.js";
 import { Figures } from "./figures.js";
 import { loadFinder, requireFinder } from "./finder.js";
+import { drawBody } from "./hand_picture.js";
 import { keepKey, readKey } from "./key.js";
 import { asFields, fitted } from "./own_gestures.js";
 import { loadReference, play } from "./playback.js";
@@ -14,8 +15,8 @@ import {
   NO_HANDS_TO_PLAY,
   NO_PHOTO,
   Problem,
+  problemOf,
   REFUSED,
-  sentenceOf,
 } from "./problem.js";
 import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
@@ -39,7 +40,6 @@ const PHOTO_EVERY_MS = 200; // the same hands again, so that what holds is seen
 const COPIED_SHOWN_MS = 1200;
 const LARGEST_PHOTO = 1280;
 const EMPTY_STAGE = /** @type {Size} */ ([640, 480]);
-const BODY = { skin: "#17453f", edge: "#2a7d72" }; // of a reference hand, on the dark picture
 
 const video = view.element("video", HTMLVideoElement);
 const photoCanvas = view.element("photo", HTMLCanvasElement);
@@ -48,7 +48,8 @@ const hold = view.element("hold", HTMLInputElement);
 const file = view.element("file", HTMLInputElement);
 const keyForm = view.element("ask-key", HTMLFormElement);
 const mostHands = view.element("most-hands", HTMLFieldSetElement);
-const finderFolder = document.querySelector("meta[name=finder]")?.getAttribute("content") ?? "";
+const finderPath = document.querySelector("meta[name=finder]")?.getAttribute("content");
+const finderFolder = finderPath ? new URL(finderPath, document.baseURI).href : "";
 const streamUrl = new URL("stream", document.baseURI.replace(/^http/, "ws")).href;
 const predictUrl = new URL("predict", document.baseURI).href;
 
@@ -164,7 +165,9 @@ function showFrame(found) {
 
 function draw() {
   const colors = hands.map((_, index) => view.handColor(slotsOfHands[index] ?? index));
-  drawHands(handsCanvas, hands, { size, colors, body: source === "playback" ? BODY : null });
+  /** @type {Parameters<typeof drawHands>[2]["under"]} */
+  const under = source === "playback" ? (context, hand) => drawBody(context, hand, size) : undefined;
+  drawHands(handsCanvas, hands, { size, colors, under });
 }
 
 /** @param {Point[]} hand */
@@ -223,7 +226,7 @@ async function begin(waiting, open) {
 function fail(error, signal) {
   if (signal.aborted) return;
   stop();
-  view.showProblem(sentenceOf(error));
+  view.showProblem(problemOf(error).message);
 }
 
 /** @returns {Promise<Finder>} the one there is, unless it has failed */
@@ -257,7 +260,11 @@ function startCamera(id) {
     requireFinder(finderFolder);
     const gettingFinder = getFinder();
     gettingFinder.catch(() => {}); // said below, after the camera's own problems
-    const camera = await openCamera(video, { id, signal, onEnd: () => fail(new Problem(CAMERA_GONE), signal) });
+    const camera = await openCamera(video, {
+      id,
+      signal,
+      onEnd: () => fail(new Problem(CAMERA_GONE, "camera_gone"), signal),
+    });
     view.showStarting("Loading the hand tracking …");
     const finder = await gettingFinder;
     const cameras = await listCameras();

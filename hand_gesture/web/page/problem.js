@@ -1,16 +1,30 @@
 // What can go wrong between the camera and the answer, each as a sentence that says what to do.
 
 /** An error whose message is for the person before the page. */
-export class Problem extends Error {}
+export class Problem extends Error {
+  /**
+   * @param {string} sentence
+   * @param {string} [code] the same for programs
+   */
+  constructor(sentence, code = "failed") {
+    super(sentence);
+    this.name = "Problem";
+    this.code = code;
+  }
+}
 
-/** @type {Record<string, string>} */
+/** @type {Record<string, [string, string]>} */
 const OF_CAMERAS = {
-  NotAllowedError:
-    "The camera was denied: allow it for this page, next to its address in the browser, and press Start camera again.",
-  NotFoundError: "There is no camera here: connect one and press Start camera again, or play the reference hands.",
-  NotReadableError:
-    "The camera is in use by another program, or switched off: close that program and press Start camera again.",
-  OverconstrainedError: "This camera is gone: choose another one.",
+  NotAllowedError: [
+    "The camera was denied: allow it for this page, next to its address in the browser, and start the camera again.",
+    "camera_denied",
+  ],
+  NotFoundError: ["There is no camera here: connect one and start the camera again.", "no_camera"],
+  NotReadableError: [
+    "The camera is in use by another program, or switched off: close that program and start the camera again.",
+    "camera_in_use",
+  ],
+  OverconstrainedError: ["This camera is gone: choose another one.", "camera_gone"],
 };
 
 /**
@@ -22,7 +36,8 @@ export function cameraProblem(error, id) {
   const { name, message } = reasonOf(error);
   // WebKitGTK says this where there is no camera at all
   const known = name === "OverconstrainedError" && !id ? "NotFoundError" : name;
-  return new Problem(OF_CAMERAS[known] ?? `The camera did not start (${message}): press Start camera again.`);
+  const failed = `The camera did not start (${message}): start the camera again.`;
+  return new Problem(...(OF_CAMERAS[known] ?? [failed, "camera_failed"]));
 }
 
 /**
@@ -31,7 +46,8 @@ export function cameraProblem(error, id) {
  */
 export function pictureProblem(error) {
   return new Problem(
-    `The browser does not show the camera's picture (${reasonOf(error).message}): press Start camera again.`,
+    `The browser does not show the camera's picture (${reasonOf(error).message}): start the camera again.`,
+    "no_picture",
   );
 }
 
@@ -43,18 +59,19 @@ export function finderProblem(error) {
   if (error instanceof Problem) return error;
   console.debug(error);
   return new Problem(
-    "What finds hands in a picture (MediaPipe) has failed and was ended: press the button again, or load this page again.",
+    "What finds hands in a picture (MediaPipe) has failed and was ended: start again, or load this page again.",
+    "finder_failed",
   );
 }
 
 /**
  * @param {unknown} error anything that was thrown
- * @returns {string} a sentence for the person
+ * @returns {Problem}
  */
-export function sentenceOf(error) {
-  if (error instanceof Problem) return error.message;
+export function problemOf(error) {
+  if (error instanceof Problem) return error;
   console.debug(error);
-  return `Something failed that should not have (${reasonOf(error).message}): load this page again.`;
+  return new Problem(`Something failed that should not have (${reasonOf(error).message}): load this page again.`);
 }
 
 /**
@@ -72,35 +89,36 @@ function reasonOf(error) {
  * @template T
  * @param {Promise<T>} promise that may never be settled
  * @param {number} milliseconds to wait for it
- * @param {string} sentence of the Problem when that was in vain
+ * @param {ConstructorParameters<typeof Problem>} problem when that was in vain
  * @returns {Promise<T>}
  */
-export function within(promise, milliseconds, sentence) {
+export function within(promise, milliseconds, ...problem) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Problem(sentence)), milliseconds);
+    const timer = setTimeout(() => reject(new Problem(...problem)), milliseconds);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 
-export const INSECURE =
-  "Browsers give the camera only to pages on https or localhost: open this page there, or play the reference hands.";
+export const INSECURE = "Browsers give the camera only to pages on https or localhost: open this page there.";
 export const NO_PICTURE_YET =
-  "The camera sends no picture: see that it is not covered by a switch, and press Start camera again.";
+  "The camera sends no picture: see that it is not covered by a switch, and start the camera again.";
 export const NO_WEBASSEMBLY =
-  "This browser has no WebAssembly with SIMD, with which hands are found in a picture: update it, or play the reference hands.";
+  "This browser has no WebAssembly with SIMD, with which hands are found in a picture: update it.";
 export const NO_WEBGL =
-  "This browser has no WebGL, through which pictures are read to find hands in them: switch on hardware acceleration in its settings, or play the reference hands.";
+  "This browser has no WebGL, through which pictures are read to find hands in them: switch on hardware acceleration in its settings.";
 export const NO_FINDER =
-  "What finds hands in a picture (MediaPipe) is not on this server: run make page there and start it again. The reference hands can be played without it.";
+  "What finds hands in a picture (MediaPipe) is not on this server: run make page there and start it again.";
 export const FINDER_FAILED =
-  "What finds hands in a picture (MediaPipe) could not be loaded: look at the connection and press the button again.";
+  "What finds hands in a picture (MediaPipe) could not be loaded: look at the connection and start again.";
 export const FINDER_SILENT =
-  "What finds hands in a picture (MediaPipe) does not answer any more and was ended: press the button again.";
+  "What finds hands in a picture (MediaPipe) does not answer any more and was ended: start again.";
 export const NO_PHOTO = "This file is no picture that the browser can read: choose a JPEG, PNG or WebP.";
 export const NO_HAND = "No hand was found in this picture: try one where a whole hand can be seen.";
 export const NO_REFERENCE = "The reference hands could not be loaded: see that the service runs, and try again.";
 export const NO_HANDS_TO_PLAY = "There are no reference hands of this model's gestures: use the camera or a photo.";
-export const CAMERA_GONE = "The camera was disconnected: connect it and press Start camera again.";
+export const CAMERA_GONE = "The camera was disconnected: connect it and start the camera again.";
 export const REFUSED = "The service refuses this stream: load this page again.";
+export const GESTURES_UNREADABLE =
+  "The file of own gestures could not be loaded: see that its address is right, and that it was saved by the page.";
 export const KEY_NEEDED = "This server asks for a key: type it in below.";
 export const KEY_WRONG = "The server does not know this key: type in another one.";

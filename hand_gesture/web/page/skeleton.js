@@ -1,6 +1,4 @@
-// Draws hands: their skeletons on the picture, and small pictures of the gestures.
-
-import { handShape } from "./hand_shape.js";
+// Draws the skeletons of hands over a picture.
 
 /** @typedef {import("./stream.js").Point} Point */
 
@@ -13,7 +11,6 @@ const CHAINS = [
   [0, 17, 18, 19, 20],
   [5, 9, 13, 17],
 ];
-const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * @param {HTMLCanvasElement} canvas
@@ -21,9 +18,9 @@ const SVG = "http://www.w3.org/2000/svg";
  * @param {object} options
  * @param {[number, number]} options.size of the picture in pixels
  * @param {string[]} options.colors one for each hand
- * @param {{skin: string, edge: string} | null} [options.body] colours of whole hands under the skeletons
+ * @param {(context: CanvasRenderingContext2D, hand: Point[]) => void} [options.under] draws what comes under a skeleton
  */
-export function drawHands(canvas, hands, { size: [width, height], colors, body = null }) {
+export function drawHands(canvas, hands, { size: [width, height], colors, under }) {
   if (canvas.width !== width || canvas.height !== height) {
     canvas.width = width;
     canvas.height = height;
@@ -33,15 +30,7 @@ export function drawHands(canvas, hands, { size: [width, height], colors, body =
   context.clearRect(0, 0, width, height);
   context.lineCap = context.lineJoin = "round";
   hands.forEach((hand, index) => {
-    if (body) {
-      for (const { kind, path, width: thickness, isFilled } of handShape(hand, [width, height]).layers) {
-        const shape = new Path2D(path);
-        context.strokeStyle = context.fillStyle = body[kind];
-        context.lineWidth = thickness;
-        context.stroke(shape);
-        if (isFilled) context.fill(shape);
-      }
-    }
+    under?.(context, hand);
     for (const [style, thickness] of /** @type {[string, number][]} */ ([
       ["#000a", 2 * line],
       [colors[index], line],
@@ -61,25 +50,4 @@ export function drawHands(canvas, hands, { size: [width, height], colors, body =
       context.fill();
     }
   });
-}
-
-/**
- * @param {Point[]} hand
- * @param {[number, number]} size of the picture that it comes from
- * @returns {SVGSVGElement} the hand alone
- */
-export function handIcon(hand, size) {
-  const { layers, box } = handShape(hand, size);
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", box.map((value) => value.toFixed(1)).join(" "));
-  svg.setAttribute("aria-hidden", "true");
-  svg.setAttribute("class", "hand");
-  for (const { kind, path, width, isFilled } of layers) {
-    const shape = document.createElementNS(SVG, "path");
-    shape.setAttribute("class", isFilled ? `${kind} filled` : kind);
-    shape.setAttribute("d", path);
-    shape.setAttribute("stroke-width", width.toFixed(1));
-    svg.append(shape);
-  }
-  return svg;
 }

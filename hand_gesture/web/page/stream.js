@@ -17,6 +17,7 @@ const PATIENCE_MS = 5_000; // for an answer; the server gives up after two secon
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
+const FORBIDDEN = 403; // the page's origin
 // Codes after which the same would happen again: what was sent must change first
 const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
 
@@ -63,11 +64,26 @@ export function waitBefore(attempt) {
 }
 
 /**
+ * Browsers do not say why a connection was refused; over HTTP the same address does.
+ *
+ * @param {string} address
+ * @returns {Promise<Failure | null>} null where it was not refused, or cannot be asked
+ */
+async function whyRefused(address) {
+  try {
+    const response = await fetch(address.replace(/^ws/, "http"), { cache: "no-store" });
+    return response.status === FORBIDDEN ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
  * @param {string} address
  * @param {object} options
  * @param {Settings} [options.settings]
- * @param {(hands: Answer[], milliseconds: number) => void} [options.onAnswer] for each hand of the frame, in its order,
- *   and the time that the answer took
+ * @param {(answers: Answer[], milliseconds: number, hands: Point[][]) => void} [options.onAnswer] for each hand of the
+ *   frame, in its order, the time that the answer took, and the frame
  * @param {(change: Change) => void} [options.onChange] a hand holds something else than before
  * @param {(failure: Failure) => void} [options.onError] a frame was refused, or the stream is about to be
  * @param {(state: State, sentence: string) => void} [options.onState]
@@ -84,9 +100,12 @@ export function openStream(
   let retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let patience;
-  /** @type {ArrayBuffer | null} */
+  /** @type {{hands: Point[][], time: number} | null} */
   let newest = null;
+  /** @type {Point[][]} */
+  let sent = [];
   let sentAt = 0;
+  let wasOpen = false;
   let isWaiting = false;
   let attempt = 0;
   /** @type {Set<number>} */
@@ -94,7 +113,8 @@ export function openStream(
 
   function flush() {
     if (newest && !isWaiting && socket.readyState === WebSocket.OPEN) {
-      socket.send(newest);
+      socket.send(encodeFrame(newest.hands, newest.time));
+      sent = newest.hands;
       newest = null;
       isWaiting = true;
       sentAt = performance.now();
@@ -131,6 +151,7 @@ export function openStream(
     socket = new WebSocket(address);
     socket.onopen = () => {
       socket.send(JSON.stringify({ ...settings, answers: "list" }));
+      wasOpen = true;
       onState("open", "");
       flush();
     };
@@ -154,12 +175,20 @@ export function openStream(
         onAnswer(
           answer.filter((/** @type {Answer} */ { gesture }) => gesture !== null),
           performance.now() - sentAt,
+          sent,
         );
       }
       flush();
     };
-    socket.onclose = ({ code, reason }) => {
-      if (REFUSED.has(code)) {
+    const opened = socket;
+    socket.onclose = async ({ code, reason }) => {
+      const refusal = wasOpen ? null : await whyRefused(address);
+      if (!opened.onclose) return; // left meanwhile
+      if (refusal) {
+        leave();
+        onError(refusal);
+        onState("refused", refusal.error);
+      } else if (REFUSED.has(code)) {
         leave();
         onState("refused", reason);
       } else {
@@ -171,7 +200,7 @@ export function openStream(
   connect();
   return {
     send(hands) {
-      newest = encodeFrame(hands, performance.now());
+      newest = { hands, time: performance.now() };
       flush();
     },
     configure(changed) {

@@ -1,6 +1,6 @@
 // What the person sees and hears: everything that changes on the page is changed here.
 
-import { handIcon } from "./skeleton.js";
+import { handIcon } from "./hand_picture.js";
 
 const NONE = "none";
 const SECONDS_BETWEEN_WORDS = 1.5;

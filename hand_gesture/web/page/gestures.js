@@ -1,0 +1,329 @@
+// Gestures for a page of any origin, which GET /gestures.js hands out:
+//
+//   import { startGestures } from "http://localhost:3000/gestures.js";
+//   await startGestures({ onChange: ({ held, command }) => command && move(command) });
+//
+// docs/game.md has every option. What the page takes from here keeps working; the modules that this one imports may change.
+
+import { openCamera, openMedia, watch } from "./camera.js";
+import { loadFinder, requireFinder } from "./finder.js";
+import { CAMERA_GONE, GESTURES_UNREADABLE, Problem, problemOf, REFUSED } from "./problem.js";
+import { drawHands } from "./skeleton.js";
+import { Slots } from "./slots.js";
+import { openStream as connect } from "./stream.js";
+
+const SERVICE = new URL("../../", import.meta.url).href;
+const HOLD_MS = 150;
+const MOST_HANDS = 2;
+const COLORS = ["#5eead4", "#fbbf24"];
+
+/**
+ * @typedef {import("./stream.js").Point} Point 0 to 1 of the picture; z as MediaPipe gives it
+ * @typedef {import("./stream.js").Answer} Answer
+ * @typedef {import("./stream.js").Change} Change
+ * @typedef {[number, number]} Size width and height in pixels
+ *
+ * @typedef {object} OwnGesture
+ * @property {unknown[]} hands 1 to 64 examples
+ * @property {Size} [image_size] of the pictures that they come from
+ * @property {string} [command]
+ * @typedef {Record<string, OwnGesture>} OwnGestures by their names
+ *
+ * @typedef {object} StreamSettings
+ * @property {number} [holdMs] how long a gesture must be shown until it holds, 150 milliseconds unless given
+ * @property {OwnGestures | {gestures: OwnGestures} | string | URL} [gestures] of one's own, as the page saves them, or the
+ *   address of such a file
+ * @property {string} [key] one of the service's API_KEY, where it asks for one
+ *
+ * @typedef {object} Callbacks
+ * @property {(change: Change) => void} [onChange] a hand holds another gesture than before; "none" also when it has left
+ * @property {(answers: Answer[], hands: Point[][]) => void} [onFrame] an answer for each hand of a frame, and the hands
+ * @property {(problem: Problem) => void} [onProblem] something is wrong: `message` is a sentence for the player, `code` is
+ *   for programs. It is called once for each problem until answers come again.
+ *
+ * @typedef {object} CameraSettings
+ * @property {number} [hands] most hands that are looked for, 2 unless given
+ *
+ * @typedef {object} CameraOptions
+ * @property {HTMLVideoElement | Blob | MediaStream} [video] an element in which the camera is shown or, if it already has a
+ *   source, whose pictures are used; or a film or stream in place of the camera
+ * @property {HTMLCanvasElement} [draw] where the hands' skeletons are drawn, in the size of the picture
+ * @property {AbortSignal} [signal] stops it, also while it starts
+ * @property {string} [service] address of the service; the one that this module comes from, unless given
+ * @property {string} [finder] folder with MediaPipe's files on the service, which fills it in
+ *
+ * @typedef {object} Gestures
+ * @property {() => void} stop gives the camera back and ends everything
+ * @property {HTMLVideoElement} video shows what the camera sees
+ * @property {(settings: StreamSettings & CameraSettings) => Promise<void>} configure changes what is given
+ *
+ * @typedef {object} ResultStream
+ * @property {(results: Results, picture?: Picture) => void} send takes what MediaPipe found in a picture, also if that is no
+ *   hand; the first frame opens the connection
+ * @property {(settings: StreamSettings) => void} configure changes what is given
+ * @property {() => void} close
+ *
+ * @typedef {{landmarks: Point[][]}} TaskResults of `@mediapipe/tasks-vision`
+ * @typedef {{multiHandLandmarks?: Point[][], image?: Picture}} LegacyResults of `@mediapipe/hands`
+ * @typedef {TaskResults | LegacyResults | Point[][]} Results
+ * @typedef {Size | {videoWidth: number, videoHeight: number} | {width: number, height: number}} Picture or its size
+ */
+
+/**
+ * Finds hands in the camera's pictures, and tells what gestures they hold.
+ *
+ * @param {Callbacks & StreamSettings & CameraSettings & CameraOptions} options
+ * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
+ * @throws {Problem} it cannot start; `onProblem` has been called, too
+ */
+export async function startGestures(options = {}) {
+  const { onFrame, onProblem = ({ message }) => console.warn(message), draw, service = SERVICE } = options;
+  const ending = new AbortController();
+  const { signal } = ending;
+  const stop = () => ending.abort();
+  const slots = new Slots();
+  /** @type {number[]} */
+  let slotsOfHands = [];
+  let settings = streamSettings(options);
+  /** @type {ResultStream | null} */
+  let stream = null;
+
+  /** @param {unknown} error */
+  function fail(error) {
+    if (signal.aborted) return;
+    stop();
+    onProblem(problemOf(error));
+  }
+
+  const rest = () => {
+    stream?.close();
+    stream = null;
+  };
+  const resume = () =>
+    openStream({
+      ...options,
+      ...settings,
+      onProblem,
+      onFrame(answers, hands) {
+        slotsOfHands = slots.assign(answers);
+        onFrame?.(answers, hands);
+      },
+    });
+
+  options.signal?.addEventListener("abort", stop, { signal });
+  if (options.signal?.aborted) stop();
+  signal.addEventListener("abort", () => {
+    rest();
+    if (draw) drawHands(draw, [], { size: [draw.width, draw.height], colors: [] });
+  });
+  document.addEventListener("visibilitychange", () => document.hidden && rest(), { signal });
+  try {
+    signal.throwIfAborted();
+    const folder = options.finder && new URL(options.finder, service).href;
+    requireFinder(folder ?? "");
+    const loading = loadFinder(folder ?? "", options.hands ?? MOST_HANDS);
+    signal.addEventListener("abort", () => loading.then(({ close }) => close()));
+    loading.catch(() => {}); // said below, after the camera's own problems
+    const video = await openVideo(options.video, signal, fail);
+    const finder = await loading;
+    signal.throwIfAborted();
+    keepAwake(signal);
+    watch(video, {
+      signal,
+      async onPicture(time) {
+        const hands = await finder.inVideo(video, time);
+        if (signal.aborted) return;
+        stream ??= resume();
+        stream.send(hands, video);
+        if (draw) {
+          const colors = hands.map((_, index) => COLORS[(slotsOfHands[index] ?? index) % COLORS.length]);
+          drawHands(draw, hands, { size: sizeOf(video), colors });
+        }
+      },
+      onError: fail,
+    });
+    return {
+      stop,
+      video,
+      async configure({ hands, ...others }) {
+        settings = { ...settings, ...streamSettings(others) };
+        stream?.configure(settings);
+        if (hands) await finder.setMostHands(hands);
+      },
+    };
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    stop();
+    const problem = problemOf(error);
+    options.onProblem?.(problem);
+    throw problem;
+  }
+}
+
+/**
+ * For pages that run MediaPipe themselves: takes its results, and tells what gestures the hands hold.
+ *
+ * @param {Callbacks & StreamSettings & {service?: string}} options
+ * @returns {ResultStream} for one camera
+ */
+export function openStream(options = {}) {
+  const { service = SERVICE, onChange, onFrame, onProblem = ({ message }) => console.warn(message) } = options;
+  const address = new URL("stream", service).href.replace(/^http/, "ws");
+  let settings = streamSettings(options);
+  /** @type {Size | null} */
+  let size = null;
+  /** @type {ReturnType<typeof connect> | null} */
+  let stream = null;
+  let attempt = 0;
+  let isClosed = false;
+  const told = new Set(); // codes of problems, since answers came
+
+  /**
+   * @param {string} message
+   * @param {string} code
+   */
+  function tell(message, code) {
+    if (!told.has(code)) onProblem(new Problem(message, code));
+    told.add(code);
+  }
+
+  function leave() {
+    attempt += 1;
+    stream?.close();
+    stream = null;
+  }
+
+  async function open() {
+    leave();
+    if (isClosed) return;
+    const mine = attempt;
+    const { holdMs = HOLD_MS, key } = settings;
+    try {
+      const gestures = await readGestures(settings.gestures);
+      if (mine !== attempt || !size) return;
+      stream = connect(address, {
+        settings: { image_size: size, hold_ms: holdMs, ...(gestures && { gestures }), ...(key && { key }) },
+        onAnswer(answers, _, hands) {
+          told.clear();
+          onFrame?.(answers, hands);
+        },
+        onChange,
+        onError: ({ error, reason }) => tell(error, reason),
+        onState(state, sentence) {
+          if (state === "away") tell(sentence, "service_away");
+          if (state === "refused" && !told.size) tell(sentence || REFUSED, "refused");
+        },
+      });
+    } catch (error) {
+      const { message, code } = problemOf(error);
+      if (mine === attempt) tell(message, code);
+    }
+  }
+
+  return {
+    send(results, picture) {
+      const newSize = sizeOf(picture ?? pictureOf(results));
+      // A phone that is turned gives pictures of another size
+      if (String(newSize) !== String(size)) {
+        size = newSize;
+        open();
+      }
+      stream?.send(handsOf(results));
+    },
+    configure(changed) {
+      settings = { ...settings, ...streamSettings(changed) };
+      told.clear();
+      if (size) open();
+    },
+    close() {
+      isClosed = true;
+      leave();
+    },
+  };
+}
+
+/**
+ * @param {StreamSettings} options
+ * @returns {StreamSettings} those that are given
+ */
+function streamSettings({ holdMs, gestures, key }) {
+  return Object.fromEntries(Object.entries({ holdMs, gestures, key }).filter(([, value]) => value !== undefined));
+}
+
+/**
+ * @param {StreamSettings["gestures"]} given
+ * @returns {Promise<object | undefined>} the gestures by their names
+ */
+async function readGestures(given) {
+  if (typeof given !== "string" && !(given instanceof URL)) return given && (given.gestures ?? given);
+  try {
+    const response = await fetch(new URL(given, document.baseURI));
+    const { gestures } = await response.json();
+    return gestures;
+  } catch {
+    throw new Problem(GESTURES_UNREADABLE, "gestures_unreadable");
+  }
+}
+
+/**
+ * @param {CameraOptions["video"]} given
+ * @param {AbortSignal} signal
+ * @param {(error: unknown) => void} fail
+ * @returns {Promise<HTMLVideoElement>}
+ */
+async function openVideo(given, signal, fail) {
+  const isElement = given instanceof HTMLVideoElement;
+  const video = isElement ? given : document.createElement("video");
+  if (isElement && (video.srcObject || video.currentSrc || video.src)) return video; // the page plays it
+  video.muted = video.playsInline = true;
+  if (given && !isElement) await openMedia(video, given, signal);
+  else await openCamera(video, { id: "", signal, onEnd: () => fail(new Problem(CAMERA_GONE, "camera_gone")) });
+  return video;
+}
+
+/**
+ * Keeps a phone's screen on, where the browser allows it, while the page can be seen.
+ *
+ * @param {AbortSignal} signal
+ */
+function keepAwake(signal) {
+  /** @type {WakeLockSentinel | undefined} */
+  let lock;
+  const request = async () => {
+    if (document.hidden) return;
+    lock = await navigator.wakeLock?.request("screen").catch(() => undefined);
+    if (signal.aborted) lock?.release();
+  };
+  document.addEventListener("visibilitychange", request, { signal });
+  signal.addEventListener("abort", () => lock?.release());
+  request();
+}
+
+/**
+ * @param {Results} results
+ * @returns {Point[][]}
+ */
+function handsOf(results) {
+  if (Array.isArray(results)) return results;
+  if ("landmarks" in results) return results.landmarks;
+  return results.multiHandLandmarks ?? []; // which has none where there was no hand
+}
+
+/**
+ * @param {Results} results
+ * @returns {Picture | undefined} that the results come with
+ */
+function pictureOf(results) {
+  return "image" in results ? results.image : undefined;
+}
+
+/**
+ * @param {Picture | undefined} picture
+ * @returns {Size}
+ */
+function sizeOf(picture) {
+  if (!picture) throw new TypeError("send() needs the picture, or its [width, height], beside MediaPipe's results");
+  if (Array.isArray(picture)) return picture;
+  if ("videoWidth" in picture) return [picture.videoWidth, picture.videoHeight];
+  return [picture.width, picture.height];
+}

@@ -1,0 +1,339 @@
+"""The module for other pages, GET /gestures.js, on pages of another origin than the service's, in Chromium."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route
+
+from tests.browser.conftest import ALLOWED, CAMERA_VIDEO, FAKE_CAMERA, Open, needs_finder, needs_hands, until
+from tests.browser.other_origin import ANY, CAME_IN_ORDER, FIVE_LINES, NOTHING, Site
+from tests.browser.static_files import serve_folder
+from tests.hands import IMAGE_SIZE, LIKE, REFERENCE, as_objects
+from tests.own_gestures import gestures, recording
+from tests.server import Server, free_port, serve, start, wait_until_ready
+
+BEFORE_HANDS = (ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}")
+REFUSED = "Pages of this origin may not use this service: its operator must add it to ALLOWED_ORIGINS."
+HIDE = """(isHidden) => {
+  Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+# What a page must allow: docs/game.md
+STRICT = (
+    "default-src 'none'; script-src 'unsafe-inline' $service 'wasm-unsafe-eval'; "
+    "connect-src $service $stream; worker-src blob:; img-src data:"
+)
+
+
+def run(page: Page, options: str = "{}") -> None:
+    """Start with these options, and wait for answers."""
+    until(page, "window.start !== undefined")
+    page.evaluate(f"start({options}).then((running) => {{ window.running = running; }})")
+    until(page, "frames > 0")
+
+
+def left(page: Page) -> dict[str, int]:
+    """What the page has taken and not given back, of each kind."""
+    counts: dict[str, int] = page.evaluate("left()")
+    return counts
+
+
+def own(page: Page, options: str = "{}") -> None:
+    """Open a stream of the page's own results."""
+    until(page, "window.openStream !== undefined")
+    page.evaluate(f"void (window.stream = openStream({options}))")
+
+
+def send(page: Page, results: object, picture: object = None, frames: int = 20) -> None:
+    """Send frames that are alike, each when there is an answer to the one before, until so many are answered."""
+    page.evaluate(
+        """async ([results, picture, frames]) => {
+          for (let answered = 0; answered < frames && !problems.length; ) {
+            const before = window.frames;
+            stream.send(results, picture ?? undefined);
+            // A frame is left out while the stream is not open yet
+            for (let times = 0; times < 20 && window.frames === before; times += 1) {
+              await new Promise((resolve) => setTimeout(resolve, 10));
+            }
+            answered += window.frames - before;
+          }
+        }""",
+        [results, picture, frames],
+    )
+
+
+@needs_hands
+def test_five_lines_play_from_the_camera(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(FIVE_LINES, server.url), browser=BEFORE_HANDS)
+    until(page, CAME_IN_ORDER)
+
+
+@needs_hands
+def test_nothing_is_left_after_stop(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
+    assert left(page) == NOTHING
+    until(page, "window.start !== undefined")
+    before = page.evaluate("Object.getOwnPropertyNames(window)")
+    run(page, "{ draw: document.body.appendChild(document.createElement('canvas')) }")
+    until(page, "left().locks === 1")
+    during = left(page)
+    assert (during["tracks"], during["sockets"], during["workers"], during["listeners"]) == (1, 1, 1, 2)
+    names = "Object.getOwnPropertyNames(window).filter((name) => !['running', 'answers', 'hands'].includes(name))"
+    assert page.evaluate(names) == before
+    page.evaluate("running.stop()")
+    until(page, "left().sockets === 0 && left().locks === 0")
+    assert left(page) == NOTHING
+    assert page.evaluate("running.video.srcObject") is None
+    frames = page.evaluate("frames")
+    assert page.evaluate("new Promise((resolve) => setTimeout(() => resolve(frames), 500))") == frames
+    run(page)
+    page.evaluate("running.stop()")
+    until(page, "left().sockets === 0 && left().locks === 0")
+    assert left(page) == NOTHING
+
+
+@needs_finder
+def test_it_can_be_stopped_while_it_starts(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    told = page.evaluate("""() => {
+      const ending = new AbortController();
+      const starting = start({ signal: ending.signal }).then(() => "started", ({ name }) => name);
+      setTimeout(() => ending.abort(), 100);
+      return starting;
+    }""")
+    assert told == "AbortError"
+    until(page, "left().workers === 0 && left().timers === 0")
+    assert left(page) == NOTHING
+    assert page.evaluate("problems") == []
+
+
+@needs_hands
+def test_two_at_once(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
+    until(page, "window.start !== undefined")
+    page.evaluate("""void (window.both = [[], []].map((gestures) => {
+      const onChange = ({ held }) => held !== "none" && gestures.push(held);
+      return { gestures, starting: start({ onChange }) };
+    }))""")
+    until(page, "both.every(({ gestures }) => gestures.length > 0)")
+    page.evaluate("both[0].starting.then(({ stop }) => stop())")
+    page.evaluate("void (both[1].gestures.length = 0)")
+    until(page, "both[1].gestures.length > 0")
+    until(page, "left().workers === 1 && left().sockets === 1")
+    assert page.evaluate("left().tracks") == 1
+
+
+@needs_hands
+def test_strict_policies(server: Server, tmp_path: Path, open_page: Open) -> None:
+    policy = STRICT.replace("$service", server.url).replace("$stream", server.url.replace("http", "ws"))
+    isolated = {"Cross_Origin_Embedder_Policy": "require-corp", "Cross_Origin_Opener_Policy": "same-origin"}
+    with serve_folder(tmp_path, Content_Security_Policy=policy, **isolated) as url:
+        page = open_page(Site(url, tmp_path).page(FIVE_LINES, server.url), browser=BEFORE_HANDS)
+        until(page, "moves.length > 1")
+        assert page.evaluate("crossOriginIsolated")
+
+
+@needs_hands
+def test_element_and_canvas_of_the_page(server: Server, site: Site, open_page: Open) -> None:
+    elements = '<video id="video"></video><canvas id="canvas"></canvas>'
+    page = open_page(site.page(elements + ANY, server.url), browser=BEFORE_HANDS)
+    run(page, "{ video, draw: canvas }")
+    until(page, "hands.length > 0")
+    until(page, "canvas.getContext('2d').getImageData(0, 0, 640, 480).data.some((value) => value > 0)")
+    assert page.evaluate("running.video === video && canvas.width === 640 && !video.paused")
+    assert page.evaluate("hands[0].length") == len(LIKE)
+
+
+@needs_hands
+def test_stream_of_the_page(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
+    until(page, "window.start !== undefined")
+    page.evaluate("""navigator.mediaDevices.getUserMedia({ video: true }).then((stream) => {
+      window.own = stream;
+    })""")
+    run(page, "{ video: own }")
+    until(page, "moves.length > 0")
+    page.evaluate("running.stop()")
+    assert page.evaluate("own.getTracks()[0].readyState") == "live"
+    page.evaluate("void (document.body.innerHTML = '<video id=shown muted></video>')")
+    page.evaluate("void (shown.srcObject = own, shown.play())")
+    run(page, "{ video: shown }")
+    page.evaluate("moves.length = 0")
+    until(page, "moves.length > 0")
+    page.evaluate("running.stop()")
+    assert page.evaluate("shown.srcObject === own && own.getTracks()[0].readyState") == "live"
+
+
+@needs_finder
+def test_camera_denied(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url), browser=(FAKE_CAMERA, "--deny-permission-prompts"))
+    until(page, "window.start !== undefined")
+    told = page.evaluate("start().catch(({ code, message }) => [code, message])")
+    assert told[0] == "camera_denied"
+    assert told[1].startswith("The camera was denied: allow it for this page")
+    assert page.evaluate("problems") == [told]
+    until(page, "left().workers === 0")
+    assert left(page) == NOTHING
+
+
+@needs_finder
+def test_camera_that_goes(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    run(page)
+    page.evaluate("running.video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
+    until(page, "left().sockets === 0")
+    assert left(page) == NOTHING
+    assert page.evaluate("problems.map(([code]) => code)") == ["camera_gone"]
+
+
+@needs_finder
+def test_hidden_tab_rests(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    run(page)
+    page.evaluate(HIDE, True)
+    until(page, "left().sockets === 0")
+    frames = page.evaluate("frames")
+    assert page.evaluate("new Promise((resolve) => setTimeout(() => resolve(frames), 500))") == frames
+    page.evaluate(HIDE, False)
+    until(page, f"frames > {frames}")
+    assert page.evaluate("problems") == []
+
+
+@needs_finder
+def test_hands_are_looked_for_as_configured(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    sent: list[str | bytes] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message)))  # noqa: PLW0108
+    run(page, "{ holdMs: 300, hands: 1 }")
+    page.evaluate("running.configure({ hands: 2, holdMs: 500 })")
+    frames = page.evaluate("frames")
+    until(page, f"frames > {frames}")
+    settings = [json.loads(message) for message in sent if isinstance(message, str)]
+    assert [setting["hold_ms"] for setting in settings] == [300, 500]
+    assert settings[0]["image_size"] == [640, 480]
+
+
+def test_results_of_the_pages_own(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    own(page)
+    hand = as_objects(LIKE)
+    side = [{"index": 0, "score": 0.98, "categoryName": "Right", "displayName": "Right"}]
+    task = {"landmarks": [hand], "worldLandmarks": [hand], "handedness": [side], "handednesses": [side]}
+    send(page, task, IMAGE_SIZE)
+    assert page.evaluate("[moves, seen]") == [["up"], ["like"]]
+    send(page, {"landmarks": [], "worldLandmarks": [], "handedness": []}, IMAGE_SIZE)
+    legacy = {
+        "multiHandLandmarks": [as_objects(REFERENCE.hands["dislike"])],
+        "multiHandedness": [{"label": "Left", "score": 0.9, "index": 1}],
+        "image": {"width": IMAGE_SIZE[0], "height": IMAGE_SIZE[1]},
+    }
+    send(page, legacy)
+    assert page.evaluate("[moves, seen]") == [["up", "down"], ["like", "dislike"]]
+    send(page, {"image": legacy["image"]})  # without a hand
+    assert page.evaluate("answers") == []
+    page.evaluate("stream.close()")
+    until(page, "left().sockets === 0")
+    assert left(page) == NOTHING
+    page.evaluate("stream.send([], [640, 480])")
+    page.evaluate("stream.configure({ holdMs: 0 })")
+    assert left(page) == NOTHING
+
+
+def test_results_keep_the_hands_shape(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    sent: list[str | bytes] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message)))  # noqa: PLW0108
+    own(page)
+    wide = [{"x": x * 0.75 * 9 / 16, "y": y, "z": z} for x, y, z in REFERENCE.hands["palm"]]
+    for width, height in ((1280, 720), (720, 1280)):
+        send(page, {"landmarks": [wide]}, {"videoWidth": width, "videoHeight": height}, frames=2)
+    settings = [json.loads(message) for message in sent if isinstance(message, str)]
+    assert [setting["image_size"] for setting in settings] == [[1280, 720], [720, 1280]]
+    assert page.evaluate("seen[0]") == "palm"
+    error = page.evaluate("(() => { try { stream.send([]); } catch (error) { return error.message; } })()")
+    assert error == "send() needs the picture, or its [width, height], beside MediaPipe's results"
+
+
+@pytest.mark.parametrize("given", ["file", "gestures", "address"])
+def test_own_gestures(server: Server, site: Site, open_page: Open, given: str) -> None:
+    saved = gestures("L", command="jump")
+    (site.folder / "my.json").write_text(json.dumps(saved))
+    page = open_page(site.page(ANY, server.url))
+    option = {"file": json.dumps(saved), "gestures": json.dumps(saved["gestures"]), "address": "'my.json'"}[given]
+    own(page, options=f"{{ gestures: {option} }}")
+    hand = [{"x": x / IMAGE_SIZE[0], "y": y / IMAGE_SIZE[1]} for x, y in recording("L", seed=1)[0]]
+    send(page, [hand], IMAGE_SIZE)
+    assert page.evaluate("[moves, seen]") == [["jump"], ["L"]]
+
+
+def test_own_gestures_that_are_not_there(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url), errors="Failed to load resource")
+    own(page, options="{ gestures: 'nothing.json' }")
+    page.evaluate("stream.send([], [640, 480])")
+    until(page, "problems.length > 0")
+    assert page.evaluate("problems[0][0]") == "gestures_unreadable"
+    page.evaluate("stream.configure({ gestures: { like: { hands: [] } } })")
+    until(page, "problems.length > 1")
+    assert page.evaluate("problems[1][0]") == "invalid_request"
+
+
+def test_origin_that_is_not_allowed(home: Path, site: Site, open_page: Open) -> None:
+    with serve(home, ALLOWED_ORIGINS="https://game.example") as server:
+        page = open_page(site.page(ANY, server.url), errors=("WebSocket connection", "Failed to load resource"))
+        own(page)
+        page.evaluate("stream.send([], [640, 480])")
+        until(page, "problems.length > 0")
+        until(page, "left().sockets === 0")
+        assert left(page) == NOTHING  # it does not try again
+        assert page.evaluate("problems") == [["forbidden_origin", REFUSED]]
+
+
+def test_keys(home: Path, site: Site, open_page: Open) -> None:
+    with start(home, API_KEY="the right one") as server:
+        wait_until_ready(server)
+        page = open_page(site.page(ANY, server.url), errors="WebSocket connection")  # when the service has gone
+        own(page)
+        page.evaluate("stream.send([], [640, 480])")
+        until(page, "problems.length > 0")
+        code, message = page.evaluate("problems[0]")
+        assert code == "unauthorized"
+        assert message.startswith("This server asks for a key")
+        page.evaluate("stream.configure({ key: 'the right one' })")
+        page.evaluate("problems.length = 0")
+        send(page, [as_objects(LIKE)], IMAGE_SIZE)
+        assert page.evaluate("[moves, problems]") == [["up"], []]
+
+
+def test_service_that_goes_away_and_comes_back(home: Path, site: Site, open_page: Open) -> None:
+    port = free_port()
+    with serve(home, port=port) as server:
+        page = open_page(site.page(ANY, server.url), errors="WebSocket connection")
+        own(page)
+        send(page, [as_objects(LIKE)], IMAGE_SIZE)
+        page.evaluate("setInterval(() => stream.send([], [640, 480]), 50)")
+        server.stop()
+    until(page, "problems.length > 0")
+    frames = page.evaluate("frames")
+    with start(home, port=port):
+        until(page, f"frames > {frames}")
+        assert page.evaluate("problems.map(([code]) => code)") == ["service_away"]
+
+
+def test_a_path_prefix_is_kept(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page()
+    opened: list[str] = []
+
+    def forward(route: Route) -> None:
+        route.fulfill(response=route.fetch(url=route.request.url.replace("/hands/", "/", 1)))
+
+    page.route("**/hands/**", forward)
+    page.route_web_socket("**/stream", lambda socket: opened.append(socket.url))
+    page.goto(site.page(ANY, f"{server.url}/hands"))
+    own(page)
+    page.evaluate("stream.send([], [640, 480])")
+    until(page, "left().sockets > 0")
+    assert opened == [server.url.replace("http", "ws") + "/hands/stream"]
