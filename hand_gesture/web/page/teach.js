@@ -13,7 +13,7 @@ import {
   without,
   withoutExample,
 } from "./own_gestures.js";
-import { Problem, sentenceOf, within } from "./problem.js";
+import { Problem, problemOf, within } from "./problem.js";
 import { record } from "./recording.js";
 import * as view from "./teach_view.js";
 
@@ -89,7 +89,7 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, o
     try {
       await act(signal);
     } catch (error) {
-      if (!signal.aborted) view.showProblem(sentenceOf(error));
+      if (!signal.aborted) view.showProblem(problemOf(error).message);
     } finally {
       if (activity.signal === signal) {
         onPicture = null;
@@ -179,7 +179,7 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, o
       view.say("");
       if (error instanceof Refusal) shown = taught;
       view.showGestures(shown, shown === taught ? reports : {});
-      view.showProblem(sentenceOf(error), { canAskAgain: shown !== taught });
+      view.showProblem(problemOf(error).message, { canAskAgain: shown !== taught });
       if (error instanceof KeyNeeded) onKeyNeeded();
       return;
     }

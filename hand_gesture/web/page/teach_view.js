@@ -1,6 +1,6 @@
 // The panel in which gestures are taught: what it shows and says, and what the person does there.
 
-import { handIcon } from "./skeleton.js";
+import { handIcon } from "./hand_picture.js";
 import { element, spaced, text } from "./view.js";
 
 /**
