@@ -13,6 +13,7 @@ from jsonschema_rs import Draft202012Validator
 from hand_gesture.errors import Reason, RejectedRequestError
 from hand_gesture.web.contract import HAND_SCHEMA
 from hand_gesture.web.decoding import (
+    NOT_HANDS,
     StreamSettings,
     decode_frame,
     decode_hand_request,
@@ -172,6 +173,7 @@ def test_largest_coordinate_of_a_binary_frame_is_taken() -> None:
         ("{}", StreamSettings(None, 0, "", always_lists=False)),
         ('{"image_size": [640, 480.5]}', StreamSettings((640, 480.5), 0, "", always_lists=False)),
         ('{"image_size": null, "hold_ms": null, "key": null}', StreamSettings(None, 0, "", always_lists=False)),
+        ('{"hold_ms": 0}', StreamSettings(None, 0, "", always_lists=False)),
         ('{"hold_ms": 250}', StreamSettings(None, 0.25, "", always_lists=False)),
         ('{"hold_ms": 10000}', StreamSettings(None, 10, "", always_lists=False)),
         ('{"hold_ms": 0.5, "key": "é"}', StreamSettings(None, 0.0005, "é", always_lists=False)),
@@ -236,8 +238,9 @@ def test_hands_share_their_frame() -> None:
 @pytest.mark.parametrize(
     ("hands", "reason", "message"),
     [
-        ([], Reason.INVALID_REQUEST, "at least one hand"),
-        (None, Reason.INVALID_REQUEST, "at least one hand"),
+        ([], Reason.INVALID_REQUEST, f"^{NOT_HANDS}$"),
+        (None, Reason.INVALID_REQUEST, f"^{NOT_HANDS}$"),
+        ({}, Reason.INVALID_REQUEST, f"^{NOT_HANDS}$"),
         ([LIKE] * 4, Reason.TOO_MANY_HANDS, "send at most 3"),
         ([LIKE, LIKE[:20]], Reason.MISSING_LANDMARKS, "Hand 1: landmark 20 PINKY_TIP"),
         ([LIKE, "x", LIKE], Reason.MALFORMED_LANDMARKS, "Hand 1: landmarks must be a list"),
@@ -330,3 +333,10 @@ def test_requests_carry_no_time() -> None:
 )
 def test_answers_may_always_be_lists(settings: str, *, expected: bool) -> None:
     assert decode_stream_settings(settings).always_lists is expected
+
+
+def test_what_is_no_list_of_hands_is_told_what_to_send() -> None:
+    assert NOT_HANDS == "hands must be a list of at least one hand."
+    with pytest.raises(RejectedRequestError) as caught:
+        decode_frame('{"hands": 1}', None)
+    assert str(caught.value) == NOT_HANDS
