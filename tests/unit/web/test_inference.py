@@ -1,0 +1,171 @@
+"""Requests and frames on their way to a service's API methods, which are BentoML's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import bentoml
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError, ServerReason
+from hand_gesture.model.batch_queue import WaitedTooLongError
+from hand_gesture.settings import Settings
+from hand_gesture.web.inference import Inference, too_late
+
+HAND = np.zeros((1, 63))
+
+
+@bentoml.service(name="inference_under_test", metrics={"enabled": False})
+class Service:
+    """Answers a hand with its first coordinate; fails on those below zero."""
+
+    @bentoml.api(route="/in_batches", batchable=True, max_batch_size=2, max_latency_ms=60_000)
+    async def in_batches(self, hands: NDArray[np.float64]) -> list[Any]:
+        return await self._first(hands)
+
+    @bentoml.api(route="/hurried", batchable=True, max_batch_size=2, max_latency_ms=0.001)
+    async def hurried(self, hands: NDArray[np.float64]) -> list[Any]:
+        return await self._first(hands)
+
+    @bentoml.api(route="/alone")
+    async def alone(self, hands: NDArray[np.float64]) -> list[Any]:
+        return await self._first(hands)
+
+    async def _first(self, hands: NDArray[np.float64]) -> list[Any]:
+        await asyncio.sleep(0.01)
+        if (hands[:, 0] < 0).any():
+            raise ValueError("no such hand")
+        return [(float(hand[0]), len(hands)) for hand in hands]
+
+
+def run(scenario: Callable[[Inference], Awaitable[None]], **limits: Any) -> None:
+    async def main() -> None:
+        app = Service.to_asgi(is_main=True)  # type: ignore[attr-defined]
+        async with app.router.lifespan_context(app):
+            inference = Inference(Settings(**limits))
+            inference.connect(app)
+            await scenario(inference)
+
+    asyncio.run(main())
+
+
+def ask(inference: Inference, route: str, *numbers: float, **options: Any) -> asyncio.Future[Any]:
+    """What the hands get, and with how many others their run was, to be awaited."""
+    answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(answers: Any, error: Exception | None) -> None:
+        answered.set_result(answers) if error is None else answered.set_exception(error)
+
+    inference.submit(route, np.concatenate([HAND + number for number in numbers]), settle, **options)
+    return answered
+
+
+def test_hands_of_several_callers_share_a_run_where_the_method_takes_batches() -> None:
+    async def scenario(inference: Inference) -> None:
+        answers = await asyncio.gather(*(ask(inference, "/in_batches", number) for number in (1, 2, 3)))
+        assert answers == [[(1, 2)], [(2, 2)], [(3, 1)]]  # two in a run, as the method says
+        answers = await asyncio.gather(ask(inference, "/alone", 1, 2, 3), ask(inference, "/alone", 4))
+        assert answers == [[(1, 3), (2, 3), (3, 3)], [(4, 1)]]
+
+    run(scenario)
+
+
+def test_answers_of_a_batch_may_be_refined() -> None:
+    async def scenario(inference: Inference) -> None:
+        refined = ask(inference, "/in_batches", 1, refine=lambda answers, place: (answers[place], "refined"))
+        assert await refined == [((1, 1), "refined")]
+
+    run(scenario)
+
+
+def test_hands_wait_no_longer_than_the_method_says() -> None:
+    async def scenario(inference: Inference) -> None:
+        first = ask(inference, "/hurried", 1)
+        with pytest.raises(WaitedTooLongError):
+            await asyncio.gather(first, ask(inference, "/hurried", 2), ask(inference, "/hurried", 3))
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("route", ["/in_batches", "/alone"])
+def test_what_the_method_raises_reaches_its_caller(route: str) -> None:
+    async def scenario(inference: Inference) -> None:
+        with pytest.raises(ValueError, match="no such hand"):
+            await ask(inference, route, -1)
+        ((number, _),) = await ask(inference, route, 1)
+        assert number == 1
+
+    run(scenario)
+
+
+def test_a_call_that_is_given_up_settles_nothing() -> None:
+    async def scenario(inference: Inference) -> None:
+        for route in ("/in_batches", "/alone"):
+            inference.submit(route, HAND, lambda _, __: pytest.fail("nobody wants this answer")).cancel()
+            await ask(inference, route, 1)
+
+    run(scenario)
+
+
+def test_calls_of_all_methods_count_for_the_room() -> None:
+    async def scenario(inference: Inference) -> None:
+        inference.check_room()
+        waiting = [ask(inference, route, 1) for route in ("/alone", "/in_batches")]
+        inference.check_room()
+        waiting += [ask(inference, route, 2) for route in ("/alone", "/in_batches")]
+        with pytest.raises(FailedRequestError) as refused:
+            inference.check_room()
+        assert (refused.value.status, refused.value.reason) == (503, ServerReason.OVERLOADED)
+        await asyncio.gather(*waiting)
+        await asyncio.sleep(0)
+        for _ in range(3):
+            inference.check_room()
+            waiting.append(ask(inference, "/alone", 3))
+        inference.check_room()
+        await asyncio.gather(*waiting)
+
+    run(scenario, max_in_flight=4)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (WaitedTooLongError(), HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED),
+        (RuntimeError("broken"), HTTPStatus.INTERNAL_SERVER_ERROR, ServerReason.MODEL_FAILED),
+    ],
+)
+def test_what_went_wrong_is_explained_in_a_sentence(error: Exception, status: int, reason: ServerReason) -> None:
+    explained = Inference(Settings()).explain(error, "/predict")
+    assert (explained.status, explained.reason) == (status, reason)
+    assert_is_sentence(explained)
+
+
+def test_what_explains_itself_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    error = RejectedRequestError(400, Reason.INVALID_JSON, "The body is not valid JSON.")
+    assert Inference(Settings()).explain(error, "/predict") is error
+    assert caplog.records == []
+
+
+def test_the_log_names_the_route_that_failed(caplog: pytest.LogCaptureFixture) -> None:
+    Inference(Settings()).explain(RuntimeError("broken"), "/a_route")
+    (record,) = caplog.records
+    assert "/a_route" in record.getMessage()
+
+
+def test_a_timeout_says_how_long_it_was() -> None:
+    error = too_late(2.5)
+    assert (error.status, error.reason) == (504, ServerReason.TIMEOUT)
+    assert "2.5 seconds" in str(error)
+    assert_is_sentence(error)
+
+
+def assert_is_sentence(error: FailedRequestError) -> None:
+    text = str(error)
+    assert text[0].isupper()
+    assert text.endswith(".")
+    assert " " in text
