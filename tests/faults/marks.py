@@ -2,5 +2,5 @@
 
 RAISES = 0.111
 SLOW = 0.222
-SLOW_SECONDS = 6.0
+SLOW_SECONDS = 8.0
 PLAIN = b"x-way: plain\r\n"  # on answers to requests that did not go by ASGI

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.bodies import good_hands
 from tests.load import post_all
-from tests.server import Server, serve
+from tests.server import GENEROUS_LIMITS, Server, serve
 
 # A mount namespace of its own: what is mounted here is seen by nothing else
 OWN_MOUNTS = ("unshare", "--mount", "--map-root-user")
@@ -43,7 +43,7 @@ def check_predictions(server: Server, count: int) -> None:
 
 def test_without_room_for_figures_each_worker_counts_for_itself(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "small"
-    with serve(home, wrapper=mounted(folder, "size=256k"), TMPDIR=folder) as server:
+    with serve(home, wrapper=mounted(folder, "size=256k"), TMPDIR=folder, **GENEROUS_LIMITS) as server:
         check_predictions(server, 100)
         assert server.metrics()['hand_gesture_requests_total{route="/predict",status="200"}'] == 100
         assert "figures cannot be shared, /metrics shows those of one worker" in server.log.read_text()
@@ -51,7 +51,7 @@ def test_without_room_for_figures_each_worker_counts_for_itself(home: Path, tmp_
 
 def test_predictions_go_on_when_the_disk_gets_full(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "small"
-    with serve(home, wrapper=mounted(folder, "size=3m"), TMPDIR=folder) as server:
+    with serve(home, wrapper=mounted(folder, "size=3m"), TMPDIR=folder, **GENEROUS_LIMITS) as server:
         check_predictions(server, 10)
         worker = server.workers()[0]
         filler = Path(f"/proc/{worker.pid}/root/{folder}/filler")

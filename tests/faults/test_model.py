@@ -19,17 +19,22 @@ from tests.faults.bodies import good_hands, marked
 from tests.faults.marks import RAISES, SLOW, SLOW_SECONDS
 from tests.fuzz.test_corpus import check_error
 from tests.load import post_all
-from tests.server import READY_SECONDS, Server, free_port, serve
+from tests.server import GENEROUS_LIMITS, READY_SECONDS, Server, free_port, serve
 
-TIMEOUT = 2.0
+TIMEOUT = SLOW_SECONDS / 2
 GOOD = [expected.body for expected in good_hands(20)]
 
 
 @pytest.fixture
 def faulty(home: Path) -> Iterator[Server]:
-    with serve(
-        home, "tests.faults.faulty:HandGesture", REQUEST_TIMEOUT_SECONDS=TIMEOUT, MAX_BATCH_WAIT_MS=60_000
-    ) as running:
+    with serve(home, "tests.faults.faulty:HandGesture", **GENEROUS_LIMITS) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(home: Path) -> Iterator[Server]:
+    settings = {**GENEROUS_LIMITS, "REQUEST_TIMEOUT_SECONDS": TIMEOUT}
+    with serve(home, "tests.faults.faulty:HandGesture", **settings) as running:
         yield running
 
 
@@ -54,29 +59,30 @@ def test_a_batch_that_the_model_raises_on_gets_a_clear_error_and_the_next_its_an
     assert not re.search(r"\d\.\d{4}", json.dumps(errors))
 
 
-def test_a_stream_outlives_a_model_that_fails_or_is_too_slow(faulty: Server) -> None:
-    faulty.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
+def test_a_stream_outlives_a_model_that_fails_or_is_too_slow(impatient: Server) -> None:
+    impatient.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
     time.sleep(SLOW_SECONDS)  # the model cannot be interrupted
-    with connect(faulty.url.replace("http", "ws") + "/stream") as stream:
+    with connect(impatient.url.replace("http", "ws") + "/stream") as stream:
         stream.send("{}")
         for mark, reason in ((RAISES, ServerReason.MODEL_FAILED), (SLOW, ServerReason.TIMEOUT)) * 2:
             stream.send(marked(mark).decode())
             check_error(json.loads(stream.recv(60)), reason)
-            time.sleep(SLOW_SECONDS)
+            if mark == SLOW:
+                time.sleep(SLOW_SECONDS)  # the model cannot be interrupted
             stream.send(GOOD[0].decode())
             assert "held" in json.loads(stream.recv(60))
 
 
-def test_a_model_that_is_too_slow_gets_a_clear_error_in_time_and_the_next_batch_its_answers(faulty: Server) -> None:
-    faulty.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
+def test_a_model_that_is_too_slow_gets_a_clear_error_in_time_and_the_next_batch_its_answers(impatient: Server) -> None:
+    impatient.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
     for _ in range(2):
-        answers = asyncio.run(post_all(faulty.url, "/predict", [marked(SLOW)] * 10, connections=10))
+        answers = asyncio.run(post_all(impatient.url, "/predict", [marked(SLOW)] * 10, connections=10))
         assert {answer.status for answer in answers} == {504}
         for answer in answers:
             check_error(answer.json(), ServerReason.TIMEOUT)
-        assert faulty.client.get("/livez").is_success
+        assert impatient.client.get("/livez").is_success
         time.sleep(SLOW_SECONDS)  # the model cannot be interrupted
-        answers = asyncio.run(post_all(faulty.url, "/predict", GOOD, connections=20))
+        answers = asyncio.run(post_all(impatient.url, "/predict", GOOD, connections=20))
         assert {answer.status for answer in answers} == {200}
 
 
@@ -111,7 +117,9 @@ def test_not_ready_before_the_model_has_answered_once(home: Path) -> None:
     try:
         with serve(home, "tests.faults.faulty:HandGesture", port=port, SECONDS_UNTIL_FIRST_ANSWER=seconds) as server:
             assert server.client.post("/predict", content=GOOD[0]).status_code == 200
-            time.sleep(0.3)
+            while not any(ready for _, ready in seen):
+                assert watcher.is_alive()
+                time.sleep(0.05)
     finally:
         done.set()
         watcher.join()

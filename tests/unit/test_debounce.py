@@ -197,3 +197,21 @@ def test_what_was_shown_before_a_release_does_not_count() -> None:
     debouncer.release()
     debouncer.show("like", 5.0)
     assert debouncer.held == NOTHING
+
+
+def test_without_a_time_to_hold_a_missing_hand_lets_go_at_once() -> None:
+    debouncer = Debouncer(0, NOTHING)
+    debouncer.show("like", 1.0)
+    assert debouncer.held == "like"
+    debouncer.miss(1.0)  # a frame of the same millisecond
+    assert debouncer.held == NOTHING
+
+
+def test_a_gesture_whose_score_is_used_up_starts_anew() -> None:
+    shown = ["like"] * 2 + ["stop"] + ["like"] * 4  # two for it, two taken away: the last four are without interruption
+    assert held(shown, hold=3 / 8, interval=1 / 8)[-2:] == [NOTHING, "like"]
+
+
+def test_a_frame_counts_against_every_other_gesture() -> None:
+    shown = ["like"] * 3 + ["stop"] + ["like"] * 2 + ["stop"]  # which starts anew with the last frame
+    assert held(shown, hold=3 / 8, interval=1 / 8)[-1] == NOTHING

@@ -59,6 +59,9 @@ def test_time_never_goes_backwards(frames: list[tuple[float, float | None]]) -> 
         ([0.03, 0.03, 0.03, 0.6], True),
         ([0.03, 0.03, 0.03, 0.07], False),
         ([0.6], False),  # nothing is known of the camera yet
+        ([5.0], False),
+        ([0.9, 0.03, 0.6], False),  # not much longer than the one before the last
+        ([0.5, 0.5, 1.25], False),  # not longer than 2.5 gaps
         ([0.6, 0.6, 0.6, 0.6], False),
         ([0.4, 0.9, 0.5, 0.8], False),
         ([0.6, 0.6, 0.6, 3.0], True),

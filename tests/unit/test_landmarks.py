@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from hand_gesture.landmarks import (
     LANDMARK_NAMES,
+    MAX_NORMALIZED_COORDINATE,
+    MAX_NORMALIZED_DEPTH,
     MalformedLandmarksError,
     MissingLandmarksError,
+    Unit,
+    convert,
     parse_hand,
     restore_shape,
 )
 from hand_gesture.model.features import MAX_FEATURE, wrist_middle_tip, wrist_rms
-from tests.hands import FORMS, LIKE, as_numbers, as_objects, with_z_in_pixels
+from tests.hands import FORMS, LIKE, as_numbers, as_objects, as_pairs, with_z_in_pixels
 
 coordinates = st.floats(-1000, 1000, allow_nan=False, width=32)
 hands = st.lists(st.tuples(coordinates, coordinates, coordinates).map(list), min_size=21, max_size=21)
@@ -236,3 +240,65 @@ def test_hand_in_pixels_is_left_alone_beside_one_that_is_not() -> None:
     both = np.array([pixels, normalized])
     restore_shape(both, (640, 480))
     assert both == pytest.approx(np.array([pixels, pixels]))
+
+
+def test_a_coordinate_at_the_limit_is_still_normalized_and_one_beyond_is_in_pixels() -> None:
+    beyond = math.nextafter(MAX_NORMALIZED_COORDINATE, math.inf)
+    hands = np.zeros((3, 63))
+    hands[:, 0] = MAX_NORMALIZED_COORDINATE, -MAX_NORMALIZED_COORDINATE, beyond
+    restore_shape(hands, (640, 480))
+    assert hands[:, 0].tolist() == [640 * MAX_NORMALIZED_COORDINATE, -640 * MAX_NORMALIZED_COORDINATE, beyond]
+
+
+def test_a_depth_at_the_limit_is_kept_and_one_beyond_is_in_pixels() -> None:
+    beyond = math.nextafter(MAX_NORMALIZED_DEPTH, math.inf)
+    for image_size, becomes in (((640, 480), beyond / 640), (None, 0)):
+        hands = np.zeros((3, 63))
+        hands[:, 2] = MAX_NORMALIZED_DEPTH, -MAX_NORMALIZED_DEPTH, beyond
+        restore_shape(hands, image_size)
+        assert hands[:, 2].tolist() == pytest.approx([MAX_NORMALIZED_DEPTH, -MAX_NORMALIZED_DEPTH, becomes])
+
+
+@pytest.mark.parametrize(("width", "expected"), [(0.5, 4.0), (1.0, 4.0), (1.5, 4.0 / 1.5)])
+def test_a_depth_in_pixels_never_grows(width: float, expected: float) -> None:
+    hands = np.zeros((1, 63))
+    hands[0, 2] = 4.0
+    restore_shape(hands, (width, 1.0))
+    assert hands[0, 2] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("largest", [None, "known"])
+def test_hands_are_converted_to_the_unit_of_the_classifier(largest: str | None) -> None:
+    factors = np.tile([640, 480, 1], 21)
+    normalized = np.array([parse_hand(LIKE)])
+    pixels = normalized * factors
+    for unit, expected in ((Unit.PIXELS, pixels), (Unit.IMAGE, normalized)):
+        for given_ in (normalized, pixels):
+            hands = given_.copy()
+            convert(hands, (640, 480), unit, float(np.abs(hands).max()) if largest else None)
+            assert hands == pytest.approx(expected)
+            hands = given_.copy()
+            convert(hands, None, unit)
+            assert hands == pytest.approx(given_)
+
+
+@pytest.mark.parametrize("z", [None, math.nan, math.inf])
+@pytest.mark.parametrize("form", [list, as_objects])
+def test_a_point_without_a_finite_z_is_missing_but_one_without_z_is_not(z: float | None, form: Any) -> None:
+    points = [*LIKE]
+    points[4] = [0.1, 0.2, z]  # type: ignore[list-item]
+    with pytest.raises(MissingLandmarksError) as error:
+        parse_hand(form(points))
+    assert error.value.count == 1
+    planar: list[Any] = as_pairs(LIKE)
+    planar[4] = None
+    with pytest.raises(MissingLandmarksError) as error:
+        parse_hand(planar)
+    assert error.value.count == 1
+
+
+def test_every_missing_point_is_named() -> None:
+    hand: list[Any] = [*LIKE]
+    hand[4] = hand[8] = hand[12] = None
+    with pytest.raises(MissingLandmarksError, match="4 THUMB_TIP, 8 INDEX_FINGER_TIP and 12 MIDDLE_FINGER_TIP "):
+        parse_hand(hand)

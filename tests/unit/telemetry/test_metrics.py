@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.telemetry.metrics import Metrics, ProcessTreeSampler, observe_all
+from tests.server import PROJECT
 
 BOUNDS = (0.2, 0.5, 0.9, 1.0)
 
@@ -200,3 +202,85 @@ def test_a_model_that_is_declared_has_its_series_from_the_start(metrics: Metrics
         assert REGISTRY.get_sample_value("hand_gesture_invalid_requests_total", labels) is not None
     assert REGISTRY.get_sample_value("hand_gesture_closed_streams_total", {"code": "1006"}) is not None
     assert sample("workers") == 1
+
+
+def test_metrics_are_those_of_the_documentation(metrics: Metrics) -> None:
+    """Names and labels are read by dashboards, alerts and people: they are not changed by accident."""
+    text = (PROJECT / "docs" / "reference.md").read_text()
+    documented = set()
+    for name, labels in re.findall(r"`(hand_gesture_[a-z_]+)(?:{([a-z_,]+)})?`", text):
+        documented.add((name.removesuffix("_total"), tuple(labels.split(",")) if labels else ()))
+    made = {
+        (metric._name, tuple(metric._labelnames))
+        for metric in vars(metrics).values()
+        if isinstance(metric, Counter | Gauge | Histogram)
+    }
+    assert made <= documented
+    missing = {name for name, _ in documented} - {name for name, _ in made}
+    assert missing <= {"hand_gesture_lost_workers"}  # which is the supervisor's
+    for metric in vars(metrics).values():
+        if isinstance(metric, Counter | Gauge | Histogram):
+            assert metric._documentation.endswith(".")
+
+
+def test_gauges_of_workers_are_added_up_and_those_of_the_service_are_not(metrics: Metrics) -> None:
+    modes = {metric._name: metric._multiprocess_mode for metric in vars(metrics).values() if isinstance(metric, Gauge)}
+    assert modes == {
+        "hand_gesture_requests_in_flight": "livesum",
+        "hand_gesture_streams": "livesum",
+        "hand_gesture_workers": "livesum",
+        "hand_gesture_cpu_usage_percent": "livemostrecent",
+        "hand_gesture_memory_bytes": "livemostrecent",
+        "hand_gesture_model_info": "livemax",
+    }
+
+
+def test_requests_in_flight_are_those_that_have_begun_and_not_ended(metrics: Metrics) -> None:
+    async def main() -> list[float]:
+        found = []
+        for begun, ended in ((3, 0), (1, 2), (0, 2)):
+            for _ in range(begun):
+                metrics.begin_request()
+            for _ in range(ended):
+                metrics.end_request("/in_flight", 200, 0.25)
+            await asyncio.sleep(0)
+            found.append(sample("requests_in_flight"))
+        return found
+
+    assert asyncio.run(main()) == [3, 2, 0]
+    assert counted("/in_flight") == (4, 0, 1.0)
+
+
+def test_open_streams_are_those_that_have_begun_and_not_ended(metrics: Metrics) -> None:
+    assert [metrics.open_stream() for _ in range(3)] == [1, 2, 3]
+    assert sample("streams") == 3
+    for left in (2, 1, 0):
+        metrics.close_stream(1000)
+        assert sample("streams") == left
+
+
+def test_frames_are_counted_by_their_number_of_hands(metrics: Metrics) -> None:
+    async def main() -> None:
+        for hands in (2, 0, 2, None):
+            metrics.count_answer("/stream", 200, 0.1, hands)
+        await asyncio.sleep(0)
+        metrics.count_answer("/stream", 200, 0.1, 2)
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    found = {
+        hands: REGISTRY.get_sample_value("hand_gesture_frames_total", {"hands": hands}) for hands in ("0", "1", "2")
+    }
+    assert found == {"0": 1, "1": None, "2": 3}
+
+
+def test_gestures_that_are_not_the_models_count_together(metrics: Metrics) -> None:
+    metrics.declare_model(gestures=["nod"], version="v2", digest="d", feature_contract="f", kind="SVC")
+    assert REGISTRY.get_sample_value("hand_gesture_changes_total", {"gesture": "nod"}) == 0
+    for gesture in ("nod", "a secret", "another", "nod"):
+        metrics.count_change(gesture)
+    found = {
+        gesture: REGISTRY.get_sample_value("hand_gesture_changes_total", {"gesture": gesture})
+        for gesture in ("nod", "other", "a secret")
+    }
+    assert found == {"nod": 2, "other": 2, "a secret": None}

@@ -132,7 +132,7 @@ def test_second_detection_of_a_hand_is_the_same_hand_and_repeats_nothing() -> No
     scene.show((LEFT, LIKE))
     answer = scene.show((LEFT + 0.001, LIKE), (LEFT, STOP))
     assert told(answer) == [(1, "like", False), (1, "like", False)]
-    assert [entry["gesture"] for entry in answer] == ["like", "stop"]
+    assert [(entry["gesture"], entry["confidence"]) for entry in answer] == [("like", 0.98), ("stop", 0.97)]
     assert told(scene.show((LEFT, NOTHING), (LEFT, LIKE))) == [(1, "none", True), (1, "none", False)]
 
 
@@ -183,3 +183,51 @@ def test_memory_is_bounded() -> None:
         hands = [LEFT + np.append(random.uniform(-9, 9, 2), 0) for _ in range(8)]
         scene.show(*((hand, LIKE) for hand in hands))
     assert len(scene.camera._hands) <= 8 * (2 / STEP + 2)
+
+
+def test_two_detections_in_a_frame_are_two_entries() -> None:
+    scene = Scene()
+    scene.show((LEFT, LIKE))
+    frame = Frame(np.array([LEFT, LEFT]).reshape(2, 63), None, as_list=False)
+    answer = scene.camera.answer(frame, [LIKE, LIKE], STEP)
+    assert isinstance(answer, list)
+    assert told(answer) == [(1, "like", False)] * 2
+
+
+def test_a_command_is_only_of_the_gesture_that_holds() -> None:
+    scene = Scene('{"hold_ms": 125}')
+    for _ in range(8):
+        scene.show((LEFT, LIKE))
+    answer = scene.show((LEFT, STOP), after=PAUSE_SECONDS + STEP)
+    assert told([answer]) == [(1, "none", True)]
+    assert answer["command"] is None
+    for _ in range(8):
+        scene.show((LEFT, STOP))
+    answer = scene.show((LEFT, LIKE), after=PAUSE_SECONDS + STEP)  # the pause lets go; a like is just what comes next
+    assert told([answer]) == [(1, "none", True)]
+    assert answer["command"] is None
+
+
+def test_a_hand_that_is_missed_for_a_moment_keeps_what_it_has_shown() -> None:
+    scene = Scene('{"hold_ms": 250}')
+    shown = [True] * 3 + [False] + [True] * 4  # from the first frame on: most of them, for seven steps of 1/16 second
+    answers = [scene.show((LEFT, LIKE)) if is_shown else scene.show() for is_shown in shown]
+    assert [answer["held"] for answer in answers] == ["none"] * 7 + ["like"]
+
+
+def test_a_hand_that_has_left_and_holds_nothing_is_forgotten() -> None:
+    scene = Scene()
+    scene.show((LEFT, LIKE))
+    for _ in range(100):
+        scene.show((RIGHT, STOP))
+    assert [*scene.camera._hands] == [2]
+
+
+def test_what_is_held_while_another_hand_is_seen_is_released_in_time() -> None:
+    """A lone hand is answered at once, but not where others still hold something."""
+    scene = Scene('{"hold_ms": 125}')
+    for _ in range(3):
+        scene.show((LEFT, LIKE), (RIGHT, STOP))
+    for _ in range(3):
+        scene.show((RIGHT, STOP))
+    assert scene.changes == ["like", "stop", "none"]

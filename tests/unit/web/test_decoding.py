@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,16 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from hand_gesture.errors import Reason, RejectedRequestError
+from hand_gesture.landmarks import Unit
 from hand_gesture.web.contract import HAND_SCHEMA
 from hand_gesture.web.decoding import (
+    NOT_HANDS,
     StreamSettings,
     decode_frame,
     decode_hand_request,
     decode_hands_request,
     decode_stream_settings,
+    use_unit,
 )
 from tests.hands import FORMS, IMAGE_SIZE, LIKE, as_frame, as_numbers, as_objects
 
@@ -106,6 +110,7 @@ def test_bad_image_size_is_refused(size: Any) -> None:
         (b'{"landmarks": [], "imageSize": [1, 2]}', Reason.INVALID_REQUEST),
         (b'{"landmarks": []}', Reason.MISSING_LANDMARKS),
         (b'{"landmarks": [NaN, Infinity, -Infinity]}', Reason.MISSING_LANDMARKS),
+        (b'{"landmarks": [Infinity]}', Reason.MISSING_LANDMARKS),
         (b'{"landmarks": {}}', Reason.MALFORMED_LANDMARKS),
     ],
 )
@@ -172,6 +177,7 @@ def test_largest_coordinate_of_a_binary_frame_is_taken() -> None:
         ("{}", StreamSettings(None, 0, "", always_lists=False)),
         ('{"image_size": [640, 480.5]}', StreamSettings((640, 480.5), 0, "", always_lists=False)),
         ('{"image_size": null, "hold_ms": null, "key": null}', StreamSettings(None, 0, "", always_lists=False)),
+        ('{"hold_ms": 0}', StreamSettings(None, 0, "", always_lists=False)),
         ('{"hold_ms": 250}', StreamSettings(None, 0.25, "", always_lists=False)),
         ('{"hold_ms": 10000}', StreamSettings(None, 10, "", always_lists=False)),
         ('{"hold_ms": 0.5, "key": "é"}', StreamSettings(None, 0.0005, "é", always_lists=False)),
@@ -194,6 +200,8 @@ def test_stream_settings(message: str, expected: StreamSettings) -> None:
         ('{"hold_ms": true}', Reason.INVALID_REQUEST, "hold_ms must be"),
         ('{"hold_ms": "1"}', Reason.INVALID_REQUEST, "hold_ms must be"),
         ('{"key": 1}', Reason.INVALID_REQUEST, "key must be a string."),
+        ('{"answers": "lists"}', Reason.INVALID_REQUEST, 'answers must be "list"'),
+        ('{"gestures": NaN, "hold_ms": {', Reason.INVALID_JSON, "The settings are not valid JSON: "),
         ('{"image_size": [1]}', Reason.INVALID_IMAGE_SIZE, "image_size must be [width, height] in pixels"),
     ],
 )
@@ -236,9 +244,10 @@ def test_hands_share_their_frame() -> None:
 @pytest.mark.parametrize(
     ("hands", "reason", "message"),
     [
-        ([], Reason.INVALID_REQUEST, "at least one hand"),
-        (None, Reason.INVALID_REQUEST, "at least one hand"),
-        ([LIKE] * 4, Reason.TOO_MANY_HANDS, "send at most 3"),
+        ([], Reason.INVALID_REQUEST, f"^{NOT_HANDS}$"),
+        (None, Reason.INVALID_REQUEST, f"^{NOT_HANDS}$"),
+        ({}, Reason.INVALID_REQUEST, f"^{NOT_HANDS}$"),
+        ([LIKE] * 4, Reason.TOO_MANY_HANDS, "There are 4 hands in this request; send at most 3"),
         ([LIKE, LIKE[:20]], Reason.MISSING_LANDMARKS, "Hand 1: landmark 20 PINKY_TIP"),
         ([LIKE, "x", LIKE], Reason.MALFORMED_LANDMARKS, "Hand 1: landmarks must be a list"),
     ],
@@ -330,3 +339,49 @@ def test_requests_carry_no_time() -> None:
 )
 def test_answers_may_always_be_lists(settings: str, *, expected: bool) -> None:
     assert decode_stream_settings(settings).always_lists is expected
+
+
+def test_what_is_no_list_of_hands_is_told_what_to_send() -> None:
+    assert NOT_HANDS == "hands must be a list of at least one hand."
+    with pytest.raises(RejectedRequestError) as caught:
+        decode_frame('{"hands": 1}', None)
+    assert str(caught.value) == NOT_HANDS
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("{}", False),
+        ('{"gestures": null}', False),
+        ('{"gestures": {}}', True),
+        ('{"gestures": {"heart": {"hands": [[NaN]]}}}', True),  # what is wrong with them is said elsewhere
+    ],
+)
+def test_settings_may_hold_gestures(message: str, *, expected: bool) -> None:
+    assert decode_stream_settings(message).has_gestures is expected
+
+
+@pytest.fixture
+def _normalized() -> Iterator[None]:
+    """A model whose features are of 0..1."""
+    use_unit(Unit.IMAGE)
+    yield
+    use_unit(Unit.PIXELS)
+
+
+@pytest.mark.usefixtures("_normalized")
+def test_hands_are_read_in_the_unit_of_the_model() -> None:
+    pixels = [[200 * x, 100 * y, z] for x, y, z in LIKE]
+    fields = {"image_size": [200, 100]}
+    for decoded in (
+        decode_hand_request(body(landmarks=pixels, **fields)),
+        decode_hands_request(body(hands=[pixels], **fields), max_hands=1),
+        decode_frame(as_frame(pixels), (200, 100)).hands,
+        decode_frame(json.dumps({"landmarks": pixels}), (200, 100)).hands,
+        decode_frame(json.dumps({"hands": [pixels], **fields}), None).hands,
+    ):
+        assert decoded[0] == pytest.approx(as_numbers(LIKE), rel=1e-5)
+
+
+def test_errors_count_no_missing_points_where_none_are_missing() -> None:
+    assert rejected(b"{}").missing_landmarks == 0

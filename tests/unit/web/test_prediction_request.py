@@ -125,3 +125,98 @@ def test_an_error_may_quote_what_utf_8_has_not() -> None:
     client = Client()
     client.request.fail(RejectedRequestError(400, Reason.INVALID_REQUEST, "Unknown field \ud800."))
     assert client.told()[0] == 400
+
+
+class Counted(Figures):
+    """What is counted, with routes, seconds and missing points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.routes: list[str] = []
+        self.seconds: list[float] = []
+        self.missing_landmarks = 0
+
+    def end_request(self, route: str, status: int, seconds: float) -> None:
+        super().end_request(route, status, seconds)
+        self.routes.append(route)
+        self.seconds.append(seconds)
+
+    def count_rejected(self, reason: str, missing_landmarks: int = 0) -> None:
+        super().count_rejected(reason)
+        self.missing_landmarks += missing_landmarks
+
+
+class Watching(Watchdog):
+    """Says what is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.seen: list[Any] = []
+
+    def add(self, watched: Any) -> None:
+        self.seen.append(watched)
+
+    def discard(self, watched: Any) -> None:
+        self.seen.remove(watched)
+
+
+def begin(route: Route) -> tuple[PredictionRequest, Model, Counted, Watching, list[Answer | None]]:
+    settings = Settings(request_timeout_seconds=2)
+    model, figures, watch = Model(settings), Counted(), Watching()
+    answers: list[Answer | None] = []
+    worker = Worker(settings, figures, model, watch, Mock())  # type: ignore[arg-type]
+    return PredictionRequest(worker, route, answers.append), model, figures, watch, answers
+
+
+def test_a_request_is_looked_at_until_it_is_answered_and_counted_with_its_route_and_time() -> None:
+    asked, model, figures, watch, _ = begin(ROUTE)
+    assert watch.seen == [asked]
+    asked.receive(BODY)
+    (call,) = model.calls
+    assert call.hands.tolist() == decode_hand_request(BODY).tolist()
+    call.done([PREDICTION], None)
+    assert watch.seen == []
+    assert figures.routes == ["/predict"]
+    assert 0 <= figures.seconds[0] < 60  # since its beginning, which is not that of the machine
+
+
+def test_a_route_for_several_hands_answers_with_a_list() -> None:
+    for is_for_one_hand, expected in ((True, dict), (False, list)):
+        asked, model, _, _, answers = begin(Route("/predict", decode_hand_request, 65_536, is_for_one_hand, 2))
+        asked.receive(BODY)
+        model.calls[0].done([PREDICTION], None)
+        (answer,) = answers
+        assert answer is not None
+        assert isinstance(json.loads(answer.body), expected)
+
+
+def test_missing_points_are_counted() -> None:
+    asked, _, figures, _, _ = begin(ROUTE)
+    asked.receive(json.dumps({"landmarks": LIKE[:18]}).encode())
+    assert (figures.rejected, figures.missing_landmarks) == (["missing_landmarks"], 3)
+
+
+def test_a_model_that_gives_neither_answers_nor_an_error_has_failed() -> None:
+    asked, model, figures, _, _ = begin(ROUTE)
+    asked.receive(BODY)
+    model.calls[0].done(None, None)
+    assert figures.ended == [500]
+
+
+def test_a_body_and_an_answer_have_limits_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
+    slow = Route("/predict", decode_hand_request, 65_536, is_for_one_hand=True, seconds=30)
+    asked, _, figures, _, answers = begin(slow)
+    asked.receive(BODY)
+    asked.check(asked._started + 29)
+    assert answers == []
+    asked.check(asked._started + 30)
+    assert figures.ended == [504]
+    asked, _, figures, _, answers = begin(slow)
+    asked.check(asked._started + 2)
+    (answer,) = answers
+    assert answer is not None
+    assert answer.status == 408
+    assert "2 seconds" in json.loads(answer.body)["error"]
+    asked, *_ = begin(slow)
+    asked.fail(RuntimeError("broken"))
+    assert "/predict" in caplog.records[-1].getMessage()

@@ -124,7 +124,8 @@ class Figures:
         self.open -= 1
         self.closed.append(code)
 
-    def count_answer(self, _: str, status: int, seconds: float, hands: int | None = None) -> None:
+    def count_answer(self, route: str, status: int, seconds: float, hands: int | None = None) -> None:
+        assert route == "/stream"
         assert (hands is not None) == (status == HTTPStatus.OK)
         self.answers.append((status, seconds))
 
@@ -287,9 +288,9 @@ def test_a_client_that_was_refused_waits_a_moment_for_its_next_frame(by_queue: b
     assert client.answers() == ["overloaded"]
     client.model.has_room = True
     client.stream.receive(FRAME)
-    client.after(OVERLOAD_PAUSE_SECONDS * 0.9)
+    client.after(OVERLOAD_PAUSE_SECONDS * 0.75)
     assert len(client.model.calls) == by_queue
-    client.after(OVERLOAD_PAUSE_SECONDS * 0.2)
+    client.after(OVERLOAD_PAUSE_SECONDS * 0.25)
     client.model.calls[-1].answer()
     assert client.answers() == ["like"]
 
@@ -324,27 +325,31 @@ def test_settings_must_come_in_time() -> None:
     assert client.closed is None
     client.after(0.1)
     assert client.closed == (WSCloseCode.POLICY_VIOLATION, "The settings did not arrive within 2 seconds.")
+    assert client.answers() == client.figures.rejected == ["body_too_slow"]
 
 
 @pytest.mark.parametrize(
-    ("message", "code"),
+    ("message", "code", "reason"),
     [
-        (FRAME, WSCloseCode.UNSUPPORTED_DATA),
-        ("{", WSCloseCode.POLICY_VIOLATION),
-        ('{"hold_ms": -1}', WSCloseCode.POLICY_VIOLATION),
-        ('{"key": "wrong"}', WSCloseCode.POLICY_VIOLATION),
-        ("{}", WSCloseCode.POLICY_VIOLATION),
+        (FRAME, WSCloseCode.UNSUPPORTED_DATA, "invalid_request"),
+        ("{", WSCloseCode.POLICY_VIOLATION, "invalid_json"),
+        ('{"hold_ms": -1}', WSCloseCode.POLICY_VIOLATION, "invalid_request"),
+        ('{"key": "wrong"}', WSCloseCode.POLICY_VIOLATION, "unauthorized"),
+        ("{}", WSCloseCode.POLICY_VIOLATION, "unauthorized"),
     ],
 )
-def test_wrong_settings_end_the_stream(message: bytes | str, code: WSCloseCode) -> None:
+def test_wrong_settings_end_the_stream(message: bytes | str, code: WSCloseCode, reason: str) -> None:
     client = Client(api_key=["secret"])
     client.stream.receive(message)
     client.stream.receive(FRAME)  # too late
     assert client.closed is not None
     assert client.closed[0] == code
-    assert [answer["error"] for answer in client.sent] == [client.closed[1]]
+    assert_is_sentence(client.closed[1])
+    assert client.sent == [{"error": client.closed[1], "reason": reason}]
     assert client.model.calls == []
     assert client.figures.closed == [code.value]
+    assert client.figures.rejected == [reason]
+    assert client.figures.missing_landmarks == 0
 
 
 @pytest.mark.parametrize(
@@ -363,6 +368,9 @@ def test_no_more_streams_than_there_is_room_for() -> None:
     first.stream.begin()
     assert first.closed is not None
     assert first.closed[0] == WSCloseCode.TRY_AGAIN_LATER
+    assert_is_sentence(first.closed[1])
+    assert first.sent == [{"error": first.closed[1], "reason": "overloaded"}]
+    assert first.figures.rejected == []  # there was nothing wrong with it
 
 
 def test_what_has_come_is_answered_before_the_worker_ends() -> None:
@@ -498,9 +506,12 @@ def test_teaching_may_take_longer_than_a_frame_but_not_for_ever() -> None:
     client.stream.receive(WITH_GESTURES)
     client.after(TEACHING_SECONDS - 0.1)
     assert client.closed is None
-    client.after(0.2)
+    client.now = 1000.0 + TEACHING_SECONDS
+    client.stream.check()
     assert client.closed is not None
     assert client.closed[0] == WSCloseCode.TRY_AGAIN_LATER
+    assert_is_sentence(client.closed[1])
+    assert client.sent == [{"error": client.closed[1], "reason": "overloaded"}]
     assert client.school.lessons[0].is_cancelled
     client.school.lessons[0].succeed()  # it was on its way
     client.stream.receive(FRAME)
@@ -529,3 +540,52 @@ def test_a_worker_that_ends_waits_for_what_is_being_taught() -> None:
 
 def test_the_figures_of_streams_are_those_of_prometheus() -> None:
     assert {"open_stream", "close_stream", "count_answer", "count_rejected"} <= {*dir(Metrics)}
+
+
+def assert_is_sentence(text: str) -> None:
+    assert text[0].isupper() or text.startswith("hold_ms ")  # a field's name stays as it is
+    assert text.endswith(".")
+    assert text != text.upper()
+
+
+def test_frames_have_the_size_that_the_settings_say() -> None:
+    client = Client()
+    client.stream.receive('{"image_size": [200, 100]}')
+    client.stream.receive(FRAME)
+    x, y, *_ = LIKE[0]
+    assert client.model.calls[0].hands[0, :2] == pytest.approx([200 * x, 100 * y])
+
+
+def test_missing_points_of_a_frame_are_counted() -> None:
+    client = streaming()
+    client.stream.receive(json.dumps({"landmarks": LIKE[:19]}))
+    assert client.answers() == client.figures.rejected == ["missing_landmarks"]
+    assert client.figures.missing_landmarks == 2
+
+
+def test_what_a_hand_holds_depends_on_when_its_frames_came() -> None:
+    client = Client()
+    client.stream.receive('{"hold_ms": 250}')
+    for _ in range(3):
+        client.now += 0.125
+        client.stream.receive(FRAME)
+        client.model.calls[-1].answer()
+    assert [answer["held"] for answer in client.sent] == ["none", "none", "like"]
+    assert client.figures.changes == ["like"]
+
+
+@pytest.mark.parametrize("settings", ["{}", WITH_GESTURES])
+def test_the_log_names_the_route_of_what_failed(settings: str, caplog: pytest.LogCaptureFixture) -> None:
+    client = Client()
+    client.stream.receive(settings)
+    if client.school.lessons:
+        client.school.lessons[0].fail(RuntimeError("broken"))
+    else:
+        client.stream.receive(FRAME)
+        client.model.calls[0].fail(RuntimeError("broken"))
+        client.model.submit = None  # type: ignore[assignment,method-assign]
+        client.stream.receive(FRAME)
+        assert client.answers() == ["model_failed"] * 2
+    assert len(caplog.records) == (1 if client.school.lessons else 2)
+    for record in caplog.records:
+        assert "/stream" in record.getMessage()
