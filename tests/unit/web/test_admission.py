@@ -24,15 +24,15 @@ HAND = np.zeros((1, 63))
 class Service:
     """Answers a hand with its first coordinate; fails on those below zero."""
 
-    @bentoml.api(route="/in_batches", batchable=True, max_batch_size=2, max_latency_ms=60_000)  # type: ignore[untyped-decorator]
+    @bentoml.api(route="/in_batches", batchable=True, max_batch_size=2, max_latency_ms=60_000)
     async def in_batches(self, hands: NDArray[np.float64]) -> list[Any]:
         return await self._first(hands)
 
-    @bentoml.api(route="/hurried", batchable=True, max_batch_size=2, max_latency_ms=0.001)  # type: ignore[untyped-decorator]
+    @bentoml.api(route="/hurried", batchable=True, max_batch_size=2, max_latency_ms=0.001)
     async def hurried(self, hands: NDArray[np.float64]) -> list[Any]:
         return await self._first(hands)
 
-    @bentoml.api(route="/alone")  # type: ignore[untyped-decorator]
+    @bentoml.api(route="/alone")
     async def alone(self, hands: NDArray[np.float64]) -> list[Any]:
         return await self._first(hands)
 
