@@ -1,4 +1,4 @@
-"""Gathers the hands of requests and frames into runs of the model."""
+"""Adaptive batching of the hands of requests and frames."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Called once with the hands' answers and None, or with None and what kept them from being answered
+# Called once, with the hands' answers and None, or with None and the error
 Done = Callable[[Sequence[Any] | None, Exception | None], None]
-# Gives a hand's answer from all answers of the run and its place among them
+# Makes a hand's answer from all answers of the batch and its index among them
 Refine = Callable[[Any, int], Any]
 
 
 class QueueTimeoutError(Exception):
-    """Hands whose turn did not come in time."""
+    """The hands waited for their batch for too long."""
 
 
 class Ticket:
-    """Hands in the queue, for the one who may want to take them back."""
+    """Hands in the queue; can be cancelled."""
 
     __slots__ = ("deadline", "done", "hands", "queue", "refine")
 
@@ -31,17 +31,17 @@ class Ticket:
         self.hands = hands
         self.done: Done | None = done
         self.refine = refine
-        self.deadline = deadline  # when its run must begin, of the loop's time
+        self.deadline = deadline  # by which its batch must begin, in the loop's time
         self.queue = queue
 
     def cancel(self) -> None:
-        """Have nothing called: the answers are no longer wanted."""
+        """Call no callback: the answers are no longer wanted."""
         if self.done is not None:
             self.done = None
             self.queue.pending -= 1
 
     def settle_refined(self, refine: Refine, answers: Any, places: range) -> None:
-        """Give what the answers at these places become."""
+        """Call back with what ``refine`` makes of the answers at these places."""
         if self.done is None:
             return
         try:
@@ -52,7 +52,7 @@ class Ticket:
             self.settle(refined, None)
 
     def settle(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
-        """Give the answers, or the error, to whoever waits for them."""
+        """Call back with the answers or the error, unless cancelled."""
         if self.done is not None:
             done, self.done = self.done, None
             self.queue.pending -= 1
@@ -64,12 +64,11 @@ class Ticket:
 
 
 class BatchQueue:
-    """One run of the model at a time; those who come meanwhile share the next.
+    """Adaptive batching: one batch at a time; later arrivals form the next.
 
-    The size of a batch adapts by itself: a lone hand waits for nobody, and under load hands gather while the model
-    works and while other requests are read. It stands in for BentoML's queue, whose lock, wake-ups and estimates take a
-    sixth of a frame's time, and which has a lone client after a crowd wait 19 ms for company that never comes
-    (docs/performance.md).
+    A lone hand does not wait. Under load, hands gather while the model runs and while other requests are read. It
+    replaces BentoML's queue, whose lock, wake-ups and latency estimates take a sixth of a frame's time, and which makes
+    the first lone client after a burst wait 19 ms (docs/performance.md).
     """
 
     def __init__(
@@ -83,16 +82,16 @@ class BatchQueue:
 
         Args:
             method: takes hands, shape (n, 63), and gives an answer for each, in order.
-            max_batch_size: most hands in one run.
-            max_wait_seconds: longest that a hand waits for its run to begin.
+            max_batch_size: most hands in one batch.
+            max_wait_seconds: longest that a hand waits for its batch to begin.
         """
         self.pending = 0  # requests and frames that wait for their answers
         self._method = method
         self._max_batch_size = max_batch_size
         self._max_wait_seconds = max_wait_seconds
         self._waiting: deque[Ticket] = deque()
-        self._is_scheduled = False  # the next run, which takes in whoever comes before it begins
-        self._was_alone = True  # the hand of the last run: the next one most likely is, too, and waits for no other
+        self._is_scheduled = False  # the next batch; hands that come before it begins join it
+        self._was_alone = True  # the hand of the last batch; so, most likely, is the next
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_running = False
@@ -101,9 +100,9 @@ class BatchQueue:
     def submit(self, hands: NDArray[np.float64], done: Done, refine: Refine | None = None) -> Ticket:
         """Have the method answer the hands of a request or a frame, shape (n, 63).
 
-        ``done`` gets ``QueueTimeoutError`` where the run did not begin in time, and otherwise what the method raises,
-        for all hands of the run. It is called in a later turn of the event loop. ``refine``, if given, makes the
-        answers of these hands from those of the run.
+        ``done`` is called in a later iteration of the event loop. It gets ``QueueTimeoutError`` if the batch did not
+        begin in time; an exception of the method goes to all hands of the batch. ``refine``, if given, makes the
+        answers of these hands from those of the batch.
         """
         if self._loop is None:
             self._loop = asyncio.get_running_loop()  # Python 3.11 makes a system call for it
@@ -112,14 +111,14 @@ class BatchQueue:
         self.pending += 1
         self._waiting.append(ticket)
         if self._is_running:
-            # A method that never lets the loop go on never gets here: no timer for it
+            # Not reached with a method that never yields to the loop, which needs no timer
             self._timer = self._timer or loop.call_at(ticket.deadline, self._expire, loop)
         elif not self._is_scheduled:
             self._is_scheduled = True
             if self._was_alone:
                 self._start_batch(loop)
             else:
-                # The loop looks for more hands once more until the task begins, and those that it finds share the run:
+                # One more loop iteration before the task begins: hands that are read in it join the batch, which is
                 # worth a tenth of the throughput
                 loop.call_soon(self._start_batch, loop)
         return ticket
@@ -150,7 +149,7 @@ class BatchQueue:
                         ticket.settle_refined(ticket.refine, answers, range(start, end))
         except Exception as error:
             self._fail(batch, error)
-        except BaseException as end:  # such as CancelledError; the callers would wait for nothing
+        except BaseException as end:  # such as CancelledError: or the callers would wait for ever
             self._fail(batch, RuntimeError(f"the model's call ended with {type(end).__name__}"))
             raise
         finally:

@@ -1,4 +1,4 @@
-"""The way to the model that requests and frames share: how many may wait for it, and what they hear when it fails."""
+"""Admission control and error mapping, which requests and frames share."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hand_gesture.errors import FailedRequestError, ServerReason
 from hand_gesture.model.batch_queue import BatchQueue, Done, QueueTimeoutError, Refine
 from hand_gesture.settings import Settings
 
-OVERLOAD_PAUSE_SECONDS: Final = 0.25  # before a client that was refused for want of room is heard again
+OVERLOAD_PAUSE_SECONDS: Final = 0.25  # before the next message of a client that was refused is read
 
-# BentoML shows what its own loggers say
+# A child of BentoML's logger, whose level and format it inherits
 logger = logging.getLogger("bentoml.service.hand_gesture.admission")
 
 
 class Cancellable(Protocol):
-    """A call whose answer may be given up."""
+    """A call that can be cancelled."""
 
     def cancel(self) -> Any:
-        """Have nothing called."""
+        """Call no callback."""
 
 
 class AdmissionControl:
@@ -39,7 +39,7 @@ class AdmissionControl:
         self._calls: set[asyncio.Task[None]] = set()  # of methods that take no batches
 
     def connect(self, app: Starlette) -> None:
-        """Learn the API methods of BentoML's application."""
+        """Find the API methods of BentoML's application."""
         for route, method in find_api_methods(app).items():
             if (limits := method.batches) is None:
                 self._unbatched[route] = method
@@ -49,10 +49,10 @@ class AdmissionControl:
                 )
 
     def submit(self, route: str, hands: NDArray[np.float64], done: Done, refine: Refine | None = None) -> Cancellable:
-        """Have the API method of a route answer hands, shape (n, 63), where it takes batches together with others'.
+        """Have the API method of a route answer hands, shape (n, 63), batched with others if it takes batches.
 
-        ``done`` gets a list with an answer for each hand, or what kept it from being given; see ``explain``. ``refine``
-        is for batches, see ``BatchQueue.submit``.
+        ``done`` gets a list with an answer for each hand, or the error; see ``explain``. ``refine`` is for batches, see
+        ``BatchQueue.submit``.
         """
         if route in self._queues:
             return self._queues[route].submit(hands, done, refine)
@@ -71,10 +71,10 @@ class AdmissionControl:
             done(answers, None)
 
     def check_capacity(self) -> None:
-        """Refuse before anything is done for a request where too many wait already.
+        """Refuse a request early when too many wait already.
 
         Raises:
-            FailedRequestError: they do.
+            FailedRequestError: status 503.
         """
         waiting = len(self._calls)
         for queue in self._queues.values():
@@ -83,7 +83,7 @@ class AdmissionControl:
             raise _overload_error()
 
     def explain(self, error: Exception, route: str) -> FailedRequestError:
-        """What a client is told whose request has failed."""
+        """Map an exception to the error that the client gets."""
         if isinstance(error, FailedRequestError):
             return error
         if isinstance(error, QueueTimeoutError):
@@ -94,7 +94,7 @@ class AdmissionControl:
 
 
 def timeout_error(seconds: float) -> FailedRequestError:
-    """What a client is told whose request has taken longer than it may."""
+    """The error for a request that exceeded its time limit."""
     message = f"There was no answer within {seconds:g} seconds; try again later."
     return FailedRequestError(HTTPStatus.GATEWAY_TIMEOUT, ServerReason.TIMEOUT, message)
 

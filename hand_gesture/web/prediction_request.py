@@ -28,7 +28,7 @@ class Route:
 
 
 class PredictionRequest:
-    """A request that waits for its body, then for the model. It does no I/O."""
+    """A request that waits for its body, then for the model. It does no I/O itself."""
 
     __slots__ = ("_call", "_has_body", "_respond", "_route", "_started", "_worker")
 
@@ -36,9 +36,9 @@ class PredictionRequest:
         """Begin.
 
         Args:
-            worker: where.
-            route: the request's.
-            respond: called once with the answer, or with None where the client has gone.
+            worker: settings, metrics and what else its requests share.
+            route: that it was sent to.
+            respond: called once with the answer, or with None if the client has disconnected.
         """
         self._worker = worker
         self._route = route

@@ -1,8 +1,8 @@
 """A camera's stream over a WebSocket: its settings, then its frames, each answered in order; see docs/stream.md.
 
-Messages go in, answers and close codes come out; there is no socket, task or timer here. A stream has one frame in
-flight at a time. Those behind it wait, and where too many do, no more are read, so that a client that sends faster than
-the model answers is slowed down and not stored.
+Sans-I/O: messages go in, answers and close codes come out; there is no socket, task or timer here. A stream has one
+frame in flight at a time. A few frames wait behind it; then reading is paused (backpressure), so that a client that
+sends faster than the model answers does not fill the memory.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ class Stream:
         """Prepare for a WebSocket that is about to be accepted.
 
         Args:
-            worker: where.
-            headers: of the request for it.
-            transport: it.
-            clock: seconds.
+            worker: settings, metrics and what else its streams share.
+            headers: of the upgrade request.
+            transport: sends answers and close frames.
+            clock: returns seconds.
         """
         self._worker = worker
         self._clock = clock
@@ -80,11 +80,11 @@ class Stream:
         self._waiting: deque[bytes | str] = deque()
         self._own_gestures: StreamGestures | None = None
         self._in_flight: Cancellable | None = None  # a frame, or before the first one the gestures of the settings
-        self._started = 0.0  # what is in flight
-        self._last_frame_at = self._clock()  # the last frame, or the beginning
+        self._started = 0.0  # when the frame in flight arrived
+        self._last_frame_at = self._clock()  # or when the stream was opened
         self._paused_until = 0.0
-        self._is_stalled = False  # the client does not take its answers
-        self._is_ending = False  # with what has come
+        self._is_stalled = False  # the client does not read its answers
+        self._is_ending = False  # answers what has arrived, then closes
         self._is_over = False
 
     def begin(self) -> None:
@@ -114,7 +114,7 @@ class Stream:
         return self._in_flight is None and not self._is_stalled and not self._paused_until
 
     def _handle_waiting(self) -> None:
-        """Take what waits, up to a frame that is not answered at once."""
+        """Handle queued messages until one has to wait for the model."""
         while self._waiting and self._is_ready() and not self._is_over:
             self._handle(self._waiting.popleft())
         if self._is_over:
@@ -210,7 +210,7 @@ class Stream:
         if isinstance(error, RejectedRequestError):
             self._worker.metrics.count_rejected(error.reason, error.missing_landmarks)
         elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            # The frames of a client that goes on at once would take the time of those that are answered
+            # Reading on at once would take CPU time from the frames that can be answered
             self._paused_until = self._clock() + OVERLOAD_PAUSE_SECONDS
         self._answer(error.status, error_body(error))
 
@@ -219,18 +219,18 @@ class Stream:
         self._worker.metrics.count_answer(STREAM, status, self._clock() - self._started, hands)
 
     def pause_writing(self) -> None:
-        """The client does not take its answers: take no more of its frames."""
+        """The write buffer is full: read no more frames."""
         self._is_stalled = True
         if not self._is_over:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """It has taken them."""
+        """The write buffer has drained."""
         self._is_stalled = False
         self._handle_waiting()
 
     def check(self) -> None:
-        """Look what takes too long: the settings, a frame's answer, the next frame."""
+        """Apply the time limits of the settings, a frame's answer and the next frame."""
         if self._is_over:
             return
         now, settings = self._clock(), self._worker.settings
@@ -257,13 +257,13 @@ class Stream:
             self._reject(WSCloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text)
 
     def shutdown(self) -> None:
-        """The worker is about to end: close when what has come is answered."""
+        """The worker is about to end: answer what has arrived, then close."""
         self._is_ending = True
         if not self._is_over:
             self._handle_waiting()
 
     def end(self, code: int) -> None:
-        """The WebSocket is over, other than by this side's will."""
+        """The WebSocket has ended, or is closing by the client's wish or an error."""
         if self._is_over:
             return
         self._is_over = True
@@ -274,7 +274,7 @@ class Stream:
         self._worker.metrics.close_stream(code)
 
     def _reject(self, code: WSCloseCode, reason: Reason | ServerReason, text: str, missing_landmarks: int = 0) -> None:
-        """Close with an error before, since the reason in a close frame has room for little."""
+        """Send the error, then close: the reason in a close frame holds only 123 bytes."""
         if isinstance(reason, Reason):
             self._worker.metrics.count_rejected(reason, missing_landmarks)
         self._transport.send(orjson.dumps({"error": text, "reason": reason}))
