@@ -1,4 +1,4 @@
-"""How the supervisor, which `bentoml serve` runs beside its workers, starts and ends them and looks after them.
+"""The supervisor, which `bentoml serve` runs to start, monitor, restart and stop its workers.
 
 BentoML's own looks for lost workers every ten seconds, says nothing of them, and does not replace them in a container;
 leaves its workers running, and the port taken, when it is killed itself; drops a SIGTERM that comes while it starts a
@@ -35,12 +35,12 @@ _SUPERVISOR_PIPE: Final = "HAND_GESTURE_SUPERVISOR_PIPE"  # descriptor of a pipe
 _WORKERS: Final = "service"  # circus' watcher of the workers
 _METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
-# BentoML shows what its own loggers say
+# A child of BentoML's logger, whose level and format it inherits
 logger = logging.getLogger("bentoml.service.hand_gesture.supervision")
 
 
 class Counter(Protocol):
-    """What counts lost workers."""
+    """Counter of lost workers."""
 
     def inc(self) -> None:
         """Count one more."""
@@ -51,17 +51,17 @@ class _Arbiter(circus.Arbiter):
     reload_models: ClassVar[Callable[[Any], None]]
 
     def __init__(self, watchers: list[Watcher], *args: Any, **kwargs: Any) -> None:
-        # Keeping the processes keeps their exit codes: what subprocess is done with, it reaps
+        # References to the processes keep their exit codes: subprocess reaps what is garbage collected
         self._workers: dict[int, Process] = {}
-        self._reloads = bool(kwargs.get("plugins"))  # BentoML's only one, of `bentoml serve --reload`
-        for watcher in watchers:  # plugins, such as the one that reloads, are added to the list below
+        self._reloads = bool(kwargs.get("plugins"))  # BentoML has one plugin, for `bentoml serve --reload`
+        for watcher in watchers:  # without plugins, which are added below
             watcher.respawn = True
             watcher.hooks["after_spawn"] = self._after_spawn
             watcher.hooks["after_signal"] = self._after_signal
         super().__init__(watchers, *args, **kwargs | {"check_delay": CHECK_SECONDS})
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
-        del cb  # BentoML's own line about the start
+        del cb  # BentoML's would log another line
         with self._own_metrics_folder(), self._supervisor_pipe():
             self._lost_workers = type(self).make_counter()
             try:
@@ -71,7 +71,7 @@ class _Arbiter(circus.Arbiter):
 
     @contextlib.contextmanager
     def _own_metrics_folder(self) -> Iterator[None]:
-        """Have supervisor and workers share their figures in a folder that no other service has."""
+        """Share the metrics of supervisor and workers in a folder of this service alone."""
         with tempfile.TemporaryDirectory(prefix="hand-gesture-figures-", ignore_cleanup_errors=True) as folder:
             os.environ[_METRICS_FOLDER] = folder
             for watcher in self.watchers:
@@ -81,7 +81,7 @@ class _Arbiter(circus.Arbiter):
 
     @contextlib.contextmanager
     def _supervisor_pipe(self) -> Iterator[None]:
-        """Give the workers an end of a pipe, at which they see that the supervisor has gone, however it went."""
+        """Open a pipe that workers watch: it closes when the supervisor ends, also on SIGKILL."""
         watched, kept = os.pipe()
         os.set_inheritable(watched, True)
         for watcher in self.watchers:
@@ -97,7 +97,7 @@ class _Arbiter(circus.Arbiter):
         return True
 
     def _after_signal(self, pid: int, **_: Any) -> bool:
-        # The supervisor ends it on purpose: it is not lost
+        # Stopped on purpose, so not lost
         self._workers.pop(pid, None)
         return True
 
@@ -115,8 +115,8 @@ class _Arbiter(circus.Arbiter):
         return super().manage_watchers() if self._exclusive_running_command is None else None
 
     def reap_processes(self) -> None:
-        # Not by the watchers' lists: a watcher strikes off, and tells nobody of, a worker that is ending still.
-        # Nor by waiting for any child: others belong to whoever started them.
+        # Not from the watchers' lists: watchers drop exiting workers silently.
+        # Nor with waitpid(-1): other children are their parents' to reap.
         for pid, worker in [*self._workers.items()]:
             exit_code = worker.poll()
             if exit_code is not None:
@@ -129,7 +129,7 @@ class _Arbiter(circus.Arbiter):
         self._lost_workers.inc()
 
     def stop(self) -> Any:
-        # The arbiter does one thing at a time, and drops a command that comes meanwhile: here this one waits its turn
+        # The arbiter drops a command while another one runs, so retry
         if self._exclusive_running_command is None:
             return super().stop()
         self.loop.call_later(STOP_RETRY_SECONDS, self.stop)
@@ -163,7 +163,7 @@ def _explain(error: OSError, port: int) -> str:
 
 
 def _exit_with_supervisor() -> None:
-    """In a worker: end as on SIGTERM when the supervisor has gone, and for certain when that takes too long."""
+    """In a worker: exit as on SIGTERM when the supervisor is gone, and by SIGKILL if that takes too long."""
     pipe = os.environ.pop(_SUPERVISOR_PIPE, None)
     if pipe is None:
         return
@@ -180,7 +180,7 @@ def _exit_with_supervisor() -> None:
 
 
 def install_supervisor(make_counter: Callable[[], Counter], reload_models: Callable[[Any], None]) -> None:
-    """Have the supervisor that starts after this look after its workers, and end when told to; workers end with it.
+    """Make BentoML use this supervisor from now on; in a worker, exit with it.
 
     Args:
         make_counter: called once, when the folder for shared figures is there; counts workers that ended by themselves.

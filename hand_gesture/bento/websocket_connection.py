@@ -1,9 +1,9 @@
-"""A WebSocket on picows (https://picows.readthedocs.io): frames from the socket become a session's messages.
+"""WebSocket connections on picows (https://picows.readthedocs.io).
 
-picows parses frames and sends them; this assembles messages, checks what picows leaves to its user, bounds what a
-client can make the server hold, and ends the connection (RFC 6455, https://www.rfc-editor.org/rfc/rfc6455).
-tests/unit/bento/test_websocket_connection.py and tests/fuzz/test_streams.py fail where a new picows changes what is
-used here.
+picows parses and sends frames. This assembles messages, validates what picows does not, limits the memory that a client
+can use, and does the close handshake (RFC 6455, https://www.rfc-editor.org/rfc/rfc6455).
+tests/unit/bento/test_websocket_connection.py and tests/fuzz/test_streams.py fail if a new picows changes what is used
+here.
 """
 
 from __future__ import annotations
@@ -34,20 +34,19 @@ _HANDSHAKE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one WebSocket may take.
+    """Limits of one WebSocket.
 
-    ``timeout_seconds`` is how long one may keep this side waiting: for a sign of life after a ping, for what it was
-    sent to be taken, for the end of the connection when it is closed.
+    ``timeout_seconds`` applies to any data after a ping, to a full write buffer, and to the close handshake.
     """
 
     max_message_bytes: int
-    max_first_bytes: int  # of the first text, with which a session begins
-    ping_interval_seconds: float  # of silence, until it is asked for a sign of life
+    max_first_bytes: int  # of the first message
+    ping_interval_seconds: float  # of silence before a ping
     timeout_seconds: float
 
 
 class Session(Protocol):
-    """What is behind a WebSocket. Nothing is sent after its end."""
+    """The application behind a WebSocket. Nothing is sent after its end."""
 
     def begin(self) -> None:
         """The WebSocket is open."""
@@ -56,19 +55,19 @@ class Session(Protocol):
         """Take the client's next message."""
 
     def pause_writing(self) -> None:
-        """The client does not take what it is sent."""
+        """The write buffer is full."""
 
     def resume_writing(self) -> None:
-        """It has taken it."""
+        """The write buffer has drained."""
 
     def check(self) -> None:
-        """Look what takes too long."""
+        """Apply time limits."""
 
     def shutdown(self) -> None:
-        """The worker is about to end: close when what has come is answered."""
+        """The worker is about to end: answer what has arrived, then close."""
 
     def end(self, code: int) -> None:
-        """The WebSocket is over, other than by ``MessageTransport.close``; only the first code counts."""
+        """The WebSocket has ended, not by ``MessageTransport.close``; only the first code counts."""
 
 
 class MessageTransport(Protocol):
@@ -78,13 +77,13 @@ class MessageTransport(Protocol):
         """Send a text message, given in UTF-8."""
 
     def close(self, code: WSCloseCode, reason: str) -> None:
-        """Send nothing more than why."""
+        """Send a close frame, and nothing after it."""
 
     def pause_reading(self) -> None:
-        """Read no further for now."""
+        """Stop reading for now."""
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Start reading again."""
 
 
 class WebSocket(WSListener):
@@ -110,24 +109,24 @@ class WebSocket(WSListener):
     )
 
     def __init__(self, limits: Limits, watchdog: Watchdog, connections: set[Any]) -> None:
-        """Prepare one.
+        """Prepare a WebSocket.
 
         Args:
-            limits: what it may take.
+            limits: of its messages and its silence.
             watchdog: checks it for exceeded limits.
-            connections: uvicorn's set of those that end before the worker does.
+            connections: uvicorn's set of connections to shut down before the worker ends.
         """
         self._limits = limits
         self._watchdog = watchdog
         self._connections = connections
-        self._message: bytearray | None = None  # one that comes in fragments
+        self._message: bytearray | None = None  # fragments so far
         self._max_bytes = limits.max_first_bytes  # of the next message
         self._is_text = False
         self._is_paused = False  # reading
         self._last_received = perf_counter()
-        self._pinged_at: float | None = None  # since then there was no sign of life
-        self._stalled_at: float | None = None  # since then the client takes nothing
-        self._closed_at: float | None = None  # since then a close frame is sent
+        self._pinged_at: float | None = None  # time of the ping, if nothing has been received since
+        self._stalled_at: float | None = None  # since when the write buffer is full
+        self._closed_at: float | None = None  # when a close frame was sent
         self.has_received = True
 
     def accept(self, transport: asyncio.Transport, session: Session, key: bytes, rest: bytes) -> None:
@@ -137,7 +136,7 @@ class WebSocket(WSListener):
             transport: of the connection.
             session: gets the messages.
             key: the client's Sec-WebSocket-Key.
-            rest: what has come after the request.
+            rest: bytes received after the request.
         """
         self._session = session
         self._socket = transport
@@ -155,7 +154,7 @@ class WebSocket(WSListener):
             data = data[size:]
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """The client has been told that the WebSocket is open."""
+        """The handshake is complete."""
         self._transport = transport
         self._session.begin()
 
@@ -170,7 +169,7 @@ class WebSocket(WSListener):
             self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
         elif (
             kind is WSMsgType.BINARY and frame.fin and self._message is None and frame.payload_size <= self._max_bytes
-        ):  # nearly every one
+        ):  # fast path
             self._session.receive(frame.get_payload_as_bytes())
         elif kind is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
@@ -178,7 +177,7 @@ class WebSocket(WSListener):
             self._handle_fragment(frame)
 
     def _handle_fragment(self, frame: WSFrame) -> None:
-        """Take a frame of a message in several, or of text."""
+        """Handle a text frame or a fragment."""
         if (frame.msg_type is WSMsgType.CONTINUATION) is (self._message is None):
             text = "A frame continues no message, or begins one within another."
             self._fail(WSCloseCode.PROTOCOL_ERROR, text)
@@ -199,10 +198,10 @@ class WebSocket(WSListener):
                 self._fail(WSCloseCode.INVALID_TEXT, "A text message must be UTF-8.")
 
     def _handle_close(self, frame: WSFrame) -> None:
-        """Answer a close frame, if it is no answer itself, and end the connection."""
+        """Complete the close handshake."""
         if self._closed_at is None:
             payload = frame.get_payload_as_bytes()
-            code = int.from_bytes(payload[:2]) if payload else NO_STATUS_CODE  # picows has refused what is no code
+            code = int.from_bytes(payload[:2]) if payload else NO_STATUS_CODE  # picows refuses invalid codes
             if frame.rsv1 or frame.rsv2 or frame.rsv3:
                 self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
             elif code in _FORBIDDEN_CODES or code > MAX_CLOSE_CODE:
@@ -218,7 +217,7 @@ class WebSocket(WSListener):
         self._session.end(code.value)
 
     def fail_if_closed(self) -> None:
-        """End the connection where picows has sent a close frame for what it could not read.
+        """End the connection after picows has sent a close frame for a protocol error.
 
         Nothing more is read of it, but it stays open until the client has had the time to read why: were it closed with
         data unread, the client's system would drop that.
@@ -244,29 +243,29 @@ class WebSocket(WSListener):
         self.resume_reading()
 
     def pause_reading(self) -> None:
-        """Read no further for now."""
+        """Stop reading for now."""
         if not self._is_paused:
             self._is_paused = True
             self._socket.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Start reading again."""
         if self._is_paused:
             self._is_paused = False
             self._socket.resume_reading()
 
     def pause_writing(self) -> None:
-        """The client does not take what it is sent."""
+        """The write buffer is full."""
         self._stalled_at = perf_counter()
         self._session.pause_writing()
 
     def resume_writing(self) -> None:
-        """It has taken it."""
+        """The write buffer has drained."""
         self._stalled_at = None
         self._session.resume_writing()
 
     def check(self, now: float) -> None:
-        """Let go of a client that keeps this side waiting, and ask a silent one for a sign of life."""
+        """Abort a client that does not read or close, and ping a silent one."""
         waits_since = self._closed_at if self._stalled_at is None else self._stalled_at
         if waits_since is not None:
             if now - waits_since >= self._limits.timeout_seconds:
@@ -292,19 +291,19 @@ class WebSocket(WSListener):
             self._socket.close()
 
     def on_ws_disconnected(self, _: WSTransport) -> None:
-        """The connection is lost, or closed."""
+        """The connection is closed."""
         self._watchdog.discard(self)
         self._connections.discard(self._protocol)
         self._session.end(WSCloseCode.ABNORMAL_CLOSURE.value)
-        # These refer to each other, and the service collects garbage as rarely as it can
+        # Break reference cycles, because garbage is collected rarely (see memory.py)
         del self._protocol, self._session, self._socket, self._transport
 
 
 class _Protocol(WSProtocol):  # type: ignore[misc]
-    """picows' protocol, which reads little at once, and tells what it has read."""
+    """picows' protocol with a small read buffer, which reports what it has read."""
 
     def __init__(self, websocket: WebSocket, max_frame_bytes: int) -> None:
-        never = 0.0  # WebSockets are pinged here where they are silent, see WebSocket.check
+        never = 0.0  # WebSocket.check pings silent clients
         super().__init__(
             *(None, None, False, lambda _: websocket, _LOGGER, True, None),
             *(False, never, never, WSAutoPingStrategy.PING_WHEN_IDLE, False),
@@ -326,7 +325,7 @@ class _Protocol(WSProtocol):  # type: ignore[misc]
 
 
 class _Transport:
-    """A transport as picows sees it, which WebSocket closes when it is time."""
+    """The transport for picows, without its close: WebSocket decides when to close."""
 
     __slots__ = ("abort", "get_extra_info", "get_write_buffer_size", "write", "writelines")
 
@@ -338,24 +337,24 @@ class _Transport:
         self.writelines = transport.writelines
 
     def close(self) -> None:
-        """Leave it open; picows closes 10 ms after a close frame."""
+        """Do nothing; picows calls this 10 ms after a close frame."""
 
 
 class _DiscardingProtocol(asyncio.Protocol):
-    """Drops what comes after an error."""
+    """Discards data after an error."""
 
     def __init__(self, protocol: _Protocol) -> None:
         self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
 
 
 class _Logger(logging.LoggerAdapter):  # type: ignore[type-arg]
-    """What is wrong in this program is logged (by ``exception``), but not what is wrong with a client's bytes."""
+    """Logs exceptions of this program, but no errors in what clients send."""
 
     def error(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Say nothing."""
+        """Discard it."""
 
 
-# BentoML shows what its own loggers say
+# A child of BentoML's logger, whose level and format it inherits
 _logger: Final = logging.getLogger("bentoml.service.hand_gesture.websocket")
-_logger.setLevel(logging.ERROR)  # picows tells of every connection
+_logger.setLevel(logging.ERROR)  # picows logs every connection
 _LOGGER: Final = _Logger(_logger, {})

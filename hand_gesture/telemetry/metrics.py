@@ -22,7 +22,7 @@ from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.telemetry.exposition import shared_by_workers
 
-# BentoML shows what its own loggers say
+# A child of BentoML's logger, whose level and format it inherits
 logger = logging.getLogger("bentoml.service.hand_gesture.metrics")
 
 _INFERENCE_BUCKETS: Final = (

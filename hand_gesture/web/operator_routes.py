@@ -18,7 +18,7 @@ from hand_gesture.web.access import is_authorized
 
 Document = Callable[[], dict[str, Any]]
 
-# BentoML shows what its own loggers say
+# A child of BentoML's logger, whose level and format it inherits
 logger = logging.getLogger("bentoml.service.hand_gesture.operator_routes")
 
 
