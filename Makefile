@@ -13,8 +13,9 @@ help: ## Show this list
 # Two stamps: serving needs the runtime lock only, everything else the development lock, which holds it too.
 $(VENV)/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements.txt
+	@test -d $(VENV) || { echo "Making a virtual environment in $(VENV) …"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the packages of requirements.txt into it, which takes a minute or two …"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.txt
 	@touch $@
 
 # What finds hands for the page at /. Where the registries cannot be reached the page says what is missing.
@@ -32,14 +33,16 @@ node_modules/.package-lock.json: package-lock.json $(VENV)/.dev
 	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
-	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
+	@echo "Installing the packages of requirements-dev.txt for tests and tools …"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
 model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store, unless the latest there is your own
 	@$(BIN)/python import_model.py --keep-own
 
 serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: docs/reference.md)
-	$(BIN)/bentoml serve
+	@echo "Starting the service. In a few seconds, open http://localhost:$${PORT:-3000}"
+	@$(BIN)/bentoml serve
 
 test: $(VENV)/.dev page ## Run the tests of all but the page
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
