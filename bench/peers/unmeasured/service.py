@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import bentoml
-
 import hand_gesture.telemetry.metrics
+import hand_gesture.web.admission
+from hand_gesture.model.batch_queue import BatchQueue
 
 
 class _NoMetrics:
@@ -18,15 +18,14 @@ class _NoMetrics:
         return self
 
 
-_api: Callable[..., Any] = bentoml.api
-
-
-def _unbatched_api(**options: Any) -> Callable[..., Any]:
-    return _api(**options | {"max_batch_size": 1} if options.get("batchable") else options)  # type: ignore[no-any-return]
+class _Unbatched(BatchQueue):
+    def __init__(self, method: Callable[..., Any], *, max_batch_size: int, max_wait_seconds: float) -> None:
+        del max_batch_size
+        super().__init__(method, max_batch_size=1, max_wait_seconds=max_wait_seconds)
 
 
 hand_gesture.telemetry.metrics.get_metrics = _NoMetrics  # type: ignore[assignment]
-bentoml.api = _unbatched_api
+setattr(hand_gesture.web.admission, "BatchQueue", _Unbatched)  # noqa: B010 (mypy allows no assignment to a class)
 
 from service import HandGesture  # noqa: E402 (what it imports is replaced above)
 
