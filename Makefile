@@ -86,7 +86,7 @@ bench: $(VENV)/.dev ## Compare with other servers, about 25 minutes; needs wrk
 	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.streams
 
-bench-quick: $(VENV)/.dev ## The same once, two and a half minutes
+bench-quick: $(VENV)/.dev ## The same once, five minutes
 	$(BIN)/python -m bench.compare --quick
 	$(BIN)/python -m bench.streams --quick
 
