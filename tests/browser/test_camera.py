@@ -16,6 +16,8 @@ from tests.browser.conftest import (
     ALLOWED,
     CAMERA_VIDEO,
     FAKE_CAMERA,
+    LIKE_PICTURE,
+    PALM_PICTURE,
     Open,
     axe_problems,
     film,
@@ -28,7 +30,6 @@ from tests.server import Server
 
 SHOWN = ["like", "dislike", "stop", "fist", "palm"]
 BEFORE_HANDS = (ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}")
-FRAMES_OF_LIKE, FRAMES_OF_PALM = 30, 30 * int(4 * 2.6 + 1)
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "color_scheme": "dark"}
 
 
@@ -120,7 +121,7 @@ def test_a_second_visit_asks_for_the_page_alone(server: Server, open_page: Open,
 @needs_hands
 def test_photos(server: Server, open_page: Open, tmp_path: Path) -> None:
     page = open_page(server.url)
-    like, palm = (Image.open(io.BytesIO(film()[index])) for index in (FRAMES_OF_LIKE, FRAMES_OF_PALM))
+    like, palm = (Image.open(io.BytesIO(film()[index])) for index in (LIKE_PICTURE, PALM_PICTURE))
     like.save(tmp_path / "like.jpg")
     page.set_input_files("#file", tmp_path / "like.jpg")
     page.wait_for_selector(".answer[data-gesture=like]")
@@ -148,7 +149,7 @@ def test_photos(server: Server, open_page: Open, tmp_path: Path) -> None:
 @needs_hands
 def test_camera_after_a_photo(server: Server, open_page: Open, tmp_path: Path) -> None:
     page = open_page(server.url, browser=BEFORE_HANDS)
-    (tmp_path / "like.jpg").write_bytes(film()[FRAMES_OF_LIKE])
+    (tmp_path / "like.jpg").write_bytes(film()[LIKE_PICTURE])
     page.set_input_files("#file", tmp_path / "like.jpg")
     page.wait_for_selector(".answer[data-gesture=like]")
     page.get_by_role("button", name="Stop", exact=True).click()

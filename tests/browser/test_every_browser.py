@@ -16,15 +16,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import AXE, SCREENSHOTS, film, needs_finder, needs_hands
+from tests.browser.conftest import (
+    AXE,
+    LIKE_PICTURE,
+    SCREENSHOTS,
+    STOP_PICTURE,
+    WALL_PICTURE,
+    film,
+    needs_finder,
+    needs_hands,
+)
 from tests.browser.tabs import TABS, Tab, open_page, press, problem, until
 from tests.hands import REFERENCE
 from tests.server import Server, free_port, serve, start, wait_until_ready
 
 HERE = Path(__file__).parent
-PICTURES_OF_A_GESTURE, PICTURES_OF_A_WALL = 60, 18  # in the film, one after the other
-LIKE, WALL = 30, PICTURES_OF_A_GESTURE + PICTURES_OF_A_WALL // 2
-STOP = 2 * (PICTURES_OF_A_GESTURE + PICTURES_OF_A_WALL) + 30
 RANDOM_RUNS, RANDOM_STEPS = 2, 50
 SEED = int(os.environ.get("PAGE_SEED", random.SystemRandom().randrange(2**31)))
 
@@ -115,7 +121,7 @@ def test_no_camera(page: Tab) -> None:
 
 @needs_hands
 def test_camera(page: Tab) -> None:
-    show_film(page, LIKE, WALL, STOP, WALL)
+    show_film(page, LIKE_PICTURE, WALL_PICTURE, STOP_PICTURE, WALL_PICTURE)
     press(page, START)
     for gesture in ("like", "stop", "like"):
         until(page, shows(gesture))
@@ -127,7 +133,7 @@ def test_camera(page: Tab) -> None:
 
 @needs_hands
 def test_one_hand_or_two(page: Tab) -> None:
-    show_film(page, LIKE)
+    show_film(page, LIKE_PICTURE)
     press(page, START)
     until(page, shows("like"))
     press(page, "#most-hands input[value='1']")
@@ -139,10 +145,10 @@ def test_one_hand_or_two(page: Tab) -> None:
 
 @needs_hands
 def test_a_gesture_comes_to_hold_and_ends_however_few_pictures_a_second(page: Tab) -> None:
-    show_film(page, LIKE)
+    show_film(page, LIKE_PICTURE)
     press(page, START)
     until(page, "document.querySelector('.answer .state')?.textContent === 'Held: up'")
-    show_film(page, WALL)  # for the next camera
+    show_film(page, WALL_PICTURE)  # for the next camera
     press(page, END)
     press(page, START)
     until(page, "document.getElementById('service').dataset.state === 'open'")
@@ -151,7 +157,7 @@ def test_a_gesture_comes_to_hold_and_ends_however_few_pictures_a_second(page: Ta
 
 @needs_hands
 def test_two_hands_hold_each_its_own(page: Tab) -> None:
-    like, stop = (Image.open(io.BytesIO(film()[picture])) for picture in (LIKE, STOP))
+    like, stop = (Image.open(io.BytesIO(film()[picture])) for picture in (LIKE_PICTURE, STOP_PICTURE))
     both = Image.new("RGB", (800, 400))
     for left, hand in ((0, like), (400, stop.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
         both.paste(hand.crop((120, 40, 520, 440)), (left, 0))
@@ -165,7 +171,7 @@ def test_two_hands_hold_each_its_own(page: Tab) -> None:
 
 @needs_hands
 def test_photos(page: Tab, tmp_path: Path) -> None:
-    (tmp_path / "like.jpg").write_bytes(film()[LIKE])
+    (tmp_path / "like.jpg").write_bytes(film()[LIKE_PICTURE])
     page.choose_file(tmp_path / "like.jpg")
     until(page, shows("like"))
     (tmp_path / "text.jpg").write_text("This is no picture.")
@@ -223,7 +229,7 @@ def test_a_camera_that_is_denied_too_late_changes_nothing(page: Tab) -> None:
 
 @needs_hands
 def test_a_video_that_does_not_play(page: Tab) -> None:
-    show_film(page, LIKE)
+    show_film(page, LIKE_PICTURE)
     page.evaluate("""void (() => {
       const { getUserMedia } = MediaDevices.prototype;
       MediaDevices.prototype.getUserMedia = async () => (window.stream = await getUserMedia());
@@ -240,7 +246,7 @@ def test_a_video_that_does_not_play(page: Tab) -> None:
 
 @needs_hands
 def test_a_finder_that_fails_while_it_runs(page: Tab) -> None:
-    show_film(page, LIKE)
+    show_film(page, LIKE_PICTURE)
     press(page, START)
     until(page, shows("like"))
     page.evaluate("""void (() => {
@@ -295,7 +301,7 @@ def test_whatever_happens_the_page_goes_on(page: Tab, run: int) -> None:
     """Presses, permissions, photos, failures of all kinds at random; PAGE_SEED=N repeats what a run printed."""
     seed = (SEED + run) % 2**31
     print(f"PAGE_SEED={seed}")
-    show_film(page, LIKE, WALL)
+    show_film(page, LIKE_PICTURE, WALL_PICTURE)
     done = page.evaluate(f"({(HERE / 'random_driver.js').read_text()})({seed}, {RANDOM_STEPS})")
     print(*done)
     # What was begun last has come to something: a picture, or a sentence

@@ -1,4 +1,4 @@
-"""The examples that play: a maze, pong for two, slides; each before the fake camera or before two hands."""
+"""The examples that play: a maze, pong for two, slides; each before a fake camera."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.browser.conftest import ALLOWED, CAMERA_VIDEO, FAKE_CAMERA, Open, needs_hands, screenshot, until
+from tests.browser.conftest import (
+    ALLOWED,
+    CAMERA_VIDEO,
+    FAKE_CAMERA,
+    LIKE_PICTURE,
+    PICTURES_OF_A_WALL,
+    WALL_PICTURE,
+    Open,
+    film,
+    needs_hands,
+    screenshot,
+    until,
+)
 from tests.browser.static_files import serve_folder
+from tests.browser.test_teach import lying_hand
 from tests.hands import REFERENCE
 from tests.server import PROJECT, Server
 
@@ -37,15 +51,26 @@ def test_maze(server: Server, open_page: Open, examples: tuple[str, Path]) -> No
     screenshot(page, "maze")
 
 
+# Whether the ball was in the middle, where it is drawn in white, and left it
+WATCH_THE_BALL = """(() => {
+  let wasThere = false;
+  window.isServed = false;
+  (function look() {
+    const isThere = document.querySelector("#field")?.getContext("2d").getImageData(400, 225, 1, 1).data[3] > 0;
+    window.isServed ||= wasThere && !isThere;
+    wasThere ||= isThere;
+    requestAnimationFrame(look);
+  })();
+})()"""
+
+
 @needs_hands
 def test_pong(server: Server, open_page: Open, examples: tuple[str, Path]) -> None:
     page = open_page(browser=BEFORE_HANDS)
-    page.add_init_script("window.pixels = () => document.querySelector('#field').toDataURL()")
+    page.add_init_script(WATCH_THE_BALL)
     page.goto(f"{examples[0]}/pong.html?service={server.url}")
     until(page, f"{SAYS}.startsWith('Move a hand')")
-    # A fist serves: the ball leaves the middle, which is white until then
-    middle = "document.querySelector('#field').getContext('2d').getImageData(400, 225, 1, 1).data[3]"
-    until(page, f"{middle} === 0")
+    until(page, "window.isServed")  # by a fist
     colors = """(() => {
       const context = document.querySelector('#field').getContext('2d');
       const seen = (x) => Math.max(...context.getImageData(x, 0, 1, 450).data.filter((_, index) => index % 4 === 3));
@@ -55,20 +80,27 @@ def test_pong(server: Server, open_page: Open, examples: tuple[str, Path]) -> No
     screenshot(page, "pong")
 
 
+def lying(tilt: float) -> list[list[float]]:
+    """The reference hand of stop in pixels, turned to the left as the photograph in the film is."""
+    points = np.array(REFERENCE.hands["stop"])[:, :2] * REFERENCE.image_size
+    turned = (points[:, 0] + 1j * points[:, 1] - 320 - 240j) * np.exp(-1j * np.radians(90 + tilt))
+    return [[float(point.real) + 320, float(point.imag) + 240] for point in turned]
+
+
 @needs_hands
-def test_slides(server: Server, open_page: Open, examples: tuple[str, Path]) -> None:
-    # The film shows no gesture that the model does not know, so this one is loaded and taught, but not made
+def test_slides(server: Server, open_page: Open, examples: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = examples
-    hands = [REFERENCE.hands["peace"]]
-    (folder / "my_gestures.json").write_text(
-        json.dumps({"gestures": {"mine": {"hands": hands, "image_size": REFERENCE.image_size, "command": "first"}}})
-    )
+    taught = {"mine": {"hands": [lying(tilt) for tilt in (-10, -5, 0, 5, 10)], "command": "first"}}
+    (folder / "my_gestures.json").write_text(json.dumps({"gestures": taught}))
+    walls = [film()[WALL_PICTURE]] * PICTURES_OF_A_WALL
+    pictures = [*[film()[LIKE_PICTURE]] * 60, *walls, *[lying_hand()] * 60, *walls]
+    (tmp_path / "film.mjpeg").write_bytes(b"".join(pictures))
     page = open_page(
         f"{url}/slides.html?service={server.url}&gestures=my_gestures.json",
-        browser=BEFORE_HANDS,
+        browser=(ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={tmp_path / 'film.mjpeg'}"),
         viewport={"width": 1000, "height": 600},
     )
-    until(page, f"{SHOWN} === 1")
+    until(page, f"{SHOWN} === 1")  # by like
     screenshot(page, "slides")
-    until(page, f"{SHOWN} === 0")
+    until(page, f"{SHOWN} === 0")  # by the gesture that was taught: the film shows no dislike
     assert page.inner_text("#say") == ""

@@ -21,6 +21,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import (
     ALLOWED,
     FAKE_CAMERA,
+    PICTURES_OF_A_WALL,
+    STOP_PICTURE,
+    WALL_PICTURE,
     Open,
     axe_problems,
     film,
@@ -33,9 +36,8 @@ from tests.hands import REFERENCE
 from tests.own_gestures import gestures, recording
 from tests.server import PROJECT, Server, start, wait_until_ready
 
-STOP, WALL = 186, 70  # pictures of the film
 TILTS = [*range(-12, 13), *range(11, -12, -1)]  # degrees, from one side to the other and back
-PICTURES_OF_A_TILT, PICTURES_OF_THE_WALL = 2, 18
+PICTURES_OF_A_TILT = 2
 RECORD = "Record for 3 seconds"
 IS_RECORDING = "document.getElementById('teach-status').textContent.startsWith('Recording')"
 HAS_REPORT = "document.querySelector('#taught .report') !== null"
@@ -67,7 +69,7 @@ def as_jpeg(picture: Image.Image) -> bytes:
 
 
 def lying_hand(tilt: float = 0) -> bytes:
-    hand = Image.open(io.BytesIO(film()[STOP]))
+    hand = Image.open(io.BytesIO(film()[STOP_PICTURE]))
     return as_jpeg(hand.rotate(90 + tilt, Image.Resampling.BILINEAR, fillcolor=hand.getpixel((0, 0))))
 
 
@@ -76,7 +78,7 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Camera:
     """Options of a browser with a camera before which the hand lies and tilts, and a wall for a moment."""
     tilting = [picture for tilt in TILTS for picture in [lying_hand(tilt)] * PICTURES_OF_A_TILT]
     path = tmp_path_factory.mktemp("film") / "lying_hand.mjpeg"
-    path.write_bytes(b"".join(tilting + [film()[WALL]] * PICTURES_OF_THE_WALL))
+    path.write_bytes(b"".join(tilting + [film()[WALL_PICTURE]] * PICTURES_OF_A_WALL))
     return (ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={path}")
 
 
