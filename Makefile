@@ -76,6 +76,13 @@ lint: $(VENV)/.dev node_modules/.package-lock.json ## Check style and types
 	$(BIN)/mypy
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings
 	$(NODE) node_modules/typescript/bin/tsc
+	@rm -rf build/types
+	$(NODE) node_modules/typescript/bin/tsc -p npm --outDir build/types
+	@diff --recursive npm/types build/types || { echo "npm/types differs from the JSDoc: run make types."; exit 1; }
+
+types: node_modules/.package-lock.json ## Write the types of the npm package, npm/types, from the JSDoc
+	@rm -rf npm/types
+	$(NODE) node_modules/typescript/bin/tsc -p npm
 
 format: $(VENV)/.dev node_modules/.package-lock.json ## Put the code into the project's style
 	$(BIN)/ruff format .
@@ -154,4 +161,4 @@ logs: .env ## Follow what they say
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
 
-.PHONY: help model page serve test fuzz mutate test-page test-faults test-endurance test-containers test-swarm lint format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean
+.PHONY: help model page serve test fuzz mutate test-page test-faults test-endurance test-containers test-swarm lint types format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean

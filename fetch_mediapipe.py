@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from typing import Final
 
 PROJECT: Final = Path(__file__).parent
 TARGET: Final = PROJECT / "build" / "mediapipe"
+PACKAGE: Final = "@mediapipe/tasks-vision"
 PROGRAM: Final = ("vision_bundle.mjs", "wasm/vision_wasm_internal.js", "wasm/vision_wasm_internal.wasm")
 WHEEL: Final = (
     "mediapipe==0.10.21 --hash=sha256:05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
@@ -56,11 +58,16 @@ def fetch(target: Path) -> None:
 
 
 def _fetch_npm_package(scratch: Path) -> Path:
-    for file in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(PROJECT / file, scratch)
-    options = ("--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1")
+    path = f"node_modules/{PACKAGE}"
+    locked = json.loads((PROJECT / "package-lock.json").read_text())["packages"][path]
+    # The lock also has development tools, which are not needed here
+    root = {"dependencies": {PACKAGE: locked["version"]}}
+    packages = {"": root, path: {"version": locked["version"], "integrity": locked["integrity"]}}
+    (scratch / "package.json").write_text(json.dumps(root))
+    (scratch / "package-lock.json").write_text(json.dumps({"lockfileVersion": 3, "packages": packages}))
+    options = ("--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1")
     _run([*_npm(scratch), "ci", *options], scratch)
-    return scratch / "node_modules" / "@mediapipe" / "tasks-vision"
+    return scratch / path
 
 
 def _npm(scratch: Path) -> list[str]:

@@ -12,7 +12,7 @@ import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
 import { openStream as connect } from "./stream.js";
 
-const SERVICE = new URL("../../", import.meta.url).href;
+const SERVICE = new URL(/* @vite-ignore */ "../../", import.meta.url).href;
 const HOLD_MS = 150;
 const MOST_HANDS = 2;
 const COLORS = ["#5eead4", "#fbbf24"];

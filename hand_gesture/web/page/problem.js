@@ -65,6 +65,18 @@ export function finderProblem(error) {
 }
 
 /**
+ * @param {unknown} error what the import of the service's module was rejected with
+ * @returns {Problem}
+ */
+export function serviceProblem(error) {
+  console.debug(error);
+  return new Problem(
+    "The service could not be reached: see that it runs and that its address is right, and start again.",
+    "no_service",
+  );
+}
+
+/**
  * @param {unknown} error anything that was thrown
  * @returns {Problem}
  */

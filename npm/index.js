@@ -1,0 +1,63 @@
+// What `import … from "hand-gestures"` gives to applications with a bundler: docs/game.md.
+//
+// startGestures is loaded from the service, which has MediaPipe, its models and its worker at addresses that a bundler cannot
+// know. openStream needs none of these and becomes part of the bundle.
+
+import { openStream as open } from "../hand_gesture/web/page/gestures.js";
+import { serviceProblem } from "../hand_gesture/web/page/problem.js";
+
+/**
+ * @typedef {import("../hand_gesture/web/page/gestures.js").Answer} Answer
+ * @typedef {import("../hand_gesture/web/page/gestures.js").Callbacks} Callbacks
+ * @typedef {import("../hand_gesture/web/page/gestures.js").CameraOptions} CameraOptions
+ * @typedef {import("../hand_gesture/web/page/gestures.js").CameraSettings} CameraSettings
+ * @typedef {import("../hand_gesture/web/page/gestures.js").Change} Change
+ * @typedef {import("../hand_gesture/web/page/gestures.js").Gestures} Gestures
+ * @typedef {import("../hand_gesture/web/page/gestures.js").OwnGestures} OwnGestures
+ * @typedef {import("../hand_gesture/web/page/gestures.js").Point} Point
+ * @typedef {import("../hand_gesture/web/page/gestures.js").ResultStream} ResultStream
+ * @typedef {import("../hand_gesture/web/page/gestures.js").StreamSettings} StreamSettings
+ * @typedef {import("../hand_gesture/web/page/problem.js").Problem} Problem
+ *
+ * @typedef {object} Service
+ * @property {string | URL} service its address, such as `https://hands.example`; it may be relative to the page's
+ */
+
+/**
+ * Finds hands in the camera's pictures, and tells what gestures they hold.
+ *
+ * @param {Callbacks & StreamSettings & CameraSettings & CameraOptions & Service} options
+ * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
+ * @throws {Problem} it cannot start; `onProblem` has been called, too
+ */
+export async function startGestures({ service, ...options }) {
+  const address = new URL("v1/gestures.js", baseOf(service)).href;
+  /** @type {typeof import("../hand_gesture/web/page/gestures.js")} */
+  const module = await import(/* @vite-ignore */ /* webpackIgnore: true */ address).catch((error) => {
+    options.signal?.throwIfAborted();
+    const problem = serviceProblem(error);
+    options.onProblem?.(problem);
+    throw problem;
+  });
+  return module.startGestures(options);
+}
+
+/**
+ * For pages that run MediaPipe themselves: takes its results, and tells what gestures the hands hold.
+ *
+ * @param {Callbacks & StreamSettings & Service} options
+ * @returns {ResultStream} for one camera
+ */
+export function openStream({ service, ...options }) {
+  return open({ ...options, service: baseOf(service) });
+}
+
+/**
+ * @param {string | URL} service
+ * @returns {string} its address with a slash at the end, without which its last part would be replaced
+ */
+function baseOf(service) {
+  if (!service)
+    throw new TypeError('The option service is missing, the address of the service: "http://localhost:3000"');
+  return new URL(`${service}`.replace(/\/*$/, "/"), document.baseURI).href;
+}
