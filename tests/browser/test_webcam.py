@@ -1,0 +1,53 @@
+"""examples/webcam.py, with a film in the camera's place and a screen that is only in memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ImageGrab
+
+from tests.browser.conftest import CAMERA_VIDEO, SCREENSHOTS, needs_hands
+from tests.browser.tabs import virtual_screen
+from tests.server import PROJECT, Server
+
+pytest.importorskip("cv2", reason="OpenCV and MediaPipe are not installed: there are none for this machine")
+pytest.importorskip("mediapipe", reason="MediaPipe is not installed: there is none for this machine")
+WEBCAM = (sys.executable, "examples/webcam.py")
+TEAL = (94, 234, 212)  # of skeletons
+SIZE = (800, 600)
+
+
+def is_drawn(display: str) -> bool:
+    """Whether a skeleton is on the screen, which is then kept as an output of the build."""
+    picture = ImageGrab.grab(xdisplay=display)
+    if not (np.asarray(picture) == TEAL).all(axis=2).any():
+        return False
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    picture.save(SCREENSHOTS / "webcam.png")
+    return True
+
+
+@needs_hands
+def test_it_tells_and_draws_what_a_film_shows(server: Server) -> None:
+    with virtual_screen(*SIZE) as environment:
+        command = [*WEBCAM, CAMERA_VIDEO, server.url.replace("http", "ws") + "/stream"]
+        with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout
+            first = running.stdout.readline()
+            while not is_drawn(environment["DISPLAY"]):
+                assert running.poll() is None, "it ended, and no skeleton was seen"
+            others = running.stdout.readlines()
+    assert running.returncode == 0
+    held = [line.partition(" (")[0] for line in (first, *others)]
+    assert [told for told in held if told != "none "] == ["like up", "dislike down", "stop right", "fist left", "palm "]
+
+
+def test_it_says_that_there_is_no_camera(tmp_path: Path) -> None:
+    film = tmp_path / "missing.mjpeg"
+    result = subprocess.run([*WEBCAM, film], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert f"There is no camera or film {film}." in result.stderr
