@@ -166,7 +166,9 @@ def axe_problems(page: Page) -> list[str]:
 # In the film, each gesture is followed by a wall: like, dislike, stop, fist, palm
 _PICTURES_OF_A_GESTURE, PICTURES_OF_A_WALL = 60, 18
 LIKE_PICTURE, WALL_PICTURE = 30, _PICTURES_OF_A_GESTURE + PICTURES_OF_A_WALL // 2
-STOP_PICTURE, PALM_PICTURE = (gestures * (_PICTURES_OF_A_GESTURE + PICTURES_OF_A_WALL) + 30 for gestures in (2, 4))
+STOP_PICTURE, FIST_PICTURE, PALM_PICTURE = (
+    gestures * (_PICTURES_OF_A_GESTURE + PICTURES_OF_A_WALL) + 30 for gestures in (2, 3, 4)
+)
 
 
 def film(path: str = CAMERA_VIDEO) -> list[bytes]:

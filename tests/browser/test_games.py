@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import (
     ALLOWED,
     CAMERA_VIDEO,
     FAKE_CAMERA,
+    FIST_PICTURE,
     LIKE_PICTURE,
+    PALM_PICTURE,
     PICTURES_OF_A_WALL,
+    STOP_PICTURE,
     WALL_PICTURE,
     Open,
     film,
@@ -22,8 +27,9 @@ from tests.browser.conftest import (
     screenshot,
     until,
 )
+from tests.browser.other_origin import COMMANDS
 from tests.browser.static_files import serve_folder
-from tests.browser.test_teach import lying_hand
+from tests.browser.test_teach import as_jpeg, lying_hand
 from tests.hands import REFERENCE
 from tests.server import PROJECT, Server
 
@@ -41,13 +47,19 @@ def examples(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         yield url, tmp_path
 
 
+def test_maze_is_short() -> None:
+    script = (PROJECT / "examples" / "maze.html").read_text().partition('<script type="module">\n')[2]
+    assert len(script.partition("    </script>")[0].splitlines()) <= 20
+
+
 @needs_hands
 def test_maze(server: Server, open_page: Open, examples: tuple[str, Path]) -> None:
     page = open_page(f"{examples[0]}/maze.html?service={server.url}", browser=BEFORE_HANDS)
+    until(page, "document.querySelector('#maze b') !== null")
     maze = page.inner_html("#maze")
-    until(page, f"document.getElementById('maze').innerHTML !== {json.dumps(maze)}")
-    for command in ("up", "right", "left", "down"):
+    for command in COMMANDS:
         until(page, f"{SAYS} === '{command}'")
+    assert page.inner_html("#maze") != maze
     screenshot(page, "maze")
 
 
@@ -62,22 +74,42 @@ WATCH_THE_BALL = """(() => {
     requestAnimationFrame(look);
   })();
 })()"""
+# How high the middle of each paddle is that a hand moves, left and right: others are translucent
+PADDLES = """[20, 780].map((x) => {
+  const { data } = document.querySelector("#field").getContext("2d").getImageData(x, 0, 1, 450);
+  const rows = [...Array(450).keys()].filter((row) => data[4 * row + 3] === 255);
+  return rows.length ? (rows[0] + rows.at(-1)) / 2 : null;
+})"""
+
+
+def two_hands(left: int, right: int, *, drop: int) -> bytes:
+    """Two of the film's pictures side by side, small, the right one lower by as many pixels, or higher."""
+    picture = Image.open(io.BytesIO(film()[WALL_PICTURE]))
+    half = picture.width // 2
+    for place, (index, top) in enumerate(((left, max(0, -drop)), (right, max(0, drop)))):
+        hand = Image.open(io.BytesIO(film()[index])).crop((80, 0, 560, 480))  # the middle square
+        picture.paste(hand.resize((half, half)), (place * half, top))
+    return as_jpeg(picture)
 
 
 @needs_hands
-def test_pong(server: Server, open_page: Open, examples: tuple[str, Path]) -> None:
-    page = open_page(browser=BEFORE_HANDS)
+def test_pong(server: Server, open_page: Open, examples: tuple[str, Path], tmp_path: Path) -> None:
+    pictures = [
+        *[two_hands(PALM_PICTURE, STOP_PICTURE, drop=160)] * 60,
+        *[two_hands(PALM_PICTURE, STOP_PICTURE, drop=-160)] * 60,
+        *[two_hands(FIST_PICTURE, STOP_PICTURE, drop=-160)] * 60,
+    ]
+    (tmp_path / "film.mjpeg").write_bytes(b"".join(pictures))
+    page = open_page(browser=(ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={tmp_path / 'film.mjpeg'}"))
     page.add_init_script(WATCH_THE_BALL)
     page.goto(f"{examples[0]}/pong.html?service={server.url}")
     until(page, f"{SAYS}.startsWith('Move a hand')")
-    until(page, "window.isServed")  # by a fist
-    colors = """(() => {
-      const context = document.querySelector('#field').getContext('2d');
-      const seen = (x) => Math.max(...context.getImageData(x, 0, 1, 450).data.filter((_, index) => index % 4 === 3));
-      return [seen(20), seen(780)];
-    })()"""
-    until(page, f"Math.max(...{colors}) === 255")  # the hand has a side
+    page.evaluate(f"void (window.paddles = () => {PADDLES})")
+    # The picture is a mirror: the right hand has the left paddle
+    until(page, "(([left, right]) => right !== null && right < 150 && left > 300)(paddles())")
+    until(page, "(([left, right]) => left !== null && left < 150 && right > 300)(paddles())")
     screenshot(page, "pong")
+    until(page, "window.isServed")  # by the fist
 
 
 def lying(tilt: float) -> list[list[float]]:
