@@ -82,12 +82,12 @@ PADDLES = """[20, 780].map((x) => {
 })"""
 
 
-def two_hands(left: int, right: int, *, drop: int) -> bytes:
-    """Two of the film's pictures side by side, small, the right one lower by as many pixels, or higher."""
+def two_hands(*hands: tuple[int, int]) -> bytes:
+    """Two of the film's pictures side by side and small, each given as its number and its distance from the top."""
     picture = Image.open(io.BytesIO(film()[WALL_PICTURE]))
     half = picture.width // 2
-    for place, (index, top) in enumerate(((left, max(0, -drop)), (right, max(0, drop)))):
-        hand = Image.open(io.BytesIO(film()[index])).crop((80, 0, 560, 480))  # the middle square
+    for place, (number, top) in enumerate(hands):
+        hand = Image.open(io.BytesIO(film()[number])).crop((80, 0, 560, 480))  # the square in the middle
         picture.paste(hand.resize((half, half)), (place * half, top))
     return as_jpeg(picture)
 
@@ -95,9 +95,9 @@ def two_hands(left: int, right: int, *, drop: int) -> bytes:
 @needs_hands
 def test_pong(server: Server, open_page: Open, examples: tuple[str, Path], tmp_path: Path) -> None:
     pictures = [
-        *[two_hands(PALM_PICTURE, STOP_PICTURE, drop=160)] * 60,
-        *[two_hands(PALM_PICTURE, STOP_PICTURE, drop=-160)] * 60,
-        *[two_hands(FIST_PICTURE, STOP_PICTURE, drop=-160)] * 60,
+        *[two_hands((PALM_PICTURE, 0), (STOP_PICTURE, 160))] * 60,
+        *[two_hands((PALM_PICTURE, 160), (STOP_PICTURE, 160))] * 60,
+        *[two_hands((FIST_PICTURE, 160), (STOP_PICTURE, 160))] * 60,
     ]
     (tmp_path / "film.mjpeg").write_bytes(b"".join(pictures))
     page = open_page(browser=(ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={tmp_path / 'film.mjpeg'}"))
@@ -105,9 +105,9 @@ def test_pong(server: Server, open_page: Open, examples: tuple[str, Path], tmp_p
     page.goto(f"{examples[0]}/pong.html?service={server.url}")
     until(page, f"{SAYS}.startsWith('Move a hand')")
     page.evaluate(f"void (window.paddles = () => {PADDLES})")
-    # The picture is a mirror: the right hand has the left paddle
-    until(page, "(([left, right]) => right !== null && right < 150 && left > 300)(paddles())")
-    until(page, "(([left, right]) => left !== null && left < 150 && right > 300)(paddles())")
+    # The picture is a mirror: the hand on its left moves the right paddle
+    until(page, "(([left, right]) => left > 300 && right !== null && right < 150)(paddles())")
+    until(page, "(([left, right]) => left > 300 && right > 300)(paddles())")
     screenshot(page, "pong")
     until(page, "window.isServed")  # by the fist
 
