@@ -135,6 +135,8 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
                 "The served model: its gestures, a typical hand for each, and the commands; the page at / plays them.",
                 _reference("ReferenceDocument"),
             ),
+            "/gestures.js": _module("module", "An ES module for pages of any origin, from the camera to gestures."),
+            "/v1/gestures.js": _module("module_v1", "The same; its interface stays as it is."),
         },
         "components": {
             "schemas": schemas,
@@ -191,6 +193,11 @@ def _probe(name: str, summary: str) -> dict[str, Any]:
 def _document(name: str, summary: str, schema: Mapping[str, str] = _OBJECT) -> dict[str, Any]:
     content = {"application/json": {"schema": schema}}
     return _operation(name, summary, {"200": {"description": "The document.", "content": content}})
+
+
+def _module(name: str, summary: str) -> dict[str, Any]:
+    content = {"text/javascript": {"schema": {"type": "string"}}}
+    return _operation(name, summary, {"200": {"description": "The module.", "content": content}})
 
 
 def _operation(name: str, summary: str, responses: dict[str, Any], token: str | None = None) -> dict[str, Any]:
