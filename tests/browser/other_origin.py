@@ -42,6 +42,27 @@ ANY = """
 </script>
 """
 
+# When the first answer came, in milliseconds from the beginning of the visit
+FIRST_ANSWER = """
+<script type="module">
+  import { startGestures } from "$service/gestures.js";
+  await startGestures({ onFrame: () => { window.milliseconds ??= performance.now(); } });
+</script>
+"""
+# The same for MediaPipe alone: the camera, its files, and a search
+FIRST_SEARCH = """
+<video id="video"></video>
+<script type="module">
+  import { loadLandmarker } from "$page/landmarker.js";
+  const opened = navigator.mediaDevices.getUserMedia({ video: true });
+  const loaded = loadLandmarker("$mediapipe", 2);
+  video.srcObject = await opened;
+  await video.play();
+  await (await loaded).find(await createImageBitmap(video), performance.now(), false);
+  window.milliseconds = performance.now();
+</script>
+"""
+
 
 @dataclass
 class Site:

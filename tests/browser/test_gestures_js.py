@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import statistics
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import ALLOWED, CAMERA_VIDEO, FAKE_CAMERA, Open, needs_finder, needs_hands, until
-from tests.browser.other_origin import ANY, CAME_IN_ORDER, FIVE_LINES, NOTHING, Site
+from tests.browser.other_origin import (
+    ANY,
+    CAME_IN_ORDER,
+    FIRST_ANSWER,
+    FIRST_SEARCH,
+    FIVE_LINES,
+    NOTHING,
+    Site,
+)
 from tests.browser.static_files import serve_folder
 from tests.hands import IMAGE_SIZE, LIKE, REFERENCE, as_objects
 from tests.own_gestures import gestures, recording
@@ -69,6 +79,27 @@ def send(page: Page, results: object, picture: object = None, frames: int = 20) 
 def test_five_lines_play_from_the_camera(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(FIVE_LINES, server.url), browser=BEFORE_HANDS)
     until(page, CAME_IN_ORDER)
+
+
+@needs_hands
+def test_first_answer_comes_soon(server: Server, site: Site, open_page: Open) -> None:
+    """Most of the time until then is MediaPipe's, so that is what it is compared with, in turn and without caches."""
+    folders = dict(re.findall(r"(page|mediapipe)(/[0-9a-f]+)", server.client.get("/gestures.js").text))
+    search = FIRST_SEARCH
+    for name, digest in folders.items():
+        search = search.replace(f"${name}", f"{server.url}/{name}{digest}")
+
+    def first(content: str) -> float:
+        page = open_page(site.page(content, server.url), browser=BEFORE_HANDS)
+        until(page, "window.milliseconds !== undefined")
+        milliseconds: float = page.evaluate("milliseconds")
+        page.context.close()
+        return milliseconds
+
+    rounds = [(first(FIRST_ANSWER), first(search)) for _ in range(3)]
+    answers, searches = (statistics.median(times) for times in zip(*rounds, strict=True))
+    print(f"first answer after {answers / 1000:.2f} s, MediaPipe's first search after {searches / 1000:.2f} s")
+    assert answers < 2 * searches
 
 
 @needs_hands
