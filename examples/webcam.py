@@ -1,9 +1,9 @@
 """Shows what a camera sees, with the skeletons of hands and what they hold; q ends it.
 
-Needs MediaPipe's models, which `make serve` fetches, and: pip install "mediapipe<1" opencv-contrib-python websockets
-(from 1.0 on, MediaPipe sends usage figures to its maker). Then:
+Needs MediaPipe's models, which `make serve` fetches, and: pip install "mediapipe<1" websockets
+OpenCV comes with MediaPipe, which from 1.0 on sends usage figures to its maker. Then:
 
-python examples/webcam.py [number of the camera, or a film] [ws://localhost:3000/stream] [key]
+python examples/webcam.py [number of a camera, or a film] [ws://localhost:3000/stream] [key]
 """
 
 from __future__ import annotations
