@@ -117,6 +117,7 @@ def test_vite_plays_from_the_camera(
         page.evaluate("start().then((running) => { window.running = running; })")
         until(page, CAME_IN_ORDER)
         page.evaluate("running.stop()")
+        assert page.evaluate("problems") == []
 
 
 def test_stream_of_the_bundle(server: Server, app: Path, open_page: Open) -> None:

@@ -12,29 +12,30 @@ const service = new URLSearchParams(location.search).get("service") ?? "";
 const moves: string[] = [];
 const problems: string[] = [];
 const callbacks = {
-  onChange({ hand, held, command }: Change) {
-    const parts: [number, string] = [hand, held];
-    if (parts && command && command !== moves.at(-1)) moves.push(command);
+  onChange({ command }: Change) {
+    if (command && command !== moves.at(-1)) moves.push(command);
+  },
+  onFrame(answers: Answer[], hands: Point[][]) {
+    if (answers.length !== hands.length) problems.push("answers that are not the hands'");
   },
   onProblem: ({ code }: Problem) => problems.push(code),
 };
 Object.assign(window, {
   moves,
   problems,
-  start: (): Promise<Gestures> => startGestures({ service, ...callbacks }),
+  start: (): Promise<Gestures> =>
+    startGestures({ service: service && new URL(service, document.baseURI), ...callbacks }),
   openStream: () => openStream({ service, ...callbacks }),
 });
 
-// What the types say; never called
+// What the types refuse; never called
 export function mistakes(): void {
   // @ts-expect-error: the service has no default here
   startGestures({});
   // @ts-expect-error: milliseconds
   startGestures({ service, holdMs: "150" });
+  // @ts-expect-error: the service says that itself
+  startGestures({ service, finder: "mediapipe" });
   // @ts-expect-error: no such option
   openStream({ service, video: document.createElement("video") });
-  openStream({ service, onFrame: (answers: Answer[], hands: Point[][]) => answers.length + hands.length }).send(
-    [],
-    [1, 1],
-  );
 }
