@@ -1,7 +1,7 @@
 // What `import … from "hand-gestures"` gives to applications with a bundler: docs/game.md.
 //
-// startGestures is loaded from the service, which has MediaPipe, its models and its worker at addresses that a bundler cannot
-// know. openStream needs none of these and becomes part of the bundle.
+// startGestures and loadFinder are loaded from the service, which has MediaPipe, its models and its worker at addresses that
+// a bundler cannot know. openStream needs none of these and becomes part of the bundle.
 
 import { openStream as open } from "../hand_gesture/web/page/gestures.js";
 import { serviceProblem } from "../hand_gesture/web/page/problem.js";
@@ -31,15 +31,24 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
  * @throws {Problem} it cannot start; `onProblem` has been called, too
  */
 export async function startGestures({ service, ...options }) {
-  const address = new URL("v1/gestures.js", baseOf(service)).href;
-  /** @type {typeof import("../hand_gesture/web/page/gestures.js")} */
-  const module = await import(/* @vite-ignore */ /* webpackIgnore: true */ address).catch((error) => {
+  const module = await load(service).catch((problem) => {
     options.signal?.throwIfAborted();
-    const problem = serviceProblem(error);
     options.onProblem?.(problem);
     throw problem;
   });
   return module.startGestures(options);
+}
+
+/**
+ * Loads MediaPipe before it is needed, or to look for hands in photos.
+ *
+ * @param {CameraSettings & Service} options
+ * @returns {ReturnType<typeof import("../hand_gesture/web/page/gestures.js").loadFinder>}
+ * @throws {Problem} hands cannot be found in this browser, or not with this service
+ */
+export async function loadFinder({ service, ...options }) {
+  const module = await load(service);
+  return module.loadFinder(options);
 }
 
 /**
@@ -50,6 +59,18 @@ export async function startGestures({ service, ...options }) {
  */
 export function openStream({ service, ...options }) {
   return open({ ...options, service: baseOf(service) });
+}
+
+/**
+ * @param {string | URL} service
+ * @returns {Promise<typeof import("../hand_gesture/web/page/gestures.js")>}
+ * @throws {Problem} it cannot be reached
+ */
+function load(service) {
+  const address = new URL("v1/gestures.js", baseOf(service)).href;
+  return import(/* @vite-ignore */ /* webpackIgnore: true */ address).catch((error) => {
+    throw serviceProblem(error);
+  });
 }
 
 /**

@@ -67,9 +67,11 @@ _API_PAGE: Final = """<!DOCTYPE html>
 """
 # What /gestures.js holds; the address of the service is that of this module
 _MODULE: Final = Template("""\
-import { startGestures as start } from "$page/gestures.js";
+import { loadFinder as load, startGestures as start } from "$page/gestures.js";
 export { openStream } from "$page/gestures.js";
-export const startGestures = (options) => start({ finder: "$finder", ...options });
+const finder = "$finder";
+export const loadFinder = (options) => load({ finder, ...options });
+export const startGestures = (options) => start({ finder, ...options });
 """)
 # Lines that are comments alone: half of the modules' size
 _COMMENTS: Final = re.compile(r"^[ \t]*(?:/\*\*.*?\*/|//[^\n]*)$", re.MULTILINE | re.DOTALL)

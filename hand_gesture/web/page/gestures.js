@@ -6,7 +6,7 @@
 // docs/game.md has every option. What the page takes from here keeps working; the modules that this one imports may change.
 
 import { openCamera, openMedia, watch } from "./camera.js";
-import { loadFinder, requireFinder } from "./finder.js";
+import { loadFinder as load, requireFinder } from "./finder.js";
 import { CAMERA_GONE, GESTURES_UNREADABLE, Problem, problemOf, REFUSED } from "./problem.js";
 import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
@@ -21,6 +21,9 @@ const COLORS = ["#5eead4", "#fbbf24"];
  * @typedef {import("./stream.js").Point} Point 0 to 1 of the picture; z as MediaPipe gives it
  * @typedef {import("./stream.js").Answer} Answer
  * @typedef {import("./stream.js").Change} Change
+ * @typedef {import("./stream.js").State} State
+ * @typedef {import("./camera.js").Camera} Camera
+ * @typedef {import("./finder.js").Finder} Finder
  * @typedef {[number, number]} Size width and height in pixels
  *
  * @typedef {object} OwnGesture
@@ -32,29 +35,40 @@ const COLORS = ["#5eead4", "#fbbf24"];
  * @typedef {object} StreamSettings
  * @property {number} [holdMs] how long a gesture must be shown until it holds, 150 milliseconds unless given
  * @property {OwnGestures | {gestures: OwnGestures} | string | URL} [gestures] of one's own, as the page saves them, or the
- *   address of such a file
+ *   address of such a file; `{}` for none
  * @property {string} [key] one of the service's API_KEY, where it asks for one
  *
  * @typedef {object} Callbacks
  * @property {(change: Change) => void} [onChange] a hand holds another gesture than before; "none" also when it has left
- * @property {(answers: Answer[], hands: Point[][]) => void} [onFrame] an answer for each hand of a frame, and the hands
+ * @property {(answers: Answer[], hands: Point[][], milliseconds: number) => void} [onFrame] an answer for each hand of a frame,
+ *   the hands, and how long the answer took
  * @property {(problem: Problem) => void} [onProblem] something is wrong: `message` is a sentence for the player, `code` is
  *   for programs. It is called once for each problem until answers come again.
+ * @property {(state: State) => void} [onState] the connection to the service has changed
  *
  * @typedef {object} CameraSettings
  * @property {number} [hands] most hands that are looked for, 2 unless given
  *
+ * @typedef {object} FinderOptions
+ * @property {string} [finder] folder with MediaPipe's files on the service, which fills it in
+ * @property {string} [service] address of the service; the one that this module comes from, unless given
+ *
  * @typedef {object} CameraOptions
+ * @property {string} [camera] which one, by its deviceId; the one that faces the player, unless given
  * @property {HTMLVideoElement | Blob | MediaStream} [video] an element in which the camera is shown or, if it already has a
  *   source, whose pictures are used; or a film or stream in place of the camera
  * @property {HTMLCanvasElement} [draw] where the hands' skeletons are drawn, in the size of the picture
  * @property {AbortSignal} [signal] stops it, also while it starts
+ * @property {Promise<Finder> | string} [finder] what `loadFinder` gave, which is left open
  * @property {string} [service] address of the service; the one that this module comes from, unless given
- * @property {string} [finder] folder with MediaPipe's files on the service, which fills it in
+ * @property {(hands: Point[][], size: Size, milliseconds: number) => void} [onHands] the hands of a picture, before the service
+ *   has answered, the size of the picture, and how long the search took
+ * @property {() => void} [onStop] it has ended, by `stop`, `signal` or a problem, which `onProblem` is told next
  *
  * @typedef {object} Gestures
  * @property {() => void} stop gives the camera back and ends everything
  * @property {HTMLVideoElement} video shows what the camera sees
+ * @property {Camera | null} camera null where a film or another source takes its place
  * @property {(settings: StreamSettings & CameraSettings) => Promise<void>} configure changes what is given
  *
  * @typedef {object} ResultStream
@@ -70,6 +84,17 @@ const COLORS = ["#5eead4", "#fbbf24"];
  */
 
 /**
+ * Loads MediaPipe before it is needed, or to look for hands in photos.
+ *
+ * @param {CameraSettings & FinderOptions} options
+ * @returns {Promise<Finder>}
+ * @throws {Problem} hands cannot be found in this browser, or not with this service
+ */
+export async function loadFinder({ finder = "", hands = MOST_HANDS, service = SERVICE } = {}) {
+  return load(finder && new URL(finder, service).href, hands);
+}
+
+/**
  * Finds hands in the camera's pictures, and tells what gestures they hold.
  *
  * @param {Callbacks & StreamSettings & CameraSettings & CameraOptions} options
@@ -77,7 +102,7 @@ const COLORS = ["#5eead4", "#fbbf24"];
  * @throws {Problem} it cannot start; `onProblem` has been called, too
  */
 export async function startGestures(options = {}) {
-  const { onFrame, onProblem = ({ message }) => console.warn(message), draw, service = SERVICE } = options;
+  const { onHands, onFrame, onStop, onProblem = ({ message }) => console.warn(message), draw, finder } = options;
   const ending = new AbortController();
   const { signal } = ending;
   const stop = () => ending.abort();
@@ -104,9 +129,9 @@ export async function startGestures(options = {}) {
       ...options,
       ...settings,
       onProblem,
-      onFrame(answers, hands) {
+      onFrame(answers, hands, milliseconds) {
         slotsOfHands = slots.assign(answers);
-        onFrame?.(answers, hands);
+        onFrame?.(answers, hands, milliseconds);
       },
     });
 
@@ -115,24 +140,31 @@ export async function startGestures(options = {}) {
   signal.addEventListener("abort", () => {
     rest();
     if (draw) drawHands(draw, [], { size: [draw.width, draw.height], colors: [] });
+    onStop?.();
   });
   document.addEventListener("visibilitychange", () => document.hidden && rest(), { signal });
   try {
     signal.throwIfAborted();
-    const folder = options.finder && new URL(options.finder, service).href;
-    requireFinder(folder ?? "");
-    const loading = loadFinder(folder ?? "", options.hands ?? MOST_HANDS);
-    signal.addEventListener("abort", () => loading.then(({ close }) => close()));
-    loading.catch(() => {}); // said below, after the camera's own problems
-    const video = await openVideo(options.video, signal, fail);
-    const finder = await loading;
+    /** @type {Promise<Finder>} */
+    let loading;
+    if (finder instanceof Promise) {
+      loading = finder;
+    } else {
+      requireFinder(finder ?? ""); // before the player is asked for the camera
+      loading = loadFinder({ ...options, finder });
+      signal.addEventListener("abort", () => loading.then(({ close }) => close()).catch(() => {}));
+    }
+    loading.catch(() => {}); // thrown below, after the camera's own problems
+    const { video, camera } = await openVideo(options, signal, fail);
+    const { inVideo, setMostHands } = await loading;
     signal.throwIfAborted();
     keepAwake(signal);
     watch(video, {
       signal,
       async onPicture(time) {
-        const hands = await finder.inVideo(video, time);
+        const hands = await inVideo(video, time);
         if (signal.aborted) return;
+        onHands?.(hands, sizeOf(video), performance.now() - time);
         stream ??= resume();
         stream.send(hands, video);
         if (draw) {
@@ -145,10 +177,11 @@ export async function startGestures(options = {}) {
     return {
       stop,
       video,
+      camera,
       async configure({ hands, ...others }) {
         settings = { ...settings, ...streamSettings(others) };
         stream?.configure(settings);
-        if (hands) await finder.setMostHands(hands);
+        if (hands) await setMostHands(hands);
       },
     };
   } catch (error) {
@@ -167,7 +200,7 @@ export async function startGestures(options = {}) {
  * @returns {ResultStream} for one camera
  */
 export function openStream(options = {}) {
-  const { service = SERVICE, onChange, onFrame, onProblem = ({ message }) => console.warn(message) } = options;
+  const { service = SERVICE, onChange, onFrame, onState, onProblem = ({ message }) => console.warn(message) } = options;
   const address = new URL("stream", service).href.replace(/^http/, "ws");
   let settings = streamSettings(options);
   /** @type {Size | null} */
@@ -200,18 +233,20 @@ export function openStream(options = {}) {
     const { holdMs = HOLD_MS, key } = settings;
     try {
       const gestures = await readGestures(settings.gestures);
+      const hasGestures = gestures && Object.keys(gestures).length;
       if (mine !== attempt || !size) return;
       stream = connect(address, {
-        settings: { image_size: size, hold_ms: holdMs, ...(gestures && { gestures }), ...(key && { key }) },
-        onAnswer(answers, _, hands) {
+        settings: { image_size: size, hold_ms: holdMs, ...(hasGestures && { gestures }), ...(key && { key }) },
+        onAnswer(answers, milliseconds, hands) {
           told.clear();
-          onFrame?.(answers, hands);
+          onFrame?.(answers, hands, milliseconds);
         },
         onChange,
         onError: ({ error, reason }) => tell(error, reason),
         onState(state, sentence) {
           if (state === "away") tell(sentence, "service_away");
           if (state === "refused" && !told.size) tell(sentence || REFUSED, "refused");
+          onState?.(state);
         },
       });
     } catch (error) {
@@ -266,19 +301,22 @@ async function readGestures(given) {
 }
 
 /**
- * @param {CameraOptions["video"]} given
+ * @param {CameraOptions} options
  * @param {AbortSignal} signal
  * @param {(error: unknown) => void} fail
- * @returns {Promise<HTMLVideoElement>}
+ * @returns {Promise<{video: HTMLVideoElement, camera: Camera | null}>}
  */
-async function openVideo(given, signal, fail) {
+async function openVideo({ video: given, camera: id = "" }, signal, fail) {
   const isElement = given instanceof HTMLVideoElement;
   const video = isElement ? given : document.createElement("video");
-  if (isElement && (video.srcObject || video.currentSrc || video.src)) return video; // the page plays it
+  if (isElement && (video.srcObject || video.currentSrc || video.src)) return { video, camera: null }; // the page plays it
   video.muted = video.playsInline = true;
-  if (given && !isElement) await openMedia(video, given, signal);
-  else await openCamera(video, { id: "", signal, onEnd: () => fail(new Problem(CAMERA_GONE, "camera_gone")) });
-  return video;
+  if (given && !isElement) {
+    await openMedia(video, given, signal);
+    return { video, camera: null };
+  }
+  const onEnd = () => fail(new Problem(CAMERA_GONE, "camera_gone"));
+  return { video, camera: await openCamera(video, { id, signal, onEnd }) };
 }
 
 /**

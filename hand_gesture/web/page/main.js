@@ -1,27 +1,18 @@
-// The way of a frame on this page: camera, photo or reference hands -> finder -> stream -> view.
+// Connects gestures.js, the module of games, with what this page shows: hands of the camera, a photo or the reference hands.
 
-import { listCameras, openCamera, watch } from "./camera.js";
+import { listCameras } from "./camera.js";
 import { Figures } from "./figures.js";
-import { loadFinder, requireFinder } from "./finder.js";
+import { requireFinder } from "./finder.js";
+import { loadFinder, openStream, startGestures } from "./gestures.js";
 import { drawBody } from "./hand_picture.js";
 import { keepKey, readKey } from "./key.js";
 import { asFields, fitted } from "./own_gestures.js";
+import { findInPhoto } from "./photo.js";
 import { loadReference, play } from "./playback.js";
-import {
-  CAMERA_GONE,
-  KEY_NEEDED,
-  KEY_WRONG,
-  NO_HAND,
-  NO_HANDS_TO_PLAY,
-  NO_PHOTO,
-  Problem,
-  problemOf,
-  REFUSED,
-} from "./problem.js";
+import { KEY_NEEDED, KEY_WRONG, NO_HAND, NO_HANDS_TO_PLAY, Problem, problemOf } from "./problem.js";
 import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
 import { snippets } from "./snippets.js";
-import { openStream } from "./stream.js";
 import { startTeaching } from "./teach.js";
 import * as view from "./view.js";
 
@@ -38,7 +29,6 @@ import * as view from "./view.js";
 const FIGURES_EVERY_MS = 500;
 const PHOTO_EVERY_MS = 200; // the same hands again, so that what holds is seen
 const COPIED_SHOWN_MS = 1200;
-const LARGEST_PHOTO = 1280;
 const EMPTY_STAGE = /** @type {Size} */ ([640, 480]);
 
 const video = view.element("video", HTMLVideoElement);
@@ -48,9 +38,7 @@ const hold = view.element("hold", HTMLInputElement);
 const file = view.element("file", HTMLInputElement);
 const keyForm = view.element("ask-key", HTMLFormElement);
 const mostHands = view.element("most-hands", HTMLFieldSetElement);
-const finderPath = document.querySelector("meta[name=finder]")?.getAttribute("content");
-const finderFolder = finderPath ? new URL(finderPath, document.baseURI).href : "";
-const streamUrl = new URL("stream", document.baseURI.replace(/^http/, "ws")).href;
+const finderFolder = document.querySelector("meta[name=finder]")?.getAttribute("content") ?? "";
 const predictUrl = new URL("predict", document.baseURI).href;
 
 const figures = { find: new Figures(), answer: new Figures(), rate: new Figures() };
@@ -73,49 +61,51 @@ let last = null; // the last hand, and of which picture it was
 let slots = new Slots();
 /** @type {number[]} */
 let slotsOfHands = [];
-/** @type {ReturnType<typeof openStream> | null} */
-let stream = null;
+/** @type {import("./gestures.js").ResultStream | null} */
+let stream = null; // of a photo or the reference hands
+/** @type {import("./gestures.js").Gestures | null} */
+let camera = null;
 let frameAt = 0;
 let wasAway = false;
 // Of what the person began last; whatever begins anew ends it
 let current = new AbortController();
 
 function settings() {
-  const key = readKey();
-  const gestures = own.size ? asFields(own) : null;
-  return { image_size: size, hold_ms: hold.valueAsNumber, ...(key && { key }), ...(gestures && { gestures }) };
+  return { holdMs: hold.valueAsNumber, gestures: asFields(own), key: readKey() ?? "" };
 }
 
-function connect() {
-  stream ??= openStream(streamUrl, {
-    settings: settings(),
-    onAnswer: showAnswers,
-    onChange({ held, command }) {
-      view.say(held);
-      if (command) view.fireCommand(command);
-    },
-    onError({ error, reason }) {
-      if (reason === "unauthorized") askForKey();
-      else view.showProblem(error);
-    },
-    onState(state, sentence) {
-      if (state !== "open") view.showAnswers([], []);
-      view.showService(state);
-      if (state === "away") {
-        view.showProblem(sentence);
-        wasAway = true;
-      }
-      if (state === "open") {
-        view.showProblem("");
-        if (wasAway) {
-          showServedModel();
-          teaching.askAgain();
-        }
-        wasAway = false;
-      }
-      if (state === "refused" && !view.isProblemShown()) view.showProblem(sentence || REFUSED);
-    },
-  });
+/** What a stream tells, that of the camera or of other hands. */
+const callbacks = {
+  onFrame: showAnswers,
+  /** @param {import("./gestures.js").Change} change */
+  onChange({ held, command }) {
+    view.say(held);
+    if (command) view.fireCommand(command);
+  },
+  /** @param {Problem} problem */
+  onProblem({ message, code }) {
+    if (code === "unauthorized") askForKey();
+    else view.showProblem(message);
+  },
+  /** @param {import("./gestures.js").State} state */
+  onState(state) {
+    view.showService(state);
+    if (state !== "open") view.showAnswers([], []);
+    if (state === "away") wasAway = true;
+    if (state !== "open") return;
+    view.showProblem("");
+    if (wasAway) {
+      showServedModel();
+      teaching.askAgain();
+    }
+    wasAway = false;
+  },
+};
+
+/** Brings the streams up to date with what the person has set. */
+function configure() {
+  stream?.configure(settings());
+  camera?.configure(settings());
 }
 
 function disconnect() {
@@ -134,9 +124,10 @@ function askForKey() {
 
 /**
  * @param {Answer[]} answers
+ * @param {Point[][]} _ the hands that were sent; newer ones may be shown
  * @param {number} milliseconds
  */
-function showAnswers(answers, milliseconds) {
+function showAnswers(answers, _, milliseconds) {
   figures.answer.add(milliseconds);
   view.showProblem("");
   const shown = answers.slice(0, hands.length); // hands may have left since this frame was sent
@@ -159,8 +150,14 @@ function showFrame(found) {
   draw();
   if (hands.length) rememberHand(hands[0]);
   else view.showAnswers([], []);
-  stream?.send(hands);
-  if (source === "camera") teaching.see(hands, size);
+}
+
+/** @param {Point[][]} found the hands of a frame that is not the camera's */
+function sendFrame(found) {
+  showFrame(found);
+  if (document.hidden) return;
+  stream ??= openStream({ ...callbacks, ...settings() });
+  stream.send(found, size);
 }
 
 function draw() {
@@ -185,12 +182,12 @@ function setStage(newSize, newSource, isMirrored) {
   size = newSize;
   source = newSource;
   view.showSource(source, size, isMirrored);
-  stream?.configure(settings());
 }
 
 function stop() {
   current.abort();
   current = new AbortController();
+  camera = null;
   disconnect();
   for (const each of Object.values(figures)) each.clear();
   hands = [];
@@ -232,7 +229,7 @@ function fail(error, signal) {
 /** @returns {Promise<Finder>} the one there is, unless it has failed */
 async function getFinder() {
   if (await loadingFinder?.then((finder) => finder.isClosed()).catch(() => true)) loadingFinder = null;
-  loadingFinder ??= loadFinder(finderFolder, chosenHands());
+  loadingFinder ??= loadFinder({ finder: finderFolder, hands: chosenHands() });
   return loadingFinder;
 }
 
@@ -258,36 +255,37 @@ function showServedModel() {
 function startCamera(id) {
   return begin("Waiting for the camera …", async (signal) => {
     requireFinder(finderFolder);
-    const gettingFinder = getFinder();
-    gettingFinder.catch(() => {}); // said below, after the camera's own problems
-    const camera = await openCamera(video, {
-      id,
+    video.onplaying = () => view.showStarting("Loading the hand tracking …");
+    /** @type {Awaited<ReturnType<typeof listCameras>>} */
+    let cameras = [];
+    const showStage = () => {
+      setStage([video.videoWidth, video.videoHeight], "camera", camera?.camera?.isMirrored ?? false);
+      view.showCameras(cameras, camera?.camera?.id ?? "");
+    };
+    const started = await startGestures({
+      ...callbacks,
+      ...settings(),
+      video,
+      camera: id,
+      finder: getFinder(),
       signal,
-      onEnd: () => fail(new Problem(CAMERA_GONE, "camera_gone"), signal),
-    });
-    view.showStarting("Loading the hand tracking …");
-    const finder = await gettingFinder;
-    const cameras = await listCameras();
-    signal.throwIfAborted();
-    const videoSize = () => /** @type {Size} */ ([video.videoWidth, video.videoHeight]);
-    setStage(videoSize(), "camera", camera.isMirrored);
-    view.showCameras(cameras, camera.id);
-    connect();
-    watch(video, {
-      signal,
-      async onPicture(time) {
+      onHands(found, newSize, milliseconds) {
         // A phone that is turned gives pictures of another size
-        if (String(size) !== String(videoSize())) {
-          setStage(videoSize(), "camera", camera.isMirrored);
-          view.showCameras(cameras, camera.id);
-        }
-        const found = await finder.inVideo(video, time);
-        if (signal.aborted) return;
-        figures.find.add(performance.now() - time);
+        if (String(size) !== String(newSize)) showStage();
+        figures.find.add(milliseconds);
         showFrame(found);
+        teaching.see(found, size);
       },
-      onError: (error) => fail(error, signal),
+      onStop() {
+        if (!signal.aborted) stop();
+      },
     });
+    video.onplaying = null;
+    camera = started;
+    configure(); // what was changed meanwhile
+    showStage();
+    cameras = await listCameras();
+    if (!signal.aborted) view.showCameras(cameras, started.camera?.id ?? "");
   });
 }
 
@@ -298,13 +296,12 @@ function startPlayback(first) {
     signal.throwIfAborted();
     if (!Object.keys(reference.hands).length) throw new Problem(NO_HANDS_TO_PLAY);
     setStage(reference.image_size, "playback", false);
-    connect();
     play(reference, {
       first,
       signal,
       onFrame(found, gesture) {
         view.showCaption(`Reference hand: ${view.spaced(gesture)}`);
-        showFrame(found);
+        sendFrame(found);
       },
     });
   });
@@ -339,38 +336,14 @@ async function useCamera(signal) {
   return current.signal;
 }
 
-/**
- * @param {Blob} blob
- * @param {HTMLCanvasElement} canvas gets the photo
- * @param {AbortSignal} signal ends it
- * @returns {Promise<{hands: Point[][], size: Size}>}
- * @throws {Problem}
- */
-async function findInPhoto(blob, canvas, signal) {
-  const photo = await createImageBitmap(blob).catch(() => {
-    throw new Problem(NO_PHOTO);
-  });
-  signal.throwIfAborted();
-  // Before hands are looked for, as a photo may have more pixels than WebGL takes
-  const scale = Math.min(1, LARGEST_PHOTO / Math.max(photo.width, photo.height));
-  const scaled = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * scale));
-  const photoSize = /** @type {Size} */ ([scaled(photo.width), scaled(photo.height)]);
-  [canvas.width, canvas.height] = photoSize;
-  canvas.getContext("2d")?.drawImage(photo, 0, 0, ...photoSize);
-  photo.close();
-  const found = await (await getFinder()).inPhoto(canvas);
-  signal.throwIfAborted();
-  return { hands: found, size: photoSize };
-}
-
 /** @param {Blob} blob */
 function showPhoto(blob) {
   return begin("Looking for hands …", async (signal) => {
-    const { hands: found, size: photoSize } = await findInPhoto(blob, photoCanvas, signal);
+    const { hands: found, size: photoSize } = await findInPhoto(blob, { canvas: photoCanvas, getFinder, signal });
     if (!found.length) throw new Problem(NO_HAND);
     setStage(photoSize, "photo", false);
-    connect();
-    const timer = setInterval(() => showFrame(found), PHOTO_EVERY_MS);
+    sendFrame(found);
+    const timer = setInterval(() => sendFrame(found), PHOTO_EVERY_MS);
     signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   });
 }
@@ -406,14 +379,14 @@ async function exampleHand() {
 
 const teaching = startTeaching({
   useCamera,
-  findHands: (photo, signal) => findInPhoto(photo, document.createElement("canvas"), signal),
+  findHands: (photo, signal) => findInPhoto(photo, { canvas: document.createElement("canvas"), getFinder, signal }),
   known: () => known,
   key: readKey,
   onKeyNeeded: askForKey,
   onTaught(gestures) {
     own = gestures;
     view.showOwn(own);
-    stream?.configure(settings());
+    configure();
   },
 });
 
@@ -447,7 +420,7 @@ document.ondrop = (event) => {
 hold.oninput = () => {
   view.element("hold-value", HTMLOutputElement).value = `${hold.value} ms`;
 };
-hold.onchange = () => stream?.configure(settings());
+hold.onchange = configure;
 mostHands.onchange = () => {
   // What fails here is said by the next search
   loadingFinder?.then((finder) => finder.setMostHands(chosenHands())).catch(() => {});
@@ -457,16 +430,13 @@ keyForm.onsubmit = (event) => {
   keepKey(view.element("key", HTMLInputElement).value);
   view.askForKey(false);
   view.showProblem("");
-  stream?.configure(settings());
+  configure();
   teaching.askAgain();
 };
 document.onvisibilitychange = () => {
-  if (document.hidden) {
-    teaching.cancel();
-    disconnect();
-  } else if (source !== "welcome") {
-    connect();
-  }
+  if (!document.hidden) return;
+  teaching.cancel();
+  disconnect();
 };
 setInterval(() => {
   view.showRate(figures.rate.summary());

@@ -55,11 +55,6 @@ export function showProblem(sentence) {
   if (problem.textContent !== sentence) problem.textContent = sentence;
 }
 
-/** @returns {boolean} */
-export function isProblemShown() {
-  return !problem.hidden;
-}
-
 /** @param {"idle" | "open" | "away" | "refused"} state */
 export function showService(state) {
   service.dataset.state = answersBox.dataset.service = state;

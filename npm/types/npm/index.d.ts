@@ -40,6 +40,14 @@ export type Service = {
  */
 export declare function startGestures({ service, ...options }: Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "finder" | "service"> & Service): Promise<Gestures>;
 /**
+ * Loads MediaPipe before it is needed, or to look for hands in photos.
+ *
+ * @param {CameraSettings & Service} options
+ * @returns {ReturnType<typeof import("../hand_gesture/web/page/gestures.js").loadFinder>}
+ * @throws {Problem} hands cannot be found in this browser, or not with this service
+ */
+export declare function loadFinder({ service, ...options }: CameraSettings & Service): ReturnType<typeof import("../hand_gesture/web/page/gestures.js").loadFinder>;
+/**
  * For pages that run MediaPipe themselves: takes its results, and tells what gestures the hands hold.
  *
  * @param {Callbacks & StreamSettings & Service} options
