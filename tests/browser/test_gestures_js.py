@@ -180,6 +180,55 @@ def test_element_and_canvas_of_the_page(server: Server, site: Site, open_page: O
 
 
 @needs_hands
+def test_finder_that_is_loaded_early(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
+    until(page, "window.start !== undefined")
+    page.evaluate(f"""import("{server.url}/gestures.js").then(({{ loadFinder }}) => {{
+      window.finder = loadFinder({{ hands: 1 }});
+    }})""")
+    for _ in range(2):
+        run(page, "{ finder, video: document.createElement('video') }")
+        until(page, "hands.length > 0")
+        page.evaluate("running.stop()")
+        until(page, "left().sockets === 0 && left().locks === 0")
+        assert left(page) == NOTHING | {"workers": 1}
+        page.evaluate("void (frames = 0, hands = [])")
+    found = page.evaluate("finder.then((finder) => finder.inPhoto(document.createElement('canvas')))")
+    assert found == []
+    page.evaluate("finder.then((finder) => finder.close())")
+    assert left(page) == NOTHING
+
+
+@needs_hands
+def test_what_it_tells_of_itself(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
+    until(page, "window.start !== undefined")
+    page.evaluate("void (window.told = { states: [], pictures: [], stops: 0 })")
+    run(
+        page,
+        """{
+          onState: (state) => told.states.push(state),
+          onHands: ([hand], ...others) => hand && told.pictures.push([hand.length, ...others]),
+          onStop: () => { told.stops += 1; },
+        }""",
+    )
+    until(page, "told.pictures.length > 0")
+    (points, size, milliseconds), *_ = page.evaluate("told.pictures")
+    assert (points, size) == (len(LIKE), [640, 480])
+    assert 0 < milliseconds < page.evaluate("performance.now()")
+    assert page.evaluate("running.camera.isMirrored")
+    id_of_track = "running.video.srcObject.getTracks()[0].getSettings().deviceId"
+    assert page.evaluate(f"running.camera.id === {id_of_track}")
+    assert page.evaluate("told.states") == ["open"]
+    assert page.evaluate("told.stops") == 0
+    page.evaluate("running.stop(); running.stop()")
+    assert page.evaluate("told.stops") == 1
+    told = page.evaluate("start({ camera: 'not there' }).catch(({ code }) => code)")
+    assert told == "camera_gone"
+    page.evaluate("problems.length = 0")
+
+
+@needs_hands
 def test_stream_of_the_page(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
     until(page, "window.start !== undefined")
