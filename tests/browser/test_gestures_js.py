@@ -284,6 +284,37 @@ def test_hidden_tab_rests(server: Server, site: Site, open_page: Open) -> None:
 
 
 @needs_finder
+def test_search_that_ends_in_the_background_does_not_connect(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    run(page)
+    page.evaluate(
+        f"""() => {{
+          const make = window.createImageBitmap;
+          window.createImageBitmap = (...given) => {{
+            window.createImageBitmap = make;
+            ({HIDE})(true);
+            return make(...given);
+          }};
+        }}"""
+    )
+    until(page, "document.hidden")
+    page.evaluate("running.configure({ hands: 1 })")  # in turn, after the search
+    until(page, "left().sockets === 0")
+    assert page.evaluate("new Promise((resolve) => setTimeout(() => resolve(left().sockets), 500))") == 0
+
+
+@needs_finder
+def test_finder_that_has_loaded(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    load = f"import('{server.url}/gestures.js').then(({{ loadFinder }}) => loadFinder())"
+    page.evaluate(f"{load}.then((finder) => {{ window.finder = finder; }})")
+    run(page, "{ finder }")
+    page.evaluate("running.stop()")
+    assert page.evaluate("[left().workers, finder.isClosed()]") == [1, False]
+
+
+@needs_finder
 def test_hands_are_looked_for_as_configured(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     sent: list[str | bytes] = []

@@ -59,7 +59,7 @@ const COLORS = ["#5eead4", "#fbbf24"];
  *   source, whose pictures are used; or a film or stream in place of the camera
  * @property {HTMLCanvasElement} [draw] where the hands' skeletons are drawn, in the size of the picture
  * @property {AbortSignal} [signal] stops it, also while it starts
- * @property {Promise<Finder> | string} [finder] what `loadFinder` gave, which is left open
+ * @property {Finder | Promise<Finder> | string} [finder] what `loadFinder` gave, which is left open
  * @property {string} [service] address of the service; the one that this module comes from, unless given
  * @property {(hands: Point[][], size: Size, milliseconds: number) => void} [onHands] the hands of a picture, before the service
  *   has answered, the size of the picture, and how long the search took
@@ -147,8 +147,8 @@ export async function startGestures(options = {}) {
     signal.throwIfAborted();
     /** @type {Promise<Finder>} */
     let loading;
-    if (finder instanceof Promise) {
-      loading = finder;
+    if (finder && typeof finder !== "string") {
+      loading = Promise.resolve(finder);
     } else {
       requireFinder(finder ?? ""); // before the player is asked for the camera
       loading = loadFinder({ ...options, finder });
@@ -163,7 +163,7 @@ export async function startGestures(options = {}) {
       signal,
       async onPicture(time) {
         const hands = await inVideo(video, time);
-        if (signal.aborted) return;
+        if (signal.aborted || document.hidden) return; // a search that ends in the background must not connect again
         onHands?.(hands, sizeOf(video), performance.now() - time);
         stream ??= resume();
         stream.send(hands, video);

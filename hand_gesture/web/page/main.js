@@ -71,7 +71,7 @@ let wasAway = false;
 let current = new AbortController();
 
 function settings() {
-  return { holdMs: hold.valueAsNumber, gestures: asFields(own), key: readKey() ?? "" };
+  return { holdMs: hold.valueAsNumber, gestures: { gestures: asFields(own) }, key: readKey() ?? "" };
 }
 
 /** What a stream tells, that of the camera or of other hands. */
@@ -93,7 +93,6 @@ const callbacks = {
     if (state !== "open") view.showAnswers([], []);
     if (state === "away") wasAway = true;
     if (state !== "open") return;
-    view.showProblem("");
     if (wasAway) {
       showServedModel();
       teaching.askAgain();

@@ -92,7 +92,7 @@ export type CameraOptions = {
     /**
      * what `loadFinder` gave, which is left open
      */
-    finder?: Promise<Finder> | string;
+    finder?: Finder | Promise<Finder> | string;
     /**
      * address of the service; the one that this module comes from, unless given
      */
@@ -194,7 +194,7 @@ export type Picture = Size | {
  *   source, whose pictures are used; or a film or stream in place of the camera
  * @property {HTMLCanvasElement} [draw] where the hands' skeletons are drawn, in the size of the picture
  * @property {AbortSignal} [signal] stops it, also while it starts
- * @property {Promise<Finder> | string} [finder] what `loadFinder` gave, which is left open
+ * @property {Finder | Promise<Finder> | string} [finder] what `loadFinder` gave, which is left open
  * @property {string} [service] address of the service; the one that this module comes from, unless given
  * @property {(hands: Point[][], size: Size, milliseconds: number) => void} [onHands] the hands of a picture, before the service
  *   has answered, the size of the picture, and how long the search took
