@@ -26,7 +26,7 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
 /**
  * Finds hands in the camera's pictures, and tells what gestures they hold.
  *
- * @param {Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "finder" | "service"> & Service} options
+ * @param {Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "service"> & Service} options
  * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
  * @throws {Problem} it cannot start; `onProblem` has been called, too
  */

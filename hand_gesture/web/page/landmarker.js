@@ -4,7 +4,9 @@
 export const NO_WEBGL_HERE = "NoWebGL";
 
 /**
- * @typedef {import("@mediapipe/tasks-vision").HandLandmarkerResult} Result
+ * @typedef {object} Result
+ * @property {import("./stream.js").Point[][]} landmarks
+ * @property {{categoryName: string}[][]} handedness
  *
  * @typedef {object} Landmarker one search at a time
  * @property {(picture: ImageBitmap, time: number, isPhoto: boolean) => Promise<Result>} find closes the picture;

@@ -34,11 +34,11 @@ export type Service = {
 /**
  * Finds hands in the camera's pictures, and tells what gestures they hold.
  *
- * @param {Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "finder" | "service"> & Service} options
+ * @param {Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "service"> & Service} options
  * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
  * @throws {Problem} it cannot start; `onProblem` has been called, too
  */
-export declare function startGestures({ service, ...options }: Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "finder" | "service"> & Service): Promise<Gestures>;
+export declare function startGestures({ service, ...options }: Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "service"> & Service): Promise<Gestures>;
 /**
  * Loads MediaPipe before it is needed, or to look for hands in photos.
  *

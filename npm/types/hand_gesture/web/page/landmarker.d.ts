@@ -1,5 +1,10 @@
 export declare const NO_WEBGL_HERE = "NoWebGL";
-export type Result = import("@mediapipe/tasks-vision").HandLandmarkerResult;
+export type Result = {
+    landmarks: import("./stream.js").Point[][];
+    handedness: {
+        categoryName: string;
+    }[][];
+};
 export type Landmarker = {
     /**
      * closes the picture;
@@ -13,7 +18,9 @@ export type Landmarker = {
     close: () => void;
 };
 /**
- * @typedef {import("@mediapipe/tasks-vision").HandLandmarkerResult} Result
+ * @typedef {object} Result
+ * @property {import("./stream.js").Point[][]} landmarks
+ * @property {{categoryName: string}[][]} handedness
  *
  * @typedef {object} Landmarker one search at a time
  * @property {(picture: ImageBitmap, time: number, isPhoto: boolean) => Promise<Result>} find closes the picture;
