@@ -1,4 +1,4 @@
-"""What the documents show is what the service does, and their commands work when pasted."""
+"""The documents match the service, and their commands run as written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOCUMENTS = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md")] + sort
 MAX_README_LINES = 150
 MAX_README_WORDS = 1200
 
-# Commands that need more than this test has: an engine, a cluster, a registry, the network, or many minutes
+# Commands that need Docker, a cluster, a registry, the network, or many minutes
 RUN_BY = {
     "make image": "tests/containers/conftest.py",
     "make up": "tests/containers/test_stack.py",
@@ -30,7 +30,7 @@ RUN_BY = {
     "make train": "tests/training/test_own.py",
 }
 NOT_RUN = (
-    *("docker ", "IMAGE=", "kubectl ", "${EDITOR"),
+    *("docker ", "git clone ", "cd hand-gesture", "IMAGE=", "kubectl ", "${EDITOR"),
     *("make serve", "make test", "make lint", "make bench", "make fuzz", "make mutate"),
     ".venv/bin/python -m bench.",
     ".venv/bin/python -m training.",
@@ -38,7 +38,7 @@ NOT_RUN = (
 
 
 def commands() -> list[tuple[str, str]]:
-    """Every command in a block of shell, with its document."""
+    """Every command of the documents' sh blocks, with the name of its document."""
     found = []
     for document in DOCUMENTS:
         for block in re.findall(r"^ *```sh\n(.*?)^ *```", document.read_text(), re.MULTILINE | re.DOTALL):
@@ -51,7 +51,7 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
-    """A copy of the project with the files that its documents speak of, and a model store."""
+    """A copy of the project with a model store and the files that the documents mention."""
     folder = tmp_path_factory.mktemp("clone") / "project"
     ignored = shutil.ignore_patterns(".git", ".venv", "node_modules", "build", "mutants", "__pycache__", ".*_cache")
     shutil.copytree(PROJECT, folder, ignore=ignored)
