@@ -67,7 +67,7 @@ def test_letters_are_served_described_and_kept(tmp_path: Path) -> None:
     version = import_classifier(
         tmp_path, tmp_path, SVC(probability=True, random_state=0), [*LETTERS.values()], [*LETTERS]
     )
-    assert f"hand_gesture:{version}, your own model, stays" in make_model(tmp_path)
+    assert f"Keeping your own model hand_gesture:{version};" in make_model(tmp_path)
     with serve(tmp_path) as server:
         document = server.client.get("/reference_hands.json").json()
         assert document["gestures"] == ["A", "B", "C"]

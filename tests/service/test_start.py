@@ -72,8 +72,8 @@ def test_store_that_cannot_be_written(tmp_path: Path, below: str) -> None:
     result = import_model(tmp_path / below, wrapper=(*OWN_MOUNTS, "sh", "-c", script, "sh"))
     assert result.returncode == 1
     assert result.stderr == (
-        f"The BentoML model store {tmp_path / below} cannot be written (Read-only file system); set BENTOML_HOME to a "
-        "folder that can.\n"
+        f"The BentoML model store {tmp_path / below} is not writable (Read-only file system); set BENTOML_HOME to a "
+        "writable folder.\n"
     )
 
 
