@@ -119,8 +119,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Key metrics: model, data, server": [
         _graph(
             "Inference latency",
-            "Model: duration of one model call, which classifies a whole batch. A camera at 30 frames per second has 33 ms "
-            "per frame; the bundled model takes less than 1 ms.",
+            "Model: duration of one model call, which classifies a whole batch. A camera at 30 frames per second has "
+            "33 ms per frame; the bundled model takes less than 1 ms.",
             units.Milliseconds,
             *(
                 _query(
@@ -212,8 +212,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         _graph(
             "Closed streams",
-            "Streams closed per second, by close code: 1000 and 1001, the client left or was idle; 1006, the connection "
-            "broke; 1013, over the limit. docs/stream.md lists all codes.",
+            "Streams closed per second, by close code: 1000 and 1001, the client left or was idle; 1006, the "
+            "connection broke; 1013, over the limit. docs/stream.md lists all codes.",
             units.CountsPerSecond,
             _query(
                 f"sum by (code) (rate({_select('hand_gesture_closed_streams_total')}[$__rate_interval]))", "{{code}}"
@@ -223,8 +223,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Hands on streams": [
         _graph(
             "Hands per frame",
-            "Classified stream frames per second, by their number of hands. Only 0: nobody is in front of the camera, or "
-            "the client detects no hands.",
+            "Classified stream frames per second, by their number of hands. Only 0: nobody is in front of the camera, "
+            "or the client detects no hands.",
             units.CountsPerSecond,
             _query(
                 f"sum by (hands) (rate({_select('hand_gesture_frames_total')}[$__rate_interval]))", "{{hands}} hands"
@@ -311,7 +311,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Model": [
         _graph(
             "Gestures",
-            "Hands classified per second, by gesture. If one gesture dominates, either a game asks for it or the data has drifted.",
+            "Hands classified per second, by gesture. If one gesture dominates, either a game asks for it or the data "
+            "has drifted.",
             units.CountsPerSecond,
             _query(
                 f"sum by (gesture) (rate({_select('hand_gesture_predictions_total')}[$__rate_interval]))", "{{gesture}}"
@@ -337,8 +338,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         _graph(
             "Gesture drift",
-            "Total variation distance between the gestures of the last hour and the training data, without none. 0: the "
-            "same distribution; 1: no overlap.",
+            "Total variation distance between the gestures of the last hour and the training data, without none. 0: "
+            "the same distribution; 1: no overlap.",
             units.PercentUnit,
             _query(_select("instance:hand_gesture_gesture_mix:distance1h"), "{{instance}}"),
             thresholds=_thresholds(0.85, 0.9),
