@@ -46,7 +46,7 @@ def test_without_room_for_figures_each_worker_counts_for_itself(home: Path, tmp_
     with serve(home, wrapper=mounted(folder, "size=256k"), TMPDIR=folder, **GENEROUS_LIMITS) as server:
         check_predictions(server, 100)
         assert server.metrics()['hand_gesture_requests_total{route="/predict",status="200"}'] == 100
-        assert "figures cannot be shared, /metrics shows those of one worker" in server.log.read_text()
+        assert "metrics cannot be shared between workers, /metrics shows those of one worker" in server.log.read_text()
 
 
 def test_predictions_go_on_when_the_disk_gets_full(home: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_figures_that_were_removed_are_an_error_and_said(pair: Server) -> None:
     shutil.rmtree(figures)
     answer = pair.client.get("/metrics")
     assert answer.status_code == 500
-    assert answer.text == f"Figures were removed from {figures} while the service runs; start it anew.\n"
+    assert answer.text == f"Metric files were deleted from {figures} while the service was running; restart it.\n"
     (event,) = (json.loads(line) for line in pair.log.read_text().splitlines() if '"error"' in line)
     assert event["message"] == answer.text.strip()
     assert pair.client.post("/predict", json=shaken_like()).is_success

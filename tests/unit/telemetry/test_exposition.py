@@ -72,7 +72,7 @@ try:
 except exposition.MetricsLostError as error:
     print(json.dumps(str(error)))
 """
-    assert run(script, folder) == f"Figures were removed from {folder} while the service runs; start it anew."
+    assert run(script, folder) == f"Metric files were deleted from {folder} while the service was running; restart it."
 
 
 @pytest.mark.parametrize("present", [True, False])

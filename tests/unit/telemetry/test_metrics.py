@@ -145,7 +145,7 @@ def test_a_sample_that_fails_is_said_once_and_the_next_is_taken(
     monkeypatch.setattr(psutil.Process, "children", fail_at_times)
     asyncio.run(main())
     assert [record.message for record in caplog.records] == [
-        "CPU and memory cannot be measured; what /metrics shows of them is old"
+        "CPU and memory cannot be measured; their values in /metrics are stale"
     ] * 2
 
 
