@@ -49,7 +49,7 @@ IN_TURN: Final = 1000  # requests or frames of a single camera before switching
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Results of cameras: latencies in milliseconds, CPU of the cameras in ``cores``, of the server as ``cpu`` in µs."""
+    """Results of cameras: latencies in ms; ``cores`` is the CPU usage of the cameras, ``cpu`` of the server in µs."""
 
     rate: float
     p50: float

@@ -98,7 +98,7 @@ def test_a_second_visit_loads_nothing(server: Server, open_page: Open) -> None:
 
 @needs_hands
 @pytest.mark.skipif(HAPROXY is None, reason="haproxy, which counts here, is not installed")
-def test_a_second_visit_asks_for_the_page_alone(server: Server, open_page: Open, tmp_path: Path) -> None:
+def test_a_second_visit_requests_only_the_page(server: Server, open_page: Open, tmp_path: Path) -> None:
     with proxy_before(server.url, tmp_path) as proxy:
 
         def requests() -> float:

@@ -144,7 +144,7 @@ def test_one_hand_or_two(page: Tab) -> None:
 
 
 @needs_hands
-def test_a_gesture_comes_to_hold_and_ends_however_few_pictures_a_second(page: Tab) -> None:
+def test_a_gesture_is_held_and_released_at_low_frame_rates(page: Tab) -> None:
     show_film(page, LIKE_PICTURE)
     press(page, START)
     until(page, "document.querySelector('.answer .state')?.textContent === 'Held: up'")
@@ -156,7 +156,7 @@ def test_a_gesture_comes_to_hold_and_ends_however_few_pictures_a_second(page: Ta
 
 
 @needs_hands
-def test_two_hands_hold_each_its_own(page: Tab) -> None:
+def test_two_hands_hold_their_own_gestures(page: Tab) -> None:
     like, stop = (Image.open(io.BytesIO(film()[picture])) for picture in (LIKE_PICTURE, STOP_PICTURE))
     both = Image.new("RGB", (800, 400))
     for left, hand in ((0, like), (400, stop.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
@@ -183,7 +183,7 @@ def test_photos(page: Tab, tmp_path: Path) -> None:
 
 
 @needs_finder
-def test_a_camera_that_is_allowed_too_late_is_not_used(page: Tab) -> None:
+def test_late_permission_for_the_camera_is_ignored(page: Tab) -> None:
     page.evaluate(ANSWERED_LATE)
     press(page, START)
     until(page, "window.late.length === 1")
@@ -203,7 +203,7 @@ def test_a_camera_that_is_allowed_too_late_is_not_used(page: Tab) -> None:
 
 
 @needs_finder
-def test_a_camera_that_is_denied_too_late_changes_nothing(page: Tab) -> None:
+def test_late_denial_of_the_camera_is_ignored(page: Tab) -> None:
     page.evaluate(ANSWERED_LATE)
     press(page, START)
     until(page, "window.late.length === 1")
@@ -245,7 +245,7 @@ def test_a_video_that_does_not_play(page: Tab) -> None:
 
 
 @needs_hands
-def test_a_finder_that_fails_while_it_runs(page: Tab) -> None:
+def test_mediapipe_that_fails_while_running(page: Tab) -> None:
     show_film(page, LIKE_PICTURE)
     press(page, START)
     until(page, shows("like"))
@@ -297,7 +297,7 @@ def test_key(tab: Tab, home: Path) -> None:
 
 @needs_hands
 @pytest.mark.parametrize("run", range(RANDOM_RUNS))
-def test_whatever_happens_the_page_goes_on(page: Tab, run: int) -> None:
+def test_the_page_recovers_from_all_errors(page: Tab, run: int) -> None:
     """Presses, permissions, photos, failures of all kinds at random; PAGE_SEED=N repeats what a run printed."""
     seed = (SEED + run) % 2**31
     print(f"PAGE_SEED={seed}")

@@ -49,7 +49,7 @@ def test_gestures_come_and_go(server: Server, open_page: Open, folder: str) -> N
 
 
 @needs_finder
-def test_it_says_what_is_wrong(open_page: Open, folder: str) -> None:
+def test_errors_are_reported(open_page: Open, folder: str) -> None:
     page = open_page(browser=(ALLOWED,))
     page.goto(f"{folder}/browser.html")
     expect(page.locator("#gesture")).to_have_text("Requested device not found")

@@ -72,7 +72,7 @@ def test_five_lines_play_from_the_camera(server: Server, site: Site, open_page: 
 
 
 @needs_hands
-def test_nothing_is_left_after_stop(server: Server, site: Site, open_page: Open) -> None:
+def test_stop_releases_everything(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
     assert left(page) == NOTHING
     until(page, "window.start !== undefined")
@@ -181,7 +181,7 @@ def test_camera_denied(server: Server, site: Site, open_page: Open) -> None:
 
 
 @needs_finder
-def test_camera_that_goes(server: Server, site: Site, open_page: Open) -> None:
+def test_camera_that_is_unplugged(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     run(page)
     page.evaluate("running.video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
@@ -191,7 +191,7 @@ def test_camera_that_goes(server: Server, site: Site, open_page: Open) -> None:
 
 
 @needs_finder
-def test_hidden_tab_rests(server: Server, site: Site, open_page: Open) -> None:
+def test_hidden_tab_is_paused(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     run(page)
     page.evaluate(HIDE, True)
@@ -204,7 +204,7 @@ def test_hidden_tab_rests(server: Server, site: Site, open_page: Open) -> None:
 
 
 @needs_finder
-def test_hands_are_looked_for_as_configured(server: Server, site: Site, open_page: Open) -> None:
+def test_detection_options_are_used(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     sent: list[str | bytes] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message)))  # noqa: PLW0108
@@ -217,7 +217,7 @@ def test_hands_are_looked_for_as_configured(server: Server, site: Site, open_pag
     assert settings[0]["image_size"] == [640, 480]
 
 
-def test_results_of_the_pages_own(server: Server, site: Site, open_page: Open) -> None:
+def test_mediapipe_results_of_the_page(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     own(page)
     hand = as_objects(LIKE)
@@ -243,7 +243,7 @@ def test_results_of_the_pages_own(server: Server, site: Site, open_page: Open) -
     assert left(page) == NOTHING
 
 
-def test_results_keep_the_hands_shape(server: Server, site: Site, open_page: Open) -> None:
+def test_image_size_of_results_is_used(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     sent: list[str | bytes] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message)))  # noqa: PLW0108
@@ -270,7 +270,7 @@ def test_own_gestures(server: Server, site: Site, open_page: Open, given: str) -
     assert page.evaluate("[moves, seen]") == [["jump"], ["L"]]
 
 
-def test_own_gestures_that_are_not_there(server: Server, site: Site, open_page: Open) -> None:
+def test_missing_file_of_gestures(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), errors="Failed to load resource")
     own(page, options="{ gestures: 'nothing.json' }")
     page.evaluate("stream.send([], [640, 480])")

@@ -30,7 +30,7 @@ def film_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_hands
 @pytest.mark.parametrize("name", TABS)
-def test_a_film_plays_and_nothing_is_left(server: Server, site: Site, name: str, film_file: Path) -> None:
+def test_a_video_is_processed_and_everything_released(server: Server, site: Site, name: str, film_file: Path) -> None:
     (site.folder / "film.webm").write_bytes(film_file.read_bytes())
     with TABS[name]() as tab:
         tab.go(site.page(ANY, server.url))

@@ -241,7 +241,7 @@ def test_a_camera_that_is_denied(server: Server, open_page: Open) -> None:
 
 @needs_finder
 @pytest.mark.parametrize("how", ["Stop", "Escape", "Cancel", "Close", "hidden", "photos"])
-def test_a_recording_ends_with_what_the_person_does_next(server: Server, open_page: Open, how: str) -> None:
+def test_other_actions_end_a_recording(server: Server, open_page: Open, how: str) -> None:
     page = open_page(server.url)
     open_panel(page)
     record(page, "heart")
@@ -272,7 +272,7 @@ def test_a_recording_ends_with_what_the_person_does_next(server: Server, open_pa
 
 
 @needs_finder
-def test_a_camera_that_is_not_wanted_any_more_does_not_start(server: Server, open_page: Open) -> None:
+def test_a_cancelled_camera_does_not_start(server: Server, open_page: Open) -> None:
     page = open_page(server.url)
     page.evaluate("""() => {
       const { getUserMedia } = MediaDevices.prototype;
@@ -306,7 +306,7 @@ def test_a_camera_that_is_not_wanted_any_more_does_not_start(server: Server, ope
         ("a\u200bb", "A name has at most 50 characters, all visible: choose another one."),
     ],
 )
-def test_a_name_that_cannot_be(server: Server, open_page: Open, name: str, sentence: str) -> None:
+def test_invalid_names(server: Server, open_page: Open, name: str, sentence: str) -> None:
     page = open_page(server.url)
     expect(page.locator("#gestures li")).to_have_count(len(REFERENCE.hands))
     open_panel(page)
@@ -322,7 +322,7 @@ def drop_text(page: Page, name: str, media_type: str, text: str) -> None:
     page.evaluate(DROP, [name, media_type, content])
 
 
-def test_opened_gestures_are_told_at_once_and_removed_with_their_last_example(
+def test_opened_gestures_work_at_once_and_disappear_with_their_last_example(
     server: Server, open_page: Open, tmp_path: Path
 ) -> None:
     page = open_page(server.url)
@@ -360,7 +360,7 @@ FORMS = [
 ]
 
 
-def test_every_form_of_a_hand_can_be_opened(server: Server, open_page: Open, tmp_path: Path) -> None:
+def test_every_format_of_a_hand_can_be_opened(server: Server, open_page: Open, tmp_path: Path) -> None:
     page = open_page(server.url)
     open_panel(page)
     normalized = [[x / 640, y / 480, 0.1] for x, y in HAND]
@@ -382,7 +382,7 @@ def test_every_form_of_a_hand_can_be_opened(server: Server, open_page: Open, tmp
         assert saved[name] == {"hands": [expected] * len(FORMS), "image_size": [100, 100]}
 
 
-def test_as_many_gestures_as_can_be(server: Server, open_page: Open, tmp_path: Path) -> None:
+def test_maximum_number_of_gestures(server: Server, open_page: Open, tmp_path: Path) -> None:
     page = open_page(server.url)
     sent: list[int] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(len(message))))
@@ -433,7 +433,7 @@ NAMED_ODDLY = {"__proto__": "1", "constructor": "2", "<img src=x onerror=alert(1
     ],
     ids=range(18),
 )
-def test_a_hostile_file_changes_nothing(
+def test_a_malicious_file_changes_nothing(
     server: Server, open_page: Open, tmp_path: Path, content: Any, sentence: str
 ) -> None:
     page = open_page(server.url, errors="Failed to load resource: the server responded with a status of 400")
@@ -544,7 +544,7 @@ SCREENS: dict[str, dict[str, Any]] = {
 @needs_hands
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", SCREENS)
-def test_it_fits_every_screen(
+def test_layout_fits_every_screen(
     server: Server, open_page: Open, camera: Camera, tmp_path: Path, screen: str, scheme: str
 ) -> None:
     page = open_page(server.url, browser=camera, color_scheme=scheme, **SCREENS[screen])

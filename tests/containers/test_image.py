@@ -32,7 +32,7 @@ def test_size_and_labels(image: str) -> None:
     assert details["Config"]["User"] not in ("", "root", "0")
 
 
-def test_nothing_is_inside_that_serving_does_not_need(image: str) -> None:
+def test_image_has_no_unneeded_packages(image: str) -> None:
     script = """
         for tool in gcc cc g++ make git uv; do command -v $tool; done
         find /app /home -type d '(' -name tests -o -name test ')'
@@ -53,21 +53,21 @@ def normalized(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-def test_versions_are_those_of_the_lock(image: str) -> None:
+def test_installed_versions_match_the_lock(image: str) -> None:
     lock = re.findall(
         r"^([A-Za-z0-9._-]+==\S+?)(?: ;.*)? \\$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE
     )
     assert packages_inside(image) <= {normalized(line) for line in lock}
 
 
-def test_sbom_inside_names_what_is_inside(image: str) -> None:
+def test_sbom_matches_the_installed_packages(image: str) -> None:
     sbom = docker("run", "--rm", "--entrypoint", "cat", image, "/home/bentoml/bento/src/build/sbom.json")
     components = json.loads(sbom)["components"]
     named = {normalized(f"{component['name']}=={component['version']}") for component in components}
     assert packages_inside(image) <= named
 
 
-def test_serves_hardened_on_the_port_it_is_told(start: Callable[..., Container]) -> None:
+def test_hardened_container_serves_on_the_configured_port(start: Callable[..., Container]) -> None:
     started = time.monotonic()
     container = start()
     eventually(lambda: ready(container), seconds=180, every=0.05)
@@ -78,9 +78,7 @@ def test_serves_hardened_on_the_port_it_is_told(start: Callable[..., Container])
 
 
 @pytest.mark.parametrize("settings", [{"PORT": ""}, {"PORT": "", "BENTOML_PORT": 4000}], ids=str)
-def test_health_check_asks_where_the_service_listens(
-    start: Callable[..., Container], settings: dict[str, object]
-) -> None:
+def test_health_check_uses_the_configured_address(start: Callable[..., Container], settings: dict[str, object]) -> None:
     name = start(**settings).name
     eventually(lambda: docker("inspect", "--format={{.State.Health.Status}}", name) == "healthy", seconds=180)
 

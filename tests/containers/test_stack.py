@@ -52,7 +52,7 @@ def be_busy(url: str, *headers: str) -> None:
             assert b'"held"' in stream.recv(decode=False)
 
 
-def test_figures_of_a_request_are_in_prometheus(stack: Stack) -> None:
+def test_metrics_of_a_request_are_in_prometheus(stack: Stack) -> None:
     stack.client.post("/predict", json={"landmarks": LIKE}).raise_for_status()
     started = time.monotonic()
     eventually(
@@ -66,7 +66,7 @@ def test_figures_of_a_request_are_in_prometheus(stack: Stack) -> None:
     print(f"in Prometheus after {time.monotonic() - started:.1f} s")
 
 
-def test_workers_figures_are_there_once(busy: Stack) -> None:
+def test_metrics_of_workers_are_not_duplicated(busy: Stack) -> None:
     (workers,) = busy.query("hand_gesture_workers")
     assert workers["value"][1] == "2"
     (total,) = busy.query("sum(hand_gesture_requests_total)")
@@ -132,7 +132,7 @@ def test_alert_reaches_alertmanager(busy: Stack) -> None:
     assert eventually(lambda: busy.query('up{job="hand_gesture"} == 1'), seconds=180)
 
 
-def test_down_leaves_nothing(stack: Stack) -> None:
+def test_make_down_removes_all_containers(stack: Stack) -> None:
     """Last in this file: it takes the stack down."""
     stack.compose("down", "--volumes")
     label = f"label=com.docker.compose.project={stack.project}"

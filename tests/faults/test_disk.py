@@ -41,7 +41,7 @@ def check_predictions(server: Server, count: int) -> None:
     assert [answer.status for answer in answers] == [200] * count
 
 
-def test_without_room_for_figures_each_worker_counts_for_itself(home: Path, tmp_path: Path) -> None:
+def test_without_disk_space_for_metrics_each_worker_counts_separately(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "small"
     with serve(home, wrapper=mounted(folder, "size=256k"), TMPDIR=folder, **GENEROUS_LIMITS) as server:
         check_predictions(server, 100)

@@ -49,7 +49,7 @@ def observe(*loads: Traffic, after: float) -> dict[int, list[Outcome]]:
         pytest.param(0, 2 * OVERLOAD_PAUSE_SECONDS, 0.3, id="they do not"),
     ],
 )
-def test_what_is_too_much_is_refused_quickly_and_the_rest_stays_fast(
+def test_overload_is_rejected_quickly_and_accepted_requests_stay_fast(
     home: Path, patience: float, longer: float, rate_kept: float
 ) -> None:
     """Each overload is compared with the normal load before and after it, as the machine's own speed changes."""

@@ -54,7 +54,7 @@ def from_address(address: str, proxy: Proxy) -> socket.socket:
     return socket.create_connection(("127.0.0.1", proxy.port), timeout=120, source_address=(address, 0))
 
 
-def test_figures_are_not_passed_on(start_proxy: Callable[..., Proxy]) -> None:
+def test_metrics_are_not_forwarded(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy()
     for path in ("/metrics", "/metrics/", "/%6detrics", "/metrics?x=1", "/metrics%0a"):
         with from_address("127.0.0.1", proxy) as client:
@@ -63,7 +63,7 @@ def test_figures_are_not_passed_on(start_proxy: Callable[..., Proxy]) -> None:
     assert figure(proxy, 'haproxy_frontend_requests_denied_total{proxy="public"}') == 5
 
 
-def test_what_is_too_large_or_no_http_gets_the_same_errors(start_proxy: Callable[..., Proxy]) -> None:
+def test_oversized_and_malformed_requests_get_the_services_errors(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy()
     answer = httpx.post(f"{proxy.url}/predict_batch", content=b" " * 2_000_001, timeout=60)
     assert (answer.status_code, answer.json()["reason"]) == (413, "body_too_large")
@@ -74,7 +74,7 @@ def test_what_is_too_large_or_no_http_gets_the_same_errors(start_proxy: Callable
         assert client.recv(4000).startswith(b"HTTP/1.1 400")
 
 
-def test_without_replicas_it_says_when_to_come_back(start_proxy: Callable[..., Proxy], server: Server) -> None:
+def test_without_replicas_clients_get_retry_after(start_proxy: Callable[..., Proxy], server: Server) -> None:
     proxy = start_proxy()
     (worker,) = server.workers()
     worker.suspend()
@@ -142,7 +142,7 @@ async def _flood(proxy: Proxy, clients: int, each: int) -> list[tuple[int, bytes
     return [answer for answers in await asyncio.gather(*(client() for _ in range(clients))) for answer in answers]
 
 
-def test_page_can_read_that_it_asks_too_often(start_proxy: Callable[..., Proxy]) -> None:
+def test_browsers_can_read_the_rate_limit_error(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy(REQUESTS_PER_SECOND=1)
     with httpx.Client(base_url=proxy.url, timeout=60) as client:
         answers = [client.post("/predict", json=BODY, headers={"Origin": "https://game.example"}) for _ in range(20)]
@@ -220,7 +220,7 @@ def test_tls(start_proxy: Callable[..., Proxy], tmp_path: Path) -> None:
     assert (answer.status_code, answer.headers["location"]) == (308, f"https://{address}/predict?x=1")
 
 
-def test_client_is_named_to_the_service_and_streams_pass(start_proxy: Callable[..., Proxy]) -> None:
+def test_client_address_is_forwarded_and_streams_work(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy()
     with connect(proxy.url.replace("http", "ws") + "/stream") as stream:
         stream.send(json.dumps({"image_size": IMAGE_SIZE}))

@@ -35,7 +35,7 @@ def answered_by_server(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_every_answer_arrives(home: Path, tmp_path: Path, workers: int) -> None:
+def test_shutdown_answers_every_request(home: Path, tmp_path: Path, workers: int) -> None:
     with (
         serve(home, WORKERS=workers, **GENEROUS_LIMITS) as server,
         traffic(server.url, good_hands(), connections=64) as load,
@@ -54,7 +54,7 @@ def test_every_answer_arrives(home: Path, tmp_path: Path, workers: int) -> None:
     assert len(load.outcomes) == answered_by_server(tmp_path)
 
 
-def test_requests_that_the_model_works_on_are_answered_and_the_service_is_not_ready(home: Path) -> None:
+def test_shutdown_finishes_requests_in_flight_and_is_not_ready(home: Path) -> None:
     slow = [marked(SLOW)] * 20
     answers: list[Answer] = []
     with serve(home, "tests.faults.faulty:HandGesture", **GENEROUS_LIMITS) as server:

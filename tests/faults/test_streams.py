@@ -58,7 +58,7 @@ def wait_until_all_stream(load: StreamTraffic) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: int) -> None:
+def test_shutdown_answers_received_frames_and_closes_streams_with_1012(home: Path, workers: int) -> None:
     # As soon as the last is answered: how many frames a paced camera has in flight depends on the machine
     with serve(home, WORKERS=workers, **GENEROUS_LIMITS) as server, streaming(server, interval=0) as load:
         wait_until_all_stream(load)
@@ -98,7 +98,7 @@ def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> Non
     assert answers == 200
 
 
-def test_refused_client_that_has_sent_ahead_need_not_wait_for_its_close_to_be_read(home: Path) -> None:
+def test_rejected_client_with_unread_frames_gets_its_close_frame_at_once(home: Path) -> None:
     with serve(home, "tests.stream_limits:HandGesture", MAX_WAITING_FRAMES=2, CLIENT_TIMEOUT_SECONDS=60) as server:
         raw = RawStream(server, settings=GOOD * 200)  # a frame where the settings are due
         raw.socket.settimeout(30)  # before the server's patience ends
@@ -108,7 +108,7 @@ def test_refused_client_that_has_sent_ahead_need_not_wait_for_its_close_to_be_re
             assert raw.socket.recv(1) == b""
 
 
-def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
+def test_killed_worker_closes_only_its_own_streams(home: Path) -> None:
     with serve(home, WORKERS=2, **GENEROUS_LIMITS) as server:
         # As soon as the last is answered: how many frames a paced camera has in flight depends on the machine
         with streaming(server, interval=0) as load:
@@ -133,7 +133,7 @@ def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
     assert len(load.seconds) - held <= answered <= len(load.seconds) + load.unanswered
 
 
-def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobody(home: Path) -> None:
+def test_flooding_and_stalled_clients_use_little_memory_and_do_not_affect_others(home: Path) -> None:
     with serve(home, **GENEROUS_LIMITS) as server, contextlib.ExitStack() as stack:
         (worker,) = server.workers()
         good = RawStream(server)

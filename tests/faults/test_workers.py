@@ -34,7 +34,7 @@ def wait_for_workers(server: Server, gone: psutil.Process) -> float:
     raise AssertionError("the worker was not replaced")
 
 
-def test_killed_worker_takes_only_its_requests_with_it_and_is_replaced(home: Path) -> None:
+def test_killed_worker_loses_only_its_own_requests_and_is_replaced(home: Path) -> None:
     with serve(home, WORKERS=2, **GENEROUS_LIMITS) as server:
         with traffic(server.url, good_hands(), connections=CONNECTIONS) as load:
             time.sleep(2)

@@ -205,7 +205,7 @@ def conversations(draw: st.DrawFn) -> tuple[list[bytes], bool]:
 
 
 @pytest.mark.parametrize("options", [OPEN, GUARDED], ids=["open", "guarded"])
-def test_both_ways_answer_and_count_the_same(home: Path, options: dict[str, object]) -> None:
+def test_direct_path_and_asgi_answer_and_count_the_same(home: Path, options: dict[str, object]) -> None:
     answers = plain_answers = 0
 
     with both_ways(home, **options) as (plain, asgi):
@@ -248,7 +248,7 @@ TRANSCRIPTS: dict[str, Callable[[Server], list[bytes]]] = {
 
 
 @pytest.mark.parametrize("name", TRANSCRIPTS)
-def test_both_ways_tell_the_same_story(faulty: tuple[Server, Server], name: str) -> None:
+def test_direct_path_and_asgi_behave_the_same(faulty: tuple[Server, Server], name: str) -> None:
     straight, round_about = (TRANSCRIPTS[name](server) for server in faulty)
     assert [undated(answer) for answer in straight] == [undated(answer) for answer in round_about]
     assert all(answer.startswith(b"HTTP/1.1 ") for answer in straight)
@@ -265,7 +265,7 @@ def faulty(home: Path) -> Iterator[tuple[Server, Server]]:
         yield services
 
 
-def test_what_takes_too_long_or_is_too_much_is_refused_alike(faulty: tuple[Server, Server]) -> None:
+def test_timeouts_and_overload_are_the_same(faulty: tuple[Server, Server]) -> None:
     stories = []
     for service in faulty:
         done = threading.Event()
@@ -293,7 +293,7 @@ def test_what_takes_too_long_or_is_too_much_is_refused_alike(faulty: tuple[Serve
     assert stories[0] == stories[1]
 
 
-def test_those_who_leave_are_counted_alike(faulty: tuple[Server, Server]) -> None:
+def test_disconnects_are_counted_the_same(faulty: tuple[Server, Server]) -> None:
     before = [counted(service) for service in faulty]
     for service in faulty:
         address = urlsplit(service.url)
@@ -309,7 +309,7 @@ def test_those_who_leave_are_counted_alike(faulty: tuple[Server, Server]) -> Non
     assert changes[0] == changes[1]
 
 
-def test_what_was_accepted_is_answered_alike_when_the_service_ends(home: Path) -> None:
+def test_shutdown_answers_accepted_requests_the_same(home: Path) -> None:
     stories = []
     with both_ways(home, REQUEST_TIMEOUT_SECONDS=60, MAX_BATCH_WAIT_MS=60_000) as services:
         for service in services:
@@ -329,7 +329,7 @@ def test_what_was_accepted_is_answered_alike_when_the_service_ends(home: Path) -
     assert stories[0] == stories[1]
 
 
-def test_a_client_that_reads_no_answers_is_not_read_from(home: Path) -> None:
+def test_a_client_that_does_not_read_is_not_read_from(home: Path) -> None:
     request = sized(GOOD)
     for way in ("plain", "asgi"):
         with serve(home, "tests.fuzz.ways:HandGesture", WAY=way, **LIMITS) as service:

@@ -19,7 +19,7 @@ from tests.server import Server
 BODIES = 10_000
 
 
-def test_generated_bodies_get_their_answer_or_a_clear_error(server: Server) -> None:
+def test_generated_bodies_get_a_prediction_or_a_clear_error(server: Server) -> None:
     reasons: Counter[str] = Counter()
     missing = 0
     connection = Connection(server)

@@ -133,7 +133,7 @@ def assert_harmless(outcome: Outcome, largest_good_peak: int) -> None:
     assert outcome.peak_bytes <= largest_good_peak + MAX_MORE_BYTES
 
 
-def test_good_files_are_accepted(read: Read) -> None:
+def test_valid_files_are_accepted(read: Read) -> None:
     """Otherwise rejecting their mutations would prove nothing."""
     for content in good_files()[:-1]:
         assert read(content).message == "accepted"

@@ -84,7 +84,7 @@ def test_command_works(document: str, command: str, clone: Path, server: Server)
     assert result.returncode == 0, result.stderr
 
 
-def test_every_make_target_that_is_shown_exists() -> None:
+def test_documented_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     shown = {command.split()[1] for _, command in commands() if command.startswith("make ")}
     for document in DOCUMENTS:
@@ -98,12 +98,12 @@ def test_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.name))
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_are_valid(document: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_first_request_gets_the_reply_shown(server: Server) -> None:
+def test_documented_request_gets_the_documented_response(server: Server) -> None:
     request = re.search(r"curl .*? --data '(.*?)'", README, re.DOTALL)
     reply = re.search(r"```json\n(.*?)\n```", README)
     assert request
@@ -111,7 +111,7 @@ def test_first_request_gets_the_reply_shown(server: Server) -> None:
     assert server.client.post("/predict", json=json.loads(request[1])).json() == json.loads(reply[1])
 
 
-def test_settings_table_has_every_setting_and_its_default() -> None:
+def test_settings_table_is_complete() -> None:
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S*) ?\|", REFERENCE, re.MULTILINE))
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else field.default
@@ -120,7 +120,7 @@ def test_settings_table_has_every_setting_and_its_default() -> None:
     assert len(rows) == len(Settings.model_fields)
 
 
-def test_every_metric_is_described(server: Server) -> None:
+def test_every_metric_is_documented(server: Server) -> None:
     families = re.findall(r"^# TYPE (\S+)", server.client.get("/metrics").text, re.MULTILINE)
     assert families
     assert [family for family in families if family not in REFERENCE] == []

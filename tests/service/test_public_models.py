@@ -70,7 +70,7 @@ def equal_answers(home: Path, expected: list[str]) -> int:
 
 
 @pytest.mark.parametrize("name", [name for name in ABOUT if name not in REFUSED])
-def test_it_answers_as_its_project_does(tmp_path: Path, name: str) -> None:
+def test_predictions_match_the_original_project(tmp_path: Path, name: str) -> None:
     result = import_model(tmp_path, *arguments(name))
     assert result.returncode == 0, result.stderr
     expected: Any = ABOUT[name]["answers"]
@@ -91,7 +91,7 @@ def test_the_earlier_backends_model_is_served(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_is_explained(tmp_path: Path, name: str) -> None:
+def test_unsupported_models_are_explained(tmp_path: Path, name: str) -> None:
     result = import_model(tmp_path, *arguments(name))
     assert result.returncode == 1, result.stdout
     assert REFUSED[name] in result.stderr

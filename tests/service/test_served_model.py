@@ -126,7 +126,7 @@ def forest_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_a_slow_model_holds_up_nothing_else(forest_home: Path) -> None:
+def test_a_slow_model_does_not_block_other_requests(forest_home: Path) -> None:
     with serve(forest_home, **GENEROUS_LIMITS) as server, httpx.Client(base_url=server.url, timeout=60) as other:
         assert server.client.get("/reference_hands.json").json()["model"]["kind"] == "RandomForestClassifier"
         most = 0
@@ -150,7 +150,7 @@ def test_a_slow_model_holds_up_nothing_else(forest_home: Path) -> None:
         assert most >= 5
 
 
-def test_a_slow_model_answers_many_at_once(forest_home: Path) -> None:
+def test_a_slow_model_is_batched(forest_home: Path) -> None:
     bodies = [body(gesture) for gesture in REFERENCE.hands] * 10
     with serve(forest_home, **GENEROUS_LIMITS) as server:
         answers = asyncio.run(post_all(server.url, "/predict", bodies, connections=36))

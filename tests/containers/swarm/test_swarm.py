@@ -126,7 +126,7 @@ def test_update_that_never_gets_ready_is_rolled_back(swarm: Swarm, image_that_ne
     assert before == set(swarm.containers("api"))
 
 
-def test_replica_that_is_killed(swarm: Swarm) -> None:
+def test_killed_replica(swarm: Swarm) -> None:
     victim = swarm.containers("api")[0]
     with cameras(swarm.url) as load:
         docker("kill", "--signal", "KILL", victim)
@@ -139,7 +139,7 @@ def test_replica_that_is_killed(swarm: Swarm) -> None:
     assert 0 < len(load.streams.outages) <= CAMERAS
 
 
-def test_replica_that_freezes(swarm: Swarm) -> None:
+def test_frozen_replica(swarm: Swarm) -> None:
     victim = swarm.containers("api")[0]
     with cameras(swarm.url) as load:
         docker("pause", victim)
@@ -154,7 +154,7 @@ def test_replica_that_freezes(swarm: Swarm) -> None:
     assert load.http.lost + load.http.refused <= CAMERAS
 
 
-def test_proxy_that_is_reloaded(swarm: Swarm) -> None:
+def test_proxy_reload(swarm: Swarm) -> None:
     (proxy,) = swarm.containers("haproxy")
     with cameras(swarm.url) as load:
         for _ in range(3):

@@ -48,7 +48,7 @@ print(lost._value.get(), other.wait())
         ("kill -35 $$", "was killed by signal 35"),
     ],
 )
-def test_worker_that_its_watcher_has_struck_off_is_counted_and_no_other_child(command: str, end: str) -> None:
+def test_worker_dropped_by_its_watcher_is_counted_and_no_other_child(command: str, end: str) -> None:
     """Circus strikes off one that is ending still, which cannot be reaped yet."""
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, command], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True

@@ -334,7 +334,7 @@ def test_two_close_frames_at_once_end_the_stream() -> None:
     run(scenario)
 
 
-def test_a_real_mask_is_taken_off() -> None:
+def test_masked_frames_are_unmasked() -> None:
     masked = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"  # RFC 6455, section 5.7
     check([masked + END], echoed(b"Hello"), 1000, exactly=False)
 
@@ -358,7 +358,7 @@ MESSAGE = st.just(bytes(252)) | st.binary(max_size=1000) | st.text(max_size=250)
 @example([(bytes(252), []), (bytes(252), [])], [260])
 @example([(bytes(252), [0]), (bytes(252), [])], [8, 260])
 @example([(b"x", [0] * 2000)], [1])
-def test_messages_are_read_in_whatever_fragments_and_pieces(
+def test_messages_may_be_fragmented_and_split_arbitrarily(
     messages: list[tuple[bytes | str, list[int]]], pieces: list[int]
 ) -> None:
     data = b"".join(framed(message, cuts) for message, cuts in messages) + END
@@ -373,7 +373,7 @@ def test_messages_are_read_in_whatever_fragments_and_pieces(
     run(scenario)
 
 
-def test_what_comes_with_the_request_is_not_lost() -> None:
+def test_data_sent_with_the_upgrade_request_is_not_lost() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         assert await client.frame() == (TEXT, b"early")
         assert session.happened == ["begin"]
@@ -381,7 +381,7 @@ def test_what_comes_with_the_request_is_not_lost() -> None:
     run(scenario, rest=text(b"early"))
 
 
-def test_why_a_stream_ends_is_read_though_the_client_still_sends() -> None:
+def test_client_that_still_sends_can_read_the_close_frame() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         session.receive = session.received.append  # type: ignore[assignment]
         await client.send(client_frame(3, b""), *[text(b"x" * 60_000)] * 200)  # no opcode, and 12 MB
@@ -391,7 +391,7 @@ def test_why_a_stream_ends_is_read_though_the_client_still_sends() -> None:
     run(scenario)
 
 
-def test_what_comes_after_an_error_is_not_stored() -> None:
+def test_data_after_an_error_is_discarded() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         await client.send(b"\x82\xff" + (2**62).to_bytes(8) + bytes(4), *[bytes(60_000)] * 100)
         await asyncio.sleep(0.05)
@@ -401,7 +401,7 @@ def test_what_comes_after_an_error_is_not_stored() -> None:
     run(scenario)
 
 
-def test_this_side_closes_with_a_sentence_and_waits_for_the_clients() -> None:
+def test_server_closes_with_a_reason_and_waits_for_the_clients_close() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         session.websocket.pause_reading()
         session.websocket.close(WSCloseCode.GOING_AWAY, "€" * 100)
@@ -413,7 +413,7 @@ def test_this_side_closes_with_a_sentence_and_waits_for_the_clients() -> None:
     run(scenario)
 
 
-def test_no_more_is_read_than_is_taken() -> None:
+def test_reading_applies_backpressure() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         session.websocket.pause_reading()
         await client.send(*[text(b"x" * 60)] * 500)
@@ -436,7 +436,7 @@ def test_no_more_is_read_than_is_taken() -> None:
     run(scenario)
 
 
-def test_a_client_that_takes_nothing_is_noticed_and_let_go() -> None:
+def test_a_client_that_does_not_read_is_aborted() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         websocket = session.websocket
         loop = asyncio.get_running_loop()
@@ -463,7 +463,7 @@ def test_a_client_that_takes_nothing_is_noticed_and_let_go() -> None:
     run(scenario)
 
 
-def test_only_a_silent_client_is_pinged_and_whatever_it_sends_is_a_sign_of_life() -> None:
+def test_only_silent_clients_are_pinged_and_any_data_counts_as_alive() -> None:
     async def heard(client: Client, session: Echo, frame: bytes) -> None:
         await client.send(frame)
         while not session.websocket.has_received:
@@ -501,7 +501,7 @@ def test_only_a_silent_client_is_pinged_and_whatever_it_sends_is_a_sign_of_life(
     run(scenario)
 
 
-def test_an_error_of_the_session_ends_the_stream_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_session_errors_close_the_stream_and_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(client: Client, session: Echo) -> None:
         def fail(message: bytes | str) -> None:
             raise KeyError(message)
@@ -523,7 +523,7 @@ def test_clients_errors_and_connections_are_not_logged(caplog: pytest.LogCapture
     assert caplog.records == []
 
 
-def test_shutdown_reaches_the_session_or_ends_what_is_closing() -> None:
+def test_shutdown_is_passed_to_the_session() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         websocket = session.websocket
         websocket.shutdown()
@@ -539,7 +539,7 @@ def test_shutdown_reaches_the_session_or_ends_what_is_closing() -> None:
 
 
 @pytest.mark.parametrize("ending", [END, client_frame(3, b""), b""], ids=["closed", "failed", "gone"])
-def test_nothing_is_left_for_the_garbage_collector(ending: bytes) -> None:
+def test_connections_create_no_reference_cycles(ending: bytes) -> None:
     left: list[weakref.ref[Any]] = []
 
     async def scenario(client: Client, session: Echo) -> None:
