@@ -42,7 +42,7 @@ def test_image_has_no_unneeded_packages(image: str) -> None:
 
 
 def packages_inside(image: str) -> set[str]:
-    """Each as name==version."""
+    """Packages as name==version."""
     script = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
     lines = docker("run", "--rm", "--entrypoint", "/app/.venv/bin/python", image, "-c", script).splitlines()
     assert len(lines) > 50
@@ -101,13 +101,13 @@ def test_sigterm_finishes_requests_in_flight_and_exits_0(start: Callable[..., Co
 
 
 async def _stop_in_the_middle(container: Container, *, requests: int) -> list[int]:
-    """Send half of each request, tell the container to stop, send the rest, and read the answers."""
+    """Send half of each request, stop the container, send the rest, and read the responses."""
     url = container.client.base_url
     content = encode_request(url.host, "/predict", json.dumps(BODY).encode())
     connections = [await asyncio.open_connection(url.host, url.port) for _ in range(requests)]
     for _, writer in connections:
         writer.write(content[: len(content) // 2])
-    # All have been begun to be read; a connection on which nothing has come would be closed
+    # The service has started to read all of them; connections without data would be closed
     await asyncio.to_thread(eventually, lambda: in_flight(container) == requests, seconds=60)
     docker("kill", "--signal", "TERM", container.name)
     await asyncio.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The page as the image serves it, in a real browser."""
+"""The page of the image in a real browser."""
 
 from __future__ import annotations
 

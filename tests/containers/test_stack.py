@@ -18,9 +18,9 @@ from tests.server import PROJECT
 
 MONITORING = PROJECT / "monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana" / "dashboards" / "hand-gesture.json").read_text())
-# These have data only while something is wrong
+# Panels that have data only while something is wrong
 MAY_BE_EMPTY = {"Alerts"}
-OF_PROXY = "haproxy_"  # which is not in this stack
+OF_PROXY = "haproxy_"  # not part of this stack
 
 
 def panels() -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def panels() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def busy(stack: Stack) -> Stack:
-    """The stack after traffic of every kind."""
+    """The stack after all kinds of traffic."""
     for _ in range(4):
         be_busy(str(stack.client.base_url), "Authorization: Bearer a-key")
         time.sleep(4)
@@ -37,7 +37,7 @@ def busy(stack: Stack) -> Stack:
 
 
 def be_busy(url: str, *headers: str) -> None:
-    """Send something of every kind."""
+    """Send all kinds of requests and frames."""
     bodies: list[Any] = [*shaken_hands(900), *[{"landmarks": LIKE[:15]}] * 100]
     batch = {"hands": [*REFERENCE.hands.values()], "image_size": REFERENCE.image_size}
     post = partial(post_all, url, headers=headers)
@@ -116,7 +116,7 @@ def test_every_rule_is_healthy_and_evaluated(busy: Stack) -> None:
 
 
 def test_alert_reaches_alertmanager(busy: Stack) -> None:
-    """The service is stopped, and HandGestureAbsent must come out at the other end."""
+    """Stop the service and expect HandGestureAbsent in Alertmanager."""
     (container,) = busy.compose("ps", "--quiet", "api").split()
     docker("stop", container)
 
@@ -133,7 +133,7 @@ def test_alert_reaches_alertmanager(busy: Stack) -> None:
 
 
 def test_make_down_removes_all_containers(stack: Stack) -> None:
-    """Last in this file: it takes the stack down."""
+    """Must be last in this file, because it removes the stack."""
     stack.compose("down", "--volumes")
     label = f"label=com.docker.compose.project={stack.project}"
     for kind in (["ps", "--all"], ["volume", "ls"], ["network", "ls"]):

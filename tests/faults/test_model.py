@@ -1,4 +1,4 @@
-"""A model that raises, is slow, or takes its time to start."""
+"""A model that raises exceptions, is slow, or starts slowly."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_a_model_error_affects_only_its_batch(faulty: Server) -> None:
         assert event["message"] == "a request to /predict could not be answered"
         assert event["exception"] == "RuntimeError"
         assert any("faulty.py" in place for place in event["trace"])
-    # the exception's words hold the hands, and the log must not
+    # The exception's message contains hands, which must not be logged
     assert not re.search(r"\d\.\d{4}", json.dumps(errors))
 
 
 def test_a_stream_survives_model_errors_and_timeouts(impatient: Server) -> None:
-    impatient.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
+    impatient.client.post("/predict", content=marked(SLOW))  # from now on the model is called in a thread
     time.sleep(SLOW_SECONDS)  # the model cannot be interrupted
     with connect(impatient.url.replace("http", "ws") + "/stream") as stream:
         stream.send("{}")
@@ -74,7 +74,7 @@ def test_a_stream_survives_model_errors_and_timeouts(impatient: Server) -> None:
 
 
 def test_a_slow_model_causes_a_timeout_only_for_its_batch(impatient: Server) -> None:
-    impatient.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
+    impatient.client.post("/predict", content=marked(SLOW))  # from now on the model is called in a thread
     for _ in range(2):
         answers = asyncio.run(post_all(impatient.url, "/predict", [marked(SLOW)] * 10, connections=10))
         assert {answer.status for answer in answers} == {504}

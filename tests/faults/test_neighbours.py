@@ -1,4 +1,4 @@
-"""One in five requests is bad: the good ones notice nothing."""
+"""One in five requests is invalid, without affecting the valid ones."""
 
 from __future__ import annotations
 

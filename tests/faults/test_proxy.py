@@ -1,4 +1,4 @@
-"""The proxy of deploy/haproxy/ before the service, and clients that mean it harm."""
+"""The proxy of deploy/haproxy/ in front of the service, and malicious clients."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installe
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[Server]:
-    """A service that refuses nothing for the time that it takes."""
+    """A service with generous limits."""
     with serve(home, **GENEROUS_LIMITS) as running:
         yield running
 
 
 @pytest.fixture
 def start_proxy(server: Server, tmp_path: Path) -> Iterator[Callable[..., Proxy]]:
-    """Starts the proxy before the service."""
+    """Starts the proxy in front of the service."""
     with contextlib.ExitStack() as proxies:
         yield lambda *arguments, **settings: proxies.enter_context(
             proxy_before(server.url, tmp_path, *arguments, **settings)
@@ -99,7 +99,7 @@ def test_slow_headers(start_proxy: Callable[..., Proxy]) -> None:
 
 
 async def _trickle(proxy: Proxy, clients: int) -> list[bytes]:
-    """Send headers a byte at a time until the proxy has had enough; what it said to each client."""
+    """Send headers byte by byte until the proxy closes the connections; returns its responses."""
 
     async def client(index: int) -> bytes:
         address = (f"127.0.1.{1 + index % 4}", 0)
@@ -116,7 +116,7 @@ async def _trickle(proxy: Proxy, clients: int) -> list[bytes]:
 
 
 def test_flood_of_one_client(start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy(REQUESTS_PER_SECOND=50)  # less than a flood is on any machine, more than the good clients send
+    proxy = start_proxy(REQUESTS_PER_SECOND=50)  # below a flood on any machine, above what the valid clients send
     with traffic(proxy.url, GOOD, connections=GOOD_CLIENTS, interval=1 / 5) as good:
         answers = asyncio.run(_flood(proxy, clients=16, each=500))
     statuses = {status for status, _ in answers}
@@ -156,10 +156,10 @@ def test_connections_of_one_client(start_proxy: Callable[..., Proxy]) -> None:
     with contextlib.ExitStack() as held:
         clients: list[socket.socket] = []
         for _ in range(60):
-            with contextlib.suppress(OSError):  # one too many is reset, at once or later
+            with contextlib.suppress(OSError):  # connections above the limit are reset
                 clients.append(held.enter_context(from_address("127.0.0.2", proxy)))
         for client in clients:
-            with contextlib.suppress(OSError):  # the last ten are closed before they have said anything
+            with contextlib.suppress(OSError):  # connections above the limit are closed at once
                 client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sum(_is_answered(client) for client in clients) == 50
         assert httpx.get(f"{proxy.url}/livez", timeout=60).is_success  # from another address
@@ -178,7 +178,7 @@ def test_ten_thousand_idle_connections(start_proxy: Callable[..., Proxy]) -> Non
         closed = asyncio.run(_be_idle(proxy, connections=10_000))
         before = len(good.outcomes)
         deadline = time.monotonic() + 60
-        while len(good.outcomes) < before + 10:  # and goes on afterwards
+        while len(good.outcomes) < before + 10:  # and continues afterwards
             assert time.monotonic() < deadline
             time.sleep(0.05)
     assert closed == 10_000
@@ -186,7 +186,7 @@ def test_ten_thousand_idle_connections(start_proxy: Callable[..., Proxy]) -> Non
 
 
 async def _be_idle(proxy: Proxy, connections: int) -> int:
-    """Open connections and say nothing; how many of them the proxy has closed in the end, which is waited for."""
+    """Open idle connections, and wait until the proxy has closed them; returns how many."""
 
     async def client(index: int) -> bool:
         address = (f"127.0.2.{1 + index % 40}", 0)

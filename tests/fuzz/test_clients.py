@@ -1,4 +1,4 @@
-"""Clients that are slow, stop, or go away: they get their error, and the others notice nothing."""
+"""Slow, stalled and disconnecting clients get errors without affecting others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What comes until the server closes the connection."""
+    """Read until the server closes the connection."""
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 

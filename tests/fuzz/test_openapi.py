@@ -1,4 +1,4 @@
-"""Schemathesis holds the live service to its OpenAPI document, with every check that it has."""
+"""Schemathesis tests the running service against its OpenAPI document, with all of its checks."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
-    # With what comes along where a value is read from a file, or typed
+    # With whitespace, as from a file or typed by hand
     untrimmed = {"METRICS_TOKEN": "figures\n", "MODEL_TAG": " hand_gesture:latest"}
     with serve(home, API_KEY="first-key, second-key\n", **untrimmed) as running:
         yield running

@@ -1,4 +1,4 @@
-"""What browsers ask before and beside a page's own requests."""
+"""CORS: preflight requests and headers for browsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bento/http_connection.py relies on in uvicorn: upgrades that are ignored, connections that are kept."""
+"""What bento/http_connection.py relies on in uvicorn: ignored upgrades, and keep-alive."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_http2_that_is_offered_is_declined(server: Server, cut: int) -> None:
         request = UPGRADING + BODY
         for part in (request[:cut], request[cut:]):
             connection.sendall(part)
-            time.sleep(0.05)  # a packet of its own
+            time.sleep(0.05)  # a separate packet
         assert b'"gesture":"like"' in read_answer(connection)
-        connection.sendall(PLAIN + BODY)  # and the connection goes on
+        connection.sendall(PLAIN + BODY)  # the connection continues
         assert b'"gesture":"like"' in read_answer(connection)
 
 

@@ -1,4 +1,4 @@
-"""Hands in a stream: who they are, what each holds, and when it lets go. Frames carry their time, so no test waits."""
+"""Hand tracking, debouncing and release on streams; frames have timestamps, so that no test waits."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def watch(server: Server, frames: Iterable[tuple[Hand, ...]], settings: object =
 
 
 def changes(answers: Iterable[Any]) -> list[tuple[int, str, str | None]]:
-    """Hand, what it holds from then on, and the command."""
+    """Changes: hand, new held gesture, and command."""
     entries = [entry for answer in answers for entry in (answer if isinstance(answer, list) else [answer])]
     return [(entry["hand"], entry["held"], entry["command"]) for entry in entries if entry["changed"]]
 

@@ -1,4 +1,4 @@
-"""The image's health check asks where the service listens."""
+"""The health check of the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gestures of one's own for everyone: import_model.py --gestures."""
+"""Custom gestures for all clients: import_model.py --gestures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, without what clients send."""
+"""Logs: one JSON object per line, without client data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages as HTTP: what is sent, compressed, kept and forbidden. tests/browser/ looks at them."""
+"""HTTP responses of the pages: content, compression, caching and security headers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_mediapipe_is_served_unchanged(server: Server) -> None:
         assert server.client.get(url, headers={"Accept-Encoding": "identity"}).content == gzip.decompress(
             path.read_bytes()
         )
-        if path.name.endswith(".wasm.gz"):  # or it would not be compiled while it comes
+        if path.name.endswith(".wasm.gz"):  # needed for streaming compilation
             assert answer.headers["content-type"] == "application/wasm"
 
 

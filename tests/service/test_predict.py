@@ -19,7 +19,7 @@ BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 
 
 def alone(body: dict[str, Any]) -> Prediction:
-    """The answer that a hand gets from the classifier with nothing between."""
+    """The prediction of the classifier itself."""
     import orjson
 
     (prediction,) = CLASSIFIER.predict(decode_hand_request(orjson.dumps(body)))

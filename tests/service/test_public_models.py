@@ -1,4 +1,4 @@
-"""Models as their authors published them, imported and asked, where they lie beside the project."""
+"""Published models of other projects, imported and compared with their own predictions, if available."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.server import GENEROUS_LIMITS, PROJECT, import_model, serve
 MODELS = PROJECT.parent / "shared" / "models"
 FRAMES = PROJECT.parent / "shared" / "data" / "webcam_hands.json"
 LEAST_EQUAL = 0.98
-# What a person must say of a model whose labels are no known gestures
+# Options for models whose labels are not known gestures
 FEATURES = {
     "min42": "min_xy",
     "raw42": "raw_xy",
@@ -41,7 +41,7 @@ ABOUT = {path.parent.name: json.loads(path.read_text()) for path in sorted(MODEL
 
 
 def arguments(name: str) -> list[str | Path]:
-    """What a person who knows the project says of its model."""
+    """Options of the import for a model."""
     about = ABOUT[name]
     result: list[str | Path] = ["--model", MODELS / name / about["model"]]
     for option in ("encoder", "scaler"):
@@ -57,7 +57,7 @@ def arguments(name: str) -> list[str | Path]:
 
 
 def equal_answers(home: Path, expected: list[str]) -> int:
-    """How many frames the model imported last answers as its project does."""
+    """Number of frames with the same prediction as the original project."""
     latest = home / "models" / "hand_gesture"
     classifier = load_artifacts(latest / (latest / "latest").read_text()).classifier
     equal = 0

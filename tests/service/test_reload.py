@@ -22,7 +22,7 @@ def wait_for(server: Server, version: str) -> dict[str, Any]:
     while time.monotonic() < deadline:
         try:
             document = described(server)
-        except httpx.TransportError:  # of a worker that is restarted
+        except httpx.TransportError:  # while the worker restarts
             continue
         if document["model"]["version"] == version:
             return document

@@ -1,4 +1,4 @@
-"""What keeps the service from starting is said in a sentence, and two services do not disturb each other."""
+"""Startup errors are one sentence, and two services do not affect each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.server import import_model, serve, serve_until_exit
 
-# A user of its own, who may not do what root may; a mount namespace of its own
+# An unprivileged user, and a separate mount namespace
 AS_USER = ("unshare", "--user", "--map-user=1000")
 OWN_MOUNTS = ("unshare", "--mount", "--map-root-user")
 
@@ -50,7 +50,7 @@ def test_privileged_port(home: Path) -> None:
 
 
 def test_foreign_address(home: Path) -> None:
-    result = serve_until_exit(home, BENTOML_HOST="192.0.2.1")  # for documentation, RFC 5737
+    result = serve_until_exit(home, BENTOML_HOST="192.0.2.1")  # documentation address, RFC 5737
     assert result.returncode == 1
     assert result.stderr.startswith("The service cannot listen on port ")
     assert "set PORT or BENTOML_HOST" in result.stderr

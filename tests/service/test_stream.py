@@ -1,4 +1,4 @@
-"""A camera's stream, by a client library that people use."""
+"""Streams, tested with the websockets library."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ask(stream: ClientConnection, message: bytes | str) -> Any:
 
 
 def end_of(stream: ClientConnection) -> tuple[int, str, Any]:
-    """The close code and sentence with which the server ends a stream, and the error it sent before."""
+    """Close code and reason of a stream, and the error sent before."""
     last = [None, *_messages(stream)][-1]
     assert stream.close_code is not None
     assert stream.close_reason is not None
@@ -60,14 +60,14 @@ def _messages(stream: ClientConnection) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
-    """A service that asks for a key, welcomes one origin, and has little room."""
+    """A service with an API key, one allowed origin, and low limits."""
     with serve(home, API_KEY="secret", ALLOWED_ORIGINS="https://game.example", MAX_STREAMS=2) as running:
         yield running
 
 
 @pytest.fixture
 def short_limits(home: Path) -> Iterator[Server]:
-    """A service that waits for nobody."""
+    """A service with short timeouts."""
     with serve(home, STREAM_IDLE_SECONDS=1, REQUEST_TIMEOUT_SECONDS=5) as running:
         yield running
 
@@ -260,7 +260,7 @@ def test_silent_streams_are_closed(short_limits: Server) -> None:
 
 
 def test_any_data_resets_the_ping_timeout(home: Path) -> None:
-    """Its answers to pings wait behind its frames, and here it gives none at all."""
+    """The client sends frames but no pongs."""
     limits = {"PING_INTERVAL_SECONDS": 0.1, "CLIENT_TIMEOUT_SECONDS": 0.1, "MAX_WAITING_FRAMES": 1}
     with serve(home, "tests.stream_limits:HandGesture", **limits) as server:
         with stream(server) as busy, stream(server) as silent:

@@ -1,4 +1,4 @@
-"""Gestures of one's own in the settings of a stream."""
+"""Custom gestures in the settings of a stream."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSED = 'hand_gesture_closed_streams_total{code="1013"}'
 
 
 def shown(shape: str, *, seed: int = 1) -> str:
-    """A frame with a shape, not one of the examples."""
+    """A frame with a shape, different from the examples."""
     return json.dumps({"landmarks": recording(shape, 1, seed=seed)[0]})
 
 
@@ -93,7 +93,7 @@ def test_frames_that_come_while_it_is_taught_are_answered_in_order(server: Serve
 
 
 def many(count: int, *, examples: int, seed: int) -> dict[str, Any]:
-    """Gestures that nobody could tell apart, of random points."""
+    """Gestures of random points, which cannot be recognized."""
     random = np.random.default_rng(seed)
     return {
         f"g{number}": {"hands": random.uniform(0, 100, (examples, 63)).round(4).tolist()} for number in range(count)
@@ -159,7 +159,7 @@ def test_settings_of_10_mb_are_rejected_before_reading(server: Server) -> None:
 
 
 def test_many_sets_of_gestures_are_limited_and_do_not_affect_others(server: Server) -> None:
-    """200 streams begin at once: each is taught or told to come back, and a stream without gestures is answered."""
+    """200 streams start at once: each gets its gestures or 1013, and a stream without gestures is not affected."""
     before = server.metrics()
 
     async def play(number: int) -> str:
@@ -197,7 +197,7 @@ def test_many_sets_of_gestures_are_limited_and_do_not_affect_others(server: Serv
     assert watched > 0
     after = server.metrics()
     assert after[REFUSED] - before[REFUSED] == CROWD - sum(taught)
-    with opened(server, gestures("L")) as stream:  # there is room again
+    with opened(server, gestures("L")) as stream:  # a place is free again
         assert ask(stream, shown("L"))["gesture"] == "L"
 
 

@@ -1,4 +1,4 @@
-"""POST /gestures of a running service."""
+"""POST /gestures on a running service."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_python_client_has_the_route(server: Server) -> None:
 
 
 def test_many_teaching_requests_do_not_affect_predictions(server: Server) -> None:
-    """A hundred different sets at once: each is answered or told to come back, and others' hands are classified."""
+    """A hundred sets at once: each gets a report or a 503, and predictions continue."""
 
     async def crowd() -> tuple[list[int], list[int]]:
         limits = httpx.Limits(max_connections=150)

@@ -1,4 +1,4 @@
-"""Two workers: every figure is right, whichever of them answers /metrics, and one may die."""
+"""Two workers: metrics are correct from either one, also after one was killed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pair(home: Path) -> Iterator[Server]:
 
 
 def send(server: Server, bodies: list[dict[str, Any]]) -> None:
-    """Over enough connections that both workers get some."""
+    """Send requests over enough connections that both workers get some."""
     asyncio.run(post_all(server.url, "/predict", bodies, connections=16))
 
 
@@ -42,7 +42,7 @@ def test_metrics_are_summed_over_workers(pair: Server) -> None:
     good, bad = 400, 100
     bodies = shaken_hands(good) + [{"landmarks": LIKE[:19], "image_size": IMAGE_SIZE}] * bad
     send(pair, bodies)
-    for _ in range(6):  # fresh connections: either worker answers
+    for _ in range(6):  # new connections may reach either worker
         with httpx.Client(base_url=pair.url) as pair.client:
             figures = pair.metrics()
         assert figures['hand_gesture_requests_total{route="/predict",status="200"}'] == good
@@ -65,7 +65,7 @@ def test_metrics_are_summed_over_workers(pair: Server) -> None:
 def test_metrics_are_available_while_a_worker_starts(server: Server) -> None:
     figures = Path(server.workers()[0].environ()["PROMETHEUS_MULTIPROC_DIR"])
     started = figures / "counter_0.db"
-    started.touch()  # as prometheus_client has a file for a moment, between making and filling it
+    started.touch()  # prometheus_client creates files before writing to them
     try:
         answer = server.client.get("/metrics")
     finally:
@@ -115,7 +115,7 @@ def test_cpu_gauge_follows_the_processes(pair: Server) -> None:
 
 
 def replaced(server: Server, victim: psutil.Process, number: int = signal.SIGKILL) -> dict[str, float]:
-    """Kill a worker, wait until it is counted and another answers in its place, and return the figures."""
+    """Kill a worker, wait until it is counted and replaced, and return the metrics."""
     server.client = httpx.Client(base_url=server.url, timeout=5)
     lost = server.metrics()["hand_gesture_lost_workers_total"]
     victim.send_signal(number)

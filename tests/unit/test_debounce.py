@@ -1,4 +1,4 @@
-"""What holds, whatever frames come."""
+"""Debouncing of frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hand_gesture.debounce import AGAINST, LEAD, Debouncer
 NOTHING = "none"
 GESTURES = st.sampled_from([NOTHING, "like", "stop", "fist"])
 SHOWN = st.lists(GESTURES, max_size=60)
-# Times that floats hold exactly: comparisons are about whole frames, not about roundings
+# Times that floats represent exactly, so that rounding does not matter
 INTERVALS = st.sampled_from([1 / 64, 1 / 32, 1 / 16, 1 / 8])
 HOLDS = st.sampled_from([0.125, 0.25, 0.5, 1.0])
 

@@ -19,7 +19,7 @@ from tests.server import PROJECT
 DEPLOY = PROJECT / "docs" / "deploy.md"
 KUBERNETES = PROJECT / "deploy" / "kubernetes"
 METRICS = PROJECT / "hand_gesture" / "telemetry" / "metrics.py"
-# Of the Prometheus operator and of Kustomize: not part of the Kubernetes API
+# Resources of the Prometheus operator and Kustomize, which are not in the Kubernetes API
 OTHERS = {
     "autoscaler-patch.yaml",
     "servicemonitor.yaml",
@@ -41,7 +41,7 @@ def validate(resource: dict[str, Any]) -> None:
 
 
 def kustomize(folder: Path) -> dict[str, dict[str, Any]]:
-    """What Kustomize makes of a folder, by kind."""
+    """Resources that Kustomize renders from a folder, by kind."""
     result = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return {resource["kind"]: resource for resource in yaml.safe_load_all(result.stdout)}

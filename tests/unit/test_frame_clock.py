@@ -1,4 +1,4 @@
-"""The time of a stream's frames, by whatever clocks."""
+"""Time of frames from timestamps and arrivals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_time_never_goes_backwards(frames: list[tuple[float, float | None]]) -> 
     [
         ([0.03, 0.03, 0.03, 0.6], True),
         ([0.03, 0.03, 0.03, 0.07], False),
-        ([0.6], False),  # nothing is known of the camera yet
+        ([0.6], False),  # no previous gap
         ([5.0], False),
         ([0.9, 0.03, 0.6], False),  # not much longer than the one before the last
         ([0.5, 0.5, 1.25], False),  # not longer than 2.5 gaps

@@ -1,4 +1,4 @@
-"""The package's rooms know each other in one direction only, and one of them knows BentoML's insides."""
+"""Packages import only lower layers, and only one imports BentoML's internals."""
 
 from __future__ import annotations
 

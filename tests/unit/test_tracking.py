@@ -1,4 +1,4 @@
-"""A hand keeps its number, whatever a hand finder makes of it."""
+"""Hands keep their IDs despite noise, misses and duplicates of the detector."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Path = Callable[[float], tuple[float, float]]  # from seconds to a place, in han
 
 @dataclass
 class Actor:
-    """A hand on its way: its landmarks in hand sizes around the palm, and where the palm is."""
+    """A moving hand: landmarks relative to the palm, and positions of the palm, in hand sizes."""
 
     shape: Array
     path: Path
@@ -68,7 +68,7 @@ def numbers_of(
     is_seen: Callable[[int, float], bool] = lambda *_: True,
     is_judged: Callable[[float], bool] = lambda _: True,
 ) -> list[set[int]]:
-    """The numbers that each actor gets, its detections in random order, in the frames that are judged."""
+    """The IDs of each hand in the evaluated frames, with detections in random order."""
     tracker = Tracker()
     given: list[set[int]] = [set() for _ in actors]
     for frame in range(round(seconds * rate)):
@@ -110,7 +110,7 @@ def test_crossing_hands_keep_their_ids(seed: int, rate: int, speed: float, apart
         random,
         rate=rate,
         seconds=2 * half,
-        # At the same place nobody could tell which is which
+        # Hands at the same place cannot be distinguished
         is_judged=lambda time: math.hypot(2 * speed * (time - half), apart) > 0.3,
     )
     assert are_told_apart(given)
@@ -287,7 +287,7 @@ HANDS = {
     "brkyc3_webcam": 6,
     "finger_counting": 1,
     "mason_webcam": 7,
-    "rps_two_hands": 5,  # the film is cut
+    "rps_two_hands": 5,  # the video has cuts
     "two_hands_relaxed": 2,
 }
 
@@ -323,5 +323,5 @@ def test_crossing_hands_of_a_recording_are_not_exchanged() -> None:
         if len({*numbers}) == 2:
             for number, index in zip(numbers, order, strict=True):
                 sides.setdefault(number, []).append(handedness[index])
-    # MediaPipe itself takes one for the other at times
+    # MediaPipe itself sometimes confuses the two
     assert [max(map(seen.count, ("Left", "Right"))) / len(seen) > 0.8 for seen in sides.values()] == [True, True]

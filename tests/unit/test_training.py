@@ -1,4 +1,4 @@
-"""What the figures of the model card rest on: nothing is judged by what it learned from, and the rule is kept."""
+"""Evaluation of the model card: no leakage between training and test data, and the threshold rule holds."""
 
 from __future__ import annotations
 

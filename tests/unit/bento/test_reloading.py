@@ -1,4 +1,4 @@
-"""A store that an import is writing is read again a moment later."""
+"""An incomplete model store is read again a moment later."""
 
 from __future__ import annotations
 

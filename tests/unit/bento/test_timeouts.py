@@ -1,4 +1,4 @@
-"""What hand_gesture/bento/timeouts.py relies on in BentoML: when this fails after an update, start there."""
+"""What hand_gesture/bento/timeouts.py relies on in BentoML: if this fails after an update, fix that module."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def too_slow(_: Request) -> PlainTextResponse:
 @bentoml.service(name="slow", metrics={"enabled": False}, traffic={"timeout": TIMEOUT})
 @bentoml.asgi_app(Starlette(routes=[Route("/slow", too_slow, methods=["GET", "POST"])]), path="/")
 class Service:
-    """Takes longer than BentoML lets it."""
+    """Takes longer than BentoML's timeout."""
 
 
 async def statuses() -> dict[str, int]:

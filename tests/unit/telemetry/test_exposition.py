@@ -1,4 +1,4 @@
-"""Figures shared by processes, in processes of their own: prometheus_client decides at its import how it counts."""
+"""Metrics shared by processes, tested in subprocesses, because prometheus_client chooses its mode at import."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(script: str, folder: Path) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where another process, which has ended since, has counted before."""
+    """A folder with metrics of a process that has exited."""
     run("print(1)", tmp_path)
     return tmp_path
 
@@ -56,7 +56,7 @@ def test_processes_are_summed_and_live_gauges_of_dead_ones_dropped(folder: Path)
 
 
 def test_disk_space_for_metrics_is_allocated_at_start(folder: Path) -> None:
-    """Of a file with holes the disk may have no room for what is written later."""
+    """The disk may not have space for later writes to a sparse file."""
     taken = run("print(json.dumps([p.stat().st_blocks * 512 for p in exposition._own_files]))", folder)
     assert len(taken) == 2
     assert min(taken) >= 65_536

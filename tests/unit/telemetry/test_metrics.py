@@ -37,7 +37,7 @@ def test_observe_all_equals_single_observations() -> None:
 
 @pytest.fixture(scope="module")
 def metrics() -> Iterator[Metrics]:
-    """Of this process, not shared by workers."""
+    """Metrics of this process, not shared between workers."""
     made = Metrics()
     yield made
     for metric in vars(made).values():
@@ -46,7 +46,7 @@ def metrics() -> Iterator[Metrics]:
 
 
 def counted(route: str) -> tuple[float, float, float]:
-    """Requests of a route that were answered and refused, and the seconds that they took together."""
+    """Accepted and rejected requests of a route, and their total duration in seconds."""
     names = [("requests_total", {"route": route, "status": status}) for status in ("200", "400")]
     samples = [*names, ("request_duration_seconds_sum", {"route": route})]
     values = (REGISTRY.get_sample_value(f"hand_gesture_{name}", labels) for name, labels in samples)
@@ -110,7 +110,7 @@ def test_processes_without_permission_are_skipped(metrics: Metrics, monkeypatch:
 
 
 def test_cpu_usage_is_of_the_process_tree_since_the_previous_sample(metrics: Metrics) -> None:
-    """Busy for its part of the time, so that a slow machine makes it no less."""
+    """Uses CPU for a share of the time, also on a slow machine."""
     sampler = ProcessTreeSampler(metrics)
     sampler.sample()
     times, started = psutil.Process().cpu_times(), time.monotonic()
@@ -205,7 +205,7 @@ def test_series_of_the_model_exist_from_the_start(metrics: Metrics) -> None:
 
 
 def test_metrics_match_the_documentation(metrics: Metrics) -> None:
-    """Names and labels are read by dashboards, alerts and people: they are not changed by accident."""
+    """Dashboards and alerts depend on names and labels, which must not change by accident."""
     text = (PROJECT / "docs" / "reference.md").read_text()
     documented = set()
     for name, labels in re.findall(r"`(hand_gesture_[a-z_]+)(?:{([a-z_,]+)})?`", text):
@@ -217,7 +217,7 @@ def test_metrics_match_the_documentation(metrics: Metrics) -> None:
     }
     assert made <= documented
     missing = {name for name, _ in documented} - {name for name, _ in made}
-    assert missing <= {"hand_gesture_lost_workers"}  # which is the supervisor's
+    assert missing <= {"hand_gesture_lost_workers"}  # a metric of the supervisor
     for metric in vars(metrics).values():
         if isinstance(metric, Counter | Gauge | Histogram):
             assert metric._documentation.endswith(".")

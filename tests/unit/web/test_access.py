@@ -41,7 +41,7 @@ def test_key_that_cannot_be_encoded_is_rejected(key: str) -> None:
 
 
 def test_token_may_be_any_bytes_of_an_environment_variable() -> None:
-    """Python has those that are no UTF-8 as surrogates (os.fsdecode)."""
+    """Python decodes bytes other than UTF-8 to surrogates (os.fsdecode)."""
     assert is_authorized(with_authorization(b"Bearer a\xff"), ["a\udcff"])
 
 

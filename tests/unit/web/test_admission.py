@@ -1,4 +1,4 @@
-"""Requests and frames on their way to a service's API methods, which are BentoML's own."""
+"""Admission control and error mapping, with BentoML's API methods."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HAND = np.zeros((1, 63))
 
 @bentoml.service(name="inference_under_test", metrics={"enabled": False})
 class Service:
-    """Answers a hand with its first coordinate; fails on those below zero."""
+    """Returns the first coordinate of each hand; fails on negative ones."""
 
     @bentoml.api(route="/in_batches", batchable=True, max_batch_size=2, max_latency_ms=60_000)
     async def in_batches(self, hands: NDArray[np.float64]) -> list[Any]:
@@ -55,7 +55,7 @@ def run(scenario: Callable[[AdmissionControl], Awaitable[None]], **limits: Any) 
 
 
 def ask(admission: AdmissionControl, route: str, *numbers: float, **options: Any) -> asyncio.Future[Any]:
-    """What the hands get, and with how many others their run was, to be awaited."""
+    """Awaitable results of hands, with the size of their batch."""
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def settle(answers: Any, error: Exception | None) -> None:

@@ -20,7 +20,7 @@ STEP = 1 / 16  # exact, so that sums of it are, too
 
 
 class Scene:
-    """A camera, its clock, and what it counted."""
+    """A camera with its clock and metrics."""
 
     def __init__(self, settings: str = "{}") -> None:
         self.changes: list[str] = []
@@ -30,7 +30,7 @@ class Scene:
     def show(
         self, *shown: tuple[NDArray[np.float64], Prediction], after: float = STEP, time: float | None = None
     ) -> Any:
-        """The answer to a frame of hands and what they show."""
+        """The answer to a frame with hands and their gestures."""
         self.now += after
         hands = np.array([hand for hand, _ in shown]).reshape(-1, 63)
         frame = Frame(hands, time, as_list=len(shown) > 1)
@@ -224,7 +224,7 @@ def test_a_hand_that_left_without_holding_is_forgotten() -> None:
 
 
 def test_a_missing_hand_is_released_while_another_is_present() -> None:
-    """A lone hand is answered at once, but not where others still hold something."""
+    """The fast path for a single hand is not used while other hands hold a gesture."""
     scene = Scene('{"hold_ms": 125}')
     for _ in range(3):
         scene.show((LEFT, LIKE), (RIGHT, STOP))

@@ -363,7 +363,7 @@ def test_settings_may_hold_gestures(message: str, *, expected: bool) -> None:
 
 @pytest.fixture
 def _normalized() -> Iterator[None]:
-    """A model whose features are of 0..1."""
+    """A model with features in 0..1."""
     use_unit(Unit.IMAGE)
     yield
     use_unit(Unit.PIXELS)

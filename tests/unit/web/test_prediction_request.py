@@ -22,7 +22,7 @@ ROUTE = Route("/predict", decode_hand_request, 65_536, is_for_one_hand=True, sec
 
 
 class Figures:
-    """What is counted."""
+    """Recorded metrics."""
 
     def __init__(self) -> None:
         self.being_answered = 0
@@ -41,7 +41,7 @@ class Figures:
 
 
 class Client:
-    """Whoever asks."""
+    """A client."""
 
     def __init__(self) -> None:
         settings = Settings(request_timeout_seconds=2)
@@ -52,7 +52,7 @@ class Client:
         self.request = PredictionRequest(worker, ROUTE, self.answers.append)
 
     def told(self) -> tuple[int, Any, Sequence[tuple[bytes, bytes]]]:
-        """The only answer: status, reason, headers."""
+        """The only response: status, reason, headers."""
         (answer,) = self.answers
         assert answer is not None
         assert self.figures.ended == [answer.status]
@@ -61,7 +61,7 @@ class Client:
 
 
 class Unwatched(Watchdog):
-    """Has no timer; a test says how late it is."""
+    """A watchdog without a timer; tests set the time."""
 
     def add(self, watched: Any) -> None:
         """Nothing."""
@@ -126,7 +126,7 @@ def test_errors_may_quote_lone_surrogates() -> None:
 
 
 class Counted(Figures):
-    """What is counted, with routes, seconds and missing points."""
+    """Recorded metrics, with routes, seconds and missing landmarks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class Counted(Figures):
 
 
 class Watching(Watchdog):
-    """Says what is looked at."""
+    """A watchdog that records what it watches."""
 
     def __init__(self) -> None:
         super().__init__(1)

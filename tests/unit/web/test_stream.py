@@ -1,4 +1,4 @@
-"""What a stream means, told without a socket: messages and time go in, answers and close codes come out."""
+"""The stream protocol without sockets: messages and time in, answers and close codes out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WITH_GESTURES = json.dumps({"hold_ms": 0, "gestures": {"heart": {"hands": [LIKE]
 
 @dataclass
 class Call:
-    """Hands that wait for the model."""
+    """Hands in the queue."""
 
     hands: NDArray[np.float64]
     done: Done
@@ -56,7 +56,7 @@ class Call:
 
 
 class Model(AdmissionControl):
-    """Takes hands when a test says so."""
+    """A queue that is controlled by the test."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -75,7 +75,7 @@ class Model(AdmissionControl):
 
 @dataclass
 class Lesson:
-    """Gestures that wait to be taught."""
+    """Gestures in the teaching queue."""
 
     settings: str
     done: Taught
@@ -93,7 +93,7 @@ class Lesson:
 
 @dataclass
 class School:
-    """Teaches when a test says so."""
+    """Teaching that is controlled by the test."""
 
     lessons: list[Lesson] = field(default_factory=list)
     has_room: bool = True
@@ -107,7 +107,7 @@ class School:
 
 @dataclass
 class Figures:
-    """What is counted."""
+    """Recorded metrics."""
 
     open: int = 0
     closed: list[int] = field(default_factory=list)
@@ -138,7 +138,7 @@ class Figures:
 
 
 class Client:
-    """The other end, and what it sees; the time is in its hands."""
+    """A client that controls the time."""
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]] = (), **limits: Any) -> None:
         self.settings = Settings(**limits)
@@ -175,7 +175,7 @@ class Client:
         self.stream.check()
 
     def answers(self) -> list[Any]:
-        """What has come since this was asked last."""
+        """Answers since the previous call."""
         sent, self.sent = self.sent, []
         return [answer.get("reason") or answer["gesture"] if isinstance(answer, dict) else answer for answer in sent]
 
@@ -251,7 +251,7 @@ def test_writing_pauses_for_a_client_that_does_not_read() -> None:
     client.model.calls[0].answer()
     assert len(client.model.calls) == 1
     assert not client.is_read
-    client.after(10_000)  # to let it go is not the stream's business
+    client.after(10_000)  # aborting is the connection's task
     assert client.closed is None
     client.stream.resume_writing()
     assert client.is_read
@@ -269,7 +269,7 @@ def test_a_frame_that_times_out_does_not_block_the_next() -> None:
     late, second = client.model.calls
     assert late.is_cancelled
     late.answer()
-    client.after(1.9)  # its time began when its turn came
+    client.after(1.9)  # its timeout starts when it is processed
     assert client.answers() == []
     second.answer()
     assert client.answers() == ["like"]

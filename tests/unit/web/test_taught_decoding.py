@@ -1,4 +1,4 @@
-"""Gestures of one's own are read in every form of a hand, and what is wrong with them is said in a sentence."""
+"""Decoding of custom gestures: all formats of hands, and error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gestures are taught in a thread that keeps what it has made, and takes no more than it can do."""
+"""Teaching in a thread, with a cache and a limited queue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ L = gestures("L", command="jump")["gestures"]
 
 
 class Counted:
-    """Teaches, and counts how often."""
+    """A teacher that counts its calls."""
 
     def __init__(self) -> None:
         self.teacher = load_teacher(ARTIFACTS, CLASSIFIER)
@@ -55,7 +55,7 @@ def teaching(counted: Counted) -> Teaching:
 
 
 async def taught(teaching: Teaching, own: dict[str, Any]) -> StreamGestures:
-    """What a stream with these gestures in its settings gets."""
+    """Gestures of a stream with these settings."""
     told: asyncio.Future[StreamGestures] = asyncio.get_running_loop().create_future()
 
     def tell(gestures: StreamGestures | None, error: Exception | None) -> None:
@@ -120,7 +120,7 @@ def test_requests_beyond_the_queue_are_rejected_at_once(teaching: Teaching, coun
     for refusal in refusals:
         assert isinstance(refusal, FailedRequestError)
         assert (refusal.status, refusal.reason) == (503, ServerReason.OVERLOADED)
-    asyncio.run(taught(teaching, L))  # there is room again
+    asyncio.run(taught(teaching, L))  # a place is free again
 
 
 def test_unsupported_classifiers_are_reported() -> None:
