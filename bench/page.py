@@ -1,4 +1,4 @@
-"""Measures the page with a camera in Chromium: loading time, frame rate, transferred bytes and memory.
+"""Measures the page with a camera in Chromium: time to the first gesture, bytes, frame rate, main-thread time.
 
     CAMERA_VIDEO=film.mjpeg .venv/bin/python -m bench.page
 
@@ -83,9 +83,9 @@ def main() -> None:
     print(
         f"first gesture after {median(lambda visit: visit.seconds_to_first_gesture):.1f} s, "
         f"{median(lambda visit: visit.bytes_until_then) / 1e6:.2f} MB transferred\n"
-        f"{median(lambda visit: visit.pictures_a_second):.0f} pictures a second, "
-        f"{median(lambda visit: visit.main_thread_ms_a_picture):.1f} ms of the main thread for each\n"
-        f"the page's own figures in the last round: {', '.join(visits[-1].on_page)}"
+        f"{median(lambda visit: visit.pictures_a_second):.0f} frames per second, "
+        f"{median(lambda visit: visit.main_thread_ms_a_picture):.1f} ms of main-thread time per frame\n"
+        f"figures shown by the page in the last round: {', '.join(visits[-1].on_page)}"
     )
 
 

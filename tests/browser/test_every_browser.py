@@ -1,4 +1,4 @@
-"""What the page does in each browser: Chromium, Firefox and WebKitGTK, each skipped where it is not installed.
+"""The page in Chromium, Firefox and WebKitGTK; browsers that are not installed are skipped.
 
 None of them has a camera here. Where hands are needed a canvas that shows them stands for it.
 """
@@ -61,7 +61,7 @@ def tab(request: pytest.FixtureRequest) -> Iterator[Tab]:
 
 @pytest.fixture
 def page(tab: Tab, server: Server) -> Iterator[Tab]:
-    """The page, which in the end has left no camera on, no error and no promise that was rejected and not handled."""
+    """The page; checks at the end that the camera is off, without errors and unhandled rejections."""
     open_page(tab, server.url)
     yield tab
     assert tab.evaluate("window.failures") == []
@@ -69,12 +69,12 @@ def page(tab: Tab, server: Server) -> Iterator[Tab]:
 
 
 def show_film(tab: Tab, *pictures: int) -> None:
-    """Let pictures of the film take the camera's place, two seconds each."""
+    """Replace the camera by frames of the video, two seconds each."""
     show_stills(tab, *(film()[picture] for picture in pictures))
 
 
 def show_stills(tab: Tab, *jpegs: bytes) -> None:
-    """Let pictures take the camera's place, two seconds each."""
+    """Replace the camera by images, two seconds each."""
     stills = [base64.b64encode(jpeg).decode() for jpeg in jpegs]
     tab.evaluate(f"({(HERE / 'film_camera.js').read_text()})({json.dumps(stills)}, 20)")
 
@@ -99,7 +99,7 @@ def test_welcome(page: Tab, request: pytest.FixtureRequest) -> None:
     violations = serious_violations(page)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(SCREENSHOTS / f"{request.node.callspec.params['tab']}.png")
-    page.evaluate("void (window.failures = [])")  # the screenshot and axe use inline styles, which the policy forbids
+    page.evaluate("void (window.failures = [])")  # the screenshot and axe use inline styles, which the CSP blocks
     assert violations == []
 
 
@@ -298,13 +298,13 @@ def test_key(tab: Tab, home: Path) -> None:
 @needs_hands
 @pytest.mark.parametrize("run", range(RANDOM_RUNS))
 def test_the_page_recovers_from_all_errors(page: Tab, run: int) -> None:
-    """Presses, permissions, photos, failures of all kinds at random; PAGE_SEED=N repeats what a run printed."""
+    """Random clicks, permissions, photos and failures; PAGE_SEED=N repeats a run."""
     seed = (SEED + run) % 2**31
     print(f"PAGE_SEED={seed}")
     show_film(page, LIKE_PICTURE, WALL_PICTURE)
     done = page.evaluate(f"({(HERE / 'random_driver.js').read_text()})({seed}, {RANDOM_STEPS})")
     print(*done)
-    # What was begun last has come to something: a picture, or a sentence
+    # The last action has a result: a video, or an error message
     until(page, f"!{AT_THE_WELCOME} || !document.getElementById('start').disabled")
     press(page, "#gestures button")
     until(page, AN_ANSWER)

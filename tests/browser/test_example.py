@@ -1,4 +1,4 @@
-"""The smallest page, examples/browser.html, with its CDN answered from the same packages."""
+"""The smallest page, examples/browser.html, with the CDN replaced by local packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CDN = "https://cdn.jsdelivr.net/npm/@mediapipe/tasks-vision@"
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[str]:
-    """The examples, served as their users serve them."""
+    """The examples on a static file server."""
     with serve_folder(PROJECT / "examples") as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""The module for other pages, GET /gestures.js, on pages of another origin than the service's, in Chromium."""
+"""The module GET /gestures.js on pages of another origin, in Chromium."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HIDE = """(isHidden) => {
   Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
-# What a page must allow: docs/game.md
+# The CSP that a page needs: docs/game.md
 STRICT = (
     "default-src 'none'; script-src 'unsafe-inline' $service 'wasm-unsafe-eval'; "
     "connect-src $service $stream; worker-src blob:; img-src data:"
@@ -29,26 +29,26 @@ STRICT = (
 
 
 def run(page: Page, options: str = "{}") -> None:
-    """Start with these options, and wait for answers."""
+    """Start the module with options, and wait for answers."""
     until(page, "window.start !== undefined")
     page.evaluate(f"start({options}).then((running) => {{ window.running = running; }})")
     until(page, "frames > 0")
 
 
 def left(page: Page) -> dict[str, int]:
-    """What the page has taken and not given back, of each kind."""
+    """Resources that the page has not released, by kind."""
     counts: dict[str, int] = page.evaluate("left()")
     return counts
 
 
 def own(page: Page, options: str = "{}") -> None:
-    """Open a stream of the page's own results."""
+    """Open a stream for MediaPipe results of the page."""
     until(page, "window.openStream !== undefined")
     page.evaluate(f"void (window.stream = openStream({options}))")
 
 
 def send(page: Page, results: object, picture: object = None, frames: int = 20) -> None:
-    """Send frames that are alike, each when there is an answer to the one before, until so many are answered."""
+    """Send identical frames, each after the answer to the previous one, until this number is answered."""
     page.evaluate(
         """async ([results, picture, frames]) => {
           for (let answered = 0; answered < frames && !problems.length; ) {
@@ -288,7 +288,7 @@ def test_origin_that_is_not_allowed(home: Path, site: Site, open_page: Open) -> 
         page.evaluate("stream.send([], [640, 480])")
         until(page, "problems.length > 0")
         until(page, "left().sockets === 0")
-        assert left(page) == NOTHING  # it does not try again
+        assert left(page) == NOTHING  # it does not reconnect
         assert page.evaluate("problems") == [["forbidden_origin", REFUSED]]
 
 

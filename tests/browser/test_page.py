@@ -1,4 +1,4 @@
-"""The page without hands before a camera: what it plays, what it says when something is wrong, what people can do."""
+"""The page without a hand in the camera: playback, error messages and controls."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def problem(page: Page) -> str:
 
 
 def run(command: list[str], program: str) -> str:
-    """What a program prints that a command reads from its input."""
+    """Output of a command with this standard input."""
     result = subprocess.run(command, input=program, capture_output=True, text=True, check=False)
     assert result.returncode == 0, (program, result.stderr)
     return result.stdout
@@ -74,7 +74,7 @@ def test_playback_goes_on_from_hand_to_hand(server: Server, open_page: Open) -> 
     until(page, "window.held.filter((name) => name && name !== 'none').length >= 3 && window.fired.length > 0")
     record, fired = page.evaluate("[window.held, window.fired]")
     held = [*dict.fromkeys(name for name in record if name not in ("", "none"))]
-    assert held == [name for name in REFERENCE.hands if name in held]  # a busy machine may leave some out
+    assert held == [name for name in REFERENCE.hands if name in held]  # some may be missed on a busy machine
     assert set(fired) <= {CLASSIFIER.commands[name] for name in held if name in CLASSIFIER.commands}
 
 
@@ -86,7 +86,7 @@ def test_keyboard_alone(server: Server, open_page: Open) -> None:
             break
     page.keyboard.press("Enter")
     page.wait_for_selector(".answer")
-    until(page, "document.getElementById('spoken').textContent !== ''")  # what a screen reader says
+    until(page, "document.getElementById('spoken').textContent !== ''")  # the live region for screen readers
     assert page.inner_text("#spoken").replace(" ", "_") in REFERENCE.hands
     page.locator("#hold").focus()
     page.keyboard.press("ArrowRight")
@@ -241,7 +241,7 @@ def test_service_that_goes_away_and_comes_back(home: Path, open_page: Open) -> N
         expect(page.locator("#service")).to_have_text("Connected")
         page.wait_for_selector(".answer")
         expect(page.locator("#problem")).to_be_hidden()
-        expect(page.locator("#gestures li span")).to_have_text(["A", "B"])  # it may serve another model now
+        expect(page.locator("#gestures li span")).to_have_text(["A", "B"])  # another model may be served now
 
 
 def test_service_that_freezes(home: Path, open_page: Open) -> None:
@@ -327,7 +327,7 @@ def test_slow_network_queues_no_frames(server: Server, open_page: Open) -> None:
 
 def test_last_hand_is_translated(server: Server, open_page: Open) -> None:
     page = open_page(server.url, permissions=["clipboard-read", "clipboard-write"])
-    press(page, "curl")  # before there was a hand, an example
+    press(page, "curl")  # an example, before the first hand
     until(page, "document.querySelector('[data-copy=curl]').textContent === 'Copied'")
     assert next(iter(REFERENCE.hands)) in run(["sh"], page.evaluate("navigator.clipboard.readText()"))
     page.locator("#gestures li[data-gesture=rock] button").click()

@@ -1,4 +1,4 @@
-"""Gestures of one's own on the page: recorded, judged, shown, saved and opened again.
+"""Custom gestures on the page: recording, report, recognition, saving and opening.
 
 What is recorded is a hand that lies on its side, which the model takes for none. The film of it is made of a photograph
 in the film of hands, turned by a right angle and tilted a little.
@@ -52,7 +52,7 @@ HIDE = """(isHidden) => {
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 
-# What a screen reader says
+# Records the live region for screen readers
 WATCH_STATUS = """() => {
   const status = document.getElementById("teach-status");
   window.said = [];
@@ -75,7 +75,7 @@ def lying_hand(tilt: float = 0) -> bytes:
 
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Camera:
-    """Options of a browser with a camera before which the hand lies and tilts, and a wall for a moment."""
+    """Browser options for a fake camera with a tilting hand, and a wall for a moment."""
     tilting = [picture for tilt in TILTS for picture in [lying_hand(tilt)] * PICTURES_OF_A_TILT]
     path = tmp_path_factory.mktemp("film") / "lying_hand.mjpeg"
     path.write_bytes(b"".join(tilting + [film()[WALL_PICTURE]] * PICTURES_OF_A_WALL))
@@ -123,7 +123,7 @@ def problem(page: Page) -> str:
 
 
 def shown_after_playing(page: Page, gesture: str) -> str:
-    """What the page's stream says to an example of a gesture."""
+    """Answer of the page's stream to an example of a gesture."""
     card = page.locator("#gestures li").filter(has=page.locator(f"span:text-is('{gesture}')"))
     card.get_by_role("button").click()
     caption = f"document.getElementById('caption').textContent === 'Reference hand: {gesture}'"
@@ -138,7 +138,7 @@ def test_a_recorded_gesture_is_held_and_its_file_works_elsewhere(
     page = open_page(server.url, browser=camera, viewport={"width": 1280, "height": 800})
     open_panel(page)
     page.evaluate(WATCH_STATUS)
-    record(page, "on its side", "jump")  # which starts the camera
+    record(page, "on its side", "jump")  # starts the camera
     until(page, IS_RECORDING)
     said = page.evaluate("window.said")
     assert said[said.index("3") :] == ["3", "2", "1", "Recording: turn and tilt the hand a little."]
@@ -200,7 +200,7 @@ def test_record_more_and_photos(server: Server, open_page: Open, camera: Camera,
     chooser.value.set_files([tmp_path / "-8.jpg", tmp_path / "wall.png", tmp_path / "8.jpg"])
     until(page, HAS_REPORT)
     examples = page.locator("#taught .example")
-    expect(examples).to_have_count(2)  # the wall is none
+    expect(examples).to_have_count(2)  # the wall is not an example
     assert page.evaluate(CAMERA_IS_OFF)
     page.get_by_label("Name").fill("FLAT")  # the same gesture
     drop(page, tmp_path / "0.jpg", "image/jpeg")
