@@ -17,11 +17,11 @@ from training.contact_sheet import draw_contact_sheet
 from training.cross_validation import VIEWS, HeldOut
 from training.data import Bools, OpenHands, WebcamFrames
 from training.evaluate import (
-    OfFile,
+    FileResults,
     Share,
     calibration,
+    evaluate_on_table,
     implied_whole_table_accuracy,
-    judge_on_table,
     share,
 )
 from training.fit import HIDDEN_LAYERS
@@ -46,7 +46,7 @@ class Findings:
     of_table: HeldOut
     of_open: HeldOut
     open_hands: OpenHands
-    files: list[OfFile]
+    files: list[FileResults]
     frames: WebcamFrames
     webcam: dict[str, dict[str, Share]]
     distances: dict[str, dict[str, float]]
@@ -68,7 +68,7 @@ def write_model_card(folder: Path, findings: Findings, digest: str) -> None:
     _draw_confusion(folder / "confusion.png", findings)
     _draw_reliability(folder / "reliability.png", findings)
     wrong = _draw_wrong(folder / "wrong.png", findings)
-    of_table = judge_on_table(findings.of_table)
+    of_table = evaluate_on_table(findings.of_table)
     files = {of.file: of for of in findings.files}
     text = Template(_TEMPLATE.read_text()).substitute(
         digest=digest,
@@ -115,11 +115,11 @@ def _shares_table(name: str, files: Mapping[str, Mapping[str, Share]], keys: lis
     return _table([name, *files], rows)
 
 
-def _unseen_table(files: Mapping[str, OfFile]) -> str:
+def _unseen_table(files: Mapping[str, FileResults]) -> str:
     rows: dict[str, list[str]] = {
         "recall": [str(of.right) for of in files.values()],
         "recall, mean over people, clips or photographs": [str(of.right_by_group) for of in files.values()],
-        "recall without the class none": [str(of.right_were_none_not_possible) for of in files.values()],
+        "recall without the class none": [str(of.right_without_none) for of in files.values()],
         "recall of fists seen from the knuckles or the side": [str(of.fists_from_the_side) for of in files.values()],
         "false positive rate": [str(of.none_answered) for of in files.values()],
         "false positive rate, mean over people, clips or photographs": [
@@ -151,7 +151,7 @@ def _priors_table(findings: Findings) -> str:
     return _table(["bias", "false positive rate", "recall", "accuracy on table rows"], rows)
 
 
-def _alone_table(files: Mapping[str, OfFile]) -> str:
+def _alone_table(files: Mapping[str, FileResults]) -> str:
     rows = [[name, _range(of.alone_right), _range(of.alone_none_answered)] for name, of in files.items()]
     return _table(["file", "recall", "false positive rate"], rows)
 

@@ -95,11 +95,11 @@ def train(
         with threadpool_limits(1), bar:
             return fit(material, seed=seed + part, networks=networks, epochs=epochs, on_epoch=bar.update)
 
-    on_all, *judges = Parallel(n_jobs=-1)(delayed(run)(*job) for job in enumerate((nothing, *splits)))
-    return join(on_all), judges
+    on_all, *of_folds = Parallel(n_jobs=-1)(delayed(run)(*job) for job in enumerate((nothing, *splits)))
+    return join(on_all), of_folds
 
 
-def judge(
+def predict_held_out(
     table: Hands, open_hands: OpenHands, splits: Sequence[Split], networks: Sequence[list[MLPClassifier]]
 ) -> tuple[HeldOut, HeldOut]:
     """Out-of-fold predictions for the table's rows and the open hands."""

@@ -64,13 +64,13 @@ def _wilson(observed: float, count: int) -> Share:
 
 
 @dataclass(frozen=True)
-class OfFile:
+class FileResults:
     """Evaluation of the out-of-fold predictions for the hands of one file."""
 
     file: str
     right: Share
     right_by_group: Share
-    right_were_none_not_possible: Share
+    right_without_none: Share
     by_view: dict[str, Share]
     by_gesture: dict[str, Share]
     fists_from_the_side: Share
@@ -96,7 +96,7 @@ class OfFile:
         }
 
 
-def judge_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: list[str]) -> OfFile:
+def evaluate_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: list[str]) -> FileResults:
     """Evaluate the predictions for one file of open hands."""
     none = len(classes) - 1
     of_file = open_hands.files == file
@@ -111,11 +111,11 @@ def judge_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: lis
     if "fist" in classes:
         from_the_side &= labels == classes.index("fist")
     alone = [answers(p)[0] for p in held_out.alone]
-    return OfFile(
+    return FileResults(
         file=file,
         right=share(right[gesture]),
         right_by_group=share_by_group(right[gesture], open_hands.groups[gesture]),
-        right_were_none_not_possible=share(likeliest[gesture]),
+        right_without_none=share(likeliest[gesture]),
         by_view={view: share((answers(p)[0] == labels)[gesture]) for view, p in held_out.probabilities.items()},
         by_gesture={
             name: share(right[gesture & (labels == label)])
@@ -133,7 +133,7 @@ def judge_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: lis
     )
 
 
-def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[str]) -> dict[str, dict[str, Share]]:
+def evaluate_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[str]) -> dict[str, dict[str, Share]]:
     """Accuracy on webcam frames by view: on all undisputed frames, by gesture, and on disputed frames."""
     views = {
         "with image_size": frames.features(with_size=True),
@@ -177,7 +177,7 @@ def distances_from_training(
     return distances
 
 
-def judge_on_table(held_out: HeldOut) -> dict[str, Share]:
+def evaluate_on_table(held_out: HeldOut) -> dict[str, Share]:
     """Accuracy on the table's rows by view; ``none`` counts as wrong."""
     return {view: share(answers(held_out.probabilities[view])[0] == held_out.classes) for view in VIEWS}
 

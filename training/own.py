@@ -55,7 +55,7 @@ SEED: Final = 0
 NETWORKS: Final = 2
 EPOCHS: Final = 24
 FOLDS: Final = 5
-JUDGE_EPOCHS: Final = 12  # of the single network that evaluates a fold
+FOLD_EPOCHS: Final = 12  # of the single network that evaluates a fold
 MOST_REFERENCES: Final = 400  # rows per gesture that are considered for its reference hand
 MOST_MISTAKES: Final = 8  # most frequent confusions to list
 
@@ -156,7 +156,7 @@ def _train(table: Table) -> tuple[Findings, MLPClassifier]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # One BLAS thread: the number of threads changes the order of summation, and with it the weights
     with threadpool_limits(1), Progress(*columns) as progress:
-        bar = progress.add_task("training", total=len(folds) * JUDGE_EPOCHS + NETWORKS * EPOCHS)
+        bar = progress.add_task("training", total=len(folds) * FOLD_EPOCHS + NETWORKS * EPOCHS)
 
         def advance() -> None:
             progress.advance(bar)
@@ -164,9 +164,9 @@ def _train(table: Table) -> tuple[Findings, MLPClassifier]:
         given, judged = np.full(len(table.hands), table.none), np.zeros(len(table.hands), dtype=bool)
         for number, (seen, unseen) in enumerate(folds):
             progress.update(bar, description=f"evaluating {number + 1}/{len(folds)}")
-            answered = _judge(table, seen, unseen, SEED + 1 + number, advance)
+            answered = _predict_unseen(table, seen, unseen, SEED + 1 + number, advance)
             if answered is None:
-                progress.advance(bar, JUDGE_EPOCHS)
+                progress.advance(bar, FOLD_EPOCHS)
                 continue
             given[unseen] = answered
             judged[unseen] = np.isin(table.hands.classes[unseen], [*np.unique(table.hands.classes[seen]), table.none])
@@ -178,7 +178,7 @@ def _train(table: Table) -> tuple[Findings, MLPClassifier]:
     return Findings(given, judged), join(networks)
 
 
-def _judge(table: Table, seen: Ints, unseen: Ints, seed: int, advance: Callable[[], None]) -> Ints | None:
+def _predict_unseen(table: Table, seen: Ints, unseen: Ints, seed: int, advance: Callable[[], None]) -> Ints | None:
     """Predictions of a network trained on ``seen`` for ``unseen``; None if ``seen`` has no gestures."""
     gestures = np.setdiff1d(table.hands.classes[seen], [table.none])
     if not len(gestures):
@@ -188,7 +188,7 @@ def _judge(table: Table, seen: Ints, unseen: Ints, seed: int, advance: Callable[
     hands = Hands(table.hands.values[seen], np.searchsorted(names, table.hands.classes[seen]))
     groups = None if table.groups is None else table.groups[seen]
     (network,) = fit(
-        _material(hands, groups, len(gestures)), seed=seed, networks=1, epochs=JUDGE_EPOCHS, on_epoch=advance
+        _material(hands, groups, len(gestures)), seed=seed, networks=1, epochs=FOLD_EPOCHS, on_epoch=advance
     )
     answered: Ints = names[answers(network.predict_proba(wrist_rms(table.hands.values[unseen])))[0]]
     return answered

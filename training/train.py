@@ -26,14 +26,14 @@ from hand_gesture.model.artifacts import (
 )
 from hand_gesture.model.stored_hands import STORED_HANDS_FILE, write_stored_hands
 from training.card import Findings, write_model_card
-from training.cross_validation import judge, make_splits, train
+from training.cross_validation import make_splits, predict_held_out, train
 from training.data import Hands, read_open_hands, read_table, read_webcam_frames
 from training.evaluate import (
     distances_from_training,
+    evaluate_file,
+    evaluate_on_table,
+    evaluate_on_webcam,
     implied_whole_table_accuracy,
-    judge_file,
-    judge_on_table,
-    judge_on_webcam,
 )
 from training.fit import EPOCHS, NETWORKS
 from training.operating_point import MIN_CONFIDENCE, choose_prior
@@ -79,8 +79,10 @@ def main() -> None:
     splits = make_splits(table, open_hands, none, seed=SEED)
     networks, epochs = (1, QUICK_EPOCHS) if arguments.quick else (NETWORKS, EPOCHS)
     any_way_up = np.flatnonzero(np.isin(classes, ANY_WAY_UP))
-    network, judges = train(table, open_hands, splits, none, any_way_up, seed=SEED, networks=networks, epochs=epochs)
-    of_table, of_open = judge(table, open_hands, splits, judges)
+    network, fold_networks = train(
+        table, open_hands, splits, none, any_way_up, seed=SEED, networks=networks, epochs=epochs
+    )
+    of_table, of_open = predict_held_out(table, open_hands, splits, fold_networks)
     prior = choose_prior(of_open.probabilities["plain"], open_hands)
     of_table, of_open = of_table.with_prior(prior), of_open.with_prior(prior)
     network.intercepts_[-1][none] += np.float32(prior)
@@ -93,9 +95,9 @@ def main() -> None:
             of_table,
             of_open,
             open_hands,
-            [judge_file(file, of_open, open_hands, classes) for file in dict.fromkeys(open_hands.files.tolist())],
+            [evaluate_file(file, of_open, open_hands, classes) for file in dict.fromkeys(open_hands.files.tolist())],
             frames,
-            judge_on_webcam(network, frames, classes),
+            evaluate_on_webcam(network, frames, classes),
             distances_from_training(frames, table, open_hands, classes),
         )
     figures = _figures(findings)
@@ -110,7 +112,7 @@ def main() -> None:
 
 def _figures(findings: Findings) -> dict[str, Any]:
     """Results for the manifest; the model card has more."""
-    of_table = judge_on_table(findings.of_table)
+    of_table = evaluate_on_table(findings.of_table)
     return {
         "none_prior_log_odds": round(findings.prior, 1),
         "operating_point": MIN_CONFIDENCE,
