@@ -77,7 +77,7 @@ def test_documented_commands_apply_the_edited_overlay(tmp_path: Path) -> None:
 
 def test_capacity_table_is_consistent() -> None:
     text = DEPLOY.read_text()
-    (carried,) = re.findall(r"(\d+) cameras over HTTP or (\d+) streams\s+for each worker", text)
+    (carried,) = re.findall(r"(\d+) cameras over HTTP or (\d+) streams for each worker", " ".join(text.split()))
     rows = re.findall(r"^\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.MULTILINE)
     assert len(rows) >= 6
     for row in rows:
