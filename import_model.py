@@ -1,10 +1,10 @@
-"""Puts a classifier into the BentoML model store, from where it is served.
+"""Imports a classifier into the BentoML model store, from which the service loads it.
 
-python import_model.py                                         the model in artifacts/
-python import_model.py --model my.pkl --encoder my_enc.pkl     your own
-python import_model.py --model my.pkl --labels a,b,c           without an encoder
-python import_model.py --commands my_commands.json             the model imported last, with other commands
-python import_model.py --gestures my_gestures.json             the same, with gestures of your own (docs/teach.md)
+python import_model.py                                         the bundled model in artifacts/
+python import_model.py --model my.pkl --encoder my_enc.pkl     your own model
+python import_model.py --model my.pkl --labels a,b,c           your own model, without an encoder
+python import_model.py --commands my_commands.json             the latest model with other game commands
+python import_model.py --gestures my_gestures.json             the latest model with custom gestures (docs/teach.md)
 """
 
 from __future__ import annotations
@@ -50,34 +50,36 @@ ARTIFACTS: Final = Path(__file__).parent / "artifacts"
 
 
 def main() -> None:
-    """Import and print the tag; end with one sentence and exit code 1 where something is wrong."""
+    """Import a model and print its tag; on an error, exit with code 1 and one sentence."""
     parser = argparse.ArgumentParser(
-        description="Put a classifier into the BentoML model store; docs/models.md says more."
+        description="Import a classifier into the BentoML model store; see docs/models.md."
     )
     parser.add_argument("--artifacts", type=Path, help="folder with a manifest (default: artifacts/)")
-    parser.add_argument("--model", type=Path, help="your own classifier: a pickle, a joblib file, or XGBoost's JSON")
-    parser.add_argument("--encoder", type=Path, help="the label encoder that goes with --model, if there is one")
-    parser.add_argument("--labels", help="names of the classes: a file, or a,b,c in the order of their numbers")
+    parser.add_argument("--model", type=Path, help="your own classifier: pickle, joblib, or XGBoost's JSON")
+    parser.add_argument("--encoder", type=Path, help="its pickled LabelEncoder, if it has one")
+    parser.add_argument("--labels", help="class names: a file, or a,b,c in the order of the class numbers")
     parser.add_argument(
-        "--features", help="what the model was trained on, where it cannot be told: docs/models.md lists them"
+        "--features", help="features that the model was trained on, if they cannot be detected (docs/models.md)"
     )
-    parser.add_argument("--scaler", type=Path, help="a scaler in a file of its own, which is applied before the model")
-    parser.add_argument("--commands", type=Path, help="your own table from gesture to command (JSON)")
-    parser.add_argument("--gestures", type=Path, help="gestures of your own, as the page saves them (docs/teach.md)")
+    parser.add_argument("--scaler", type=Path, help="a pickled scaler to apply before the model")
+    parser.add_argument("--commands", type=Path, help="JSON object from gesture to game command")
+    parser.add_argument("--gestures", type=Path, help="custom gestures, as saved by the page (docs/teach.md)")
     parser.add_argument(
-        "--trust-version", action="store_true", help="use a model of another version though its answers may differ"
+        "--trust-version",
+        action="store_true",
+        help="accept other versions, though predictions may differ",
     )
     parser.add_argument(
-        "--keep-own", action="store_true", help="import nothing where the latest model in the store is your own"
+        "--keep-own", action="store_true", help="do nothing if the latest model in the store is your own"
     )
     arguments = parser.parse_args()
     if arguments.keep_own and (own := _latest_own()):
-        print(f"{own}, your own model, stays the one to serve; import_model.py without --keep-own replaces it.")
+        print(f"Keeping your own model {own}; import_model.py without --keep-own replaces it.")
         return
     if arguments.model is None and (arguments.encoder or arguments.labels or arguments.features or arguments.scaler):
-        parser.error("--encoder, --labels, --features and --scaler go with --model")
+        parser.error("--encoder, --labels, --features and --scaler require --model")
     if arguments.model is not None and arguments.artifacts is not None:
-        parser.error("--model and --artifacts do not go together")
+        parser.error("--model and --artifacts cannot be combined")
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -96,16 +98,16 @@ def main() -> None:
             _save(folder, speed, origin=OWN if is_changed else BUNDLED)
     except (ArtifactsError, InspectionError) as error:
         sys.exit(str(error))
-    except OSError as error:  # of artifacts it is an ArtifactsError
+    except OSError as error:  # errors of reading artifacts are ArtifactsErrors
         store = f"The BentoML model store {os.environ.get('BENTOML_HOME', '~/bentoml')}"
-        sys.exit(f"{store} cannot be written ({error.strerror}); set BENTOML_HOME to a folder that can.")
+        sys.exit(f"{store} is not writable ({error.strerror}); set BENTOML_HOME to a writable folder.")
 
 
 def _assemble_own(arguments: argparse.Namespace, folder: Path) -> int:
-    """Make a folder of artifacts of somebody's own model.
+    """Write the artifacts of a user's own model to a folder.
 
     Returns:
-        How many hands it answers to in a second.
+        Predictions per second, one hand at a time.
     """
     model = _read(arguments.model)
     options = Options(
@@ -123,11 +125,11 @@ def _assemble_own(arguments: argparse.Namespace, folder: Path) -> int:
         print(note)
     print(
         f"{finding.kind}, {len(finding.gestures)} classes, {finding.features.name}: about {finding.hands_per_second} "
-        "hands a second, one at a time, in one worker."
+        "predictions per second in one worker, one hand at a time."
     )
     (folder / MODEL_FILE).write_bytes(content)
     (folder / REFERENCE_HANDS_FILE).write_bytes((ARTIFACTS / REFERENCE_HANDS_FILE).read_bytes())
-    if finding.features == WRIST_RMS:  # gestures may be taught to it
+    if finding.features == WRIST_RMS:  # the features that custom gestures need
         (folder / STORED_HANDS_FILE).write_bytes((ARTIFACTS / STORED_HANDS_FILE).read_bytes())
     known = {g: c for g, c in load_commands(ARTIFACTS / COMMANDS_FILE).items() if g in finding.gestures}
     (folder / COMMANDS_FILE).write_text(_dump_commands(known))
@@ -153,12 +155,12 @@ def _read(path: Path) -> ModelFile:
 
 
 def _read_labels(labels: str | None) -> str | None:
-    """The text of a file of labels, or the labels themselves."""
+    """The content of a file of labels, or the labels themselves."""
     try:
         return labels if labels is None or not Path(labels).is_file() else Path(labels).read_text()
     except UnicodeDecodeError:
         raise ArtifactsError(f"{labels} cannot be read as text; give a file of names, or a,b,c.") from None
-    except (OSError, ValueError):  # too long for the name of a file
+    except (OSError, ValueError):  # too long for a file name
         return labels
 
 
@@ -171,25 +173,25 @@ def _as_reference(hands: ReferenceHands) -> Reference:
 
 
 def _replace_commands(path: Path, folder: Path) -> None:
-    """Put another table from gesture to command into a folder of artifacts."""
+    """Replace the game commands in a folder of artifacts."""
     commands = load_commands(path)
     manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
     if unknown := [gesture for gesture in commands if gesture not in manifest.gestures]:
         raise ArtifactsError(
-            f"{path} has a command for {', '.join(unknown)}, which the model {manifest.name or 'of artifacts/'} does "
-            f"not know; its gestures are {', '.join(manifest.gestures)}."
+            f"{path} has a command for {', '.join(unknown)}, which is not a gesture of the model "
+            f"{manifest.name or 'in artifacts/'}; its gestures are {', '.join(manifest.gestures)}."
         )
     (folder / COMMANDS_FILE).write_bytes(path.read_bytes())
     _write_manifest(manifest, folder)
 
 
 def _replace_gestures(path: Path, folder: Path) -> None:
-    """Put gestures of somebody's own, in place of others of this kind, into a folder of artifacts."""
+    """Replace the custom gestures in a folder of artifacts."""
     manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
     try:
         gestures = decode_gestures_request(_read(path).content, manifest.gestures)
     except RejectedRequestError as error:
-        raise ArtifactsError(f"{path} was not taken: {error}") from None
+        raise ArtifactsError(f"{path} was rejected: {error}") from None
     (folder / GESTURES_FILE).write_text(SavedGestures.of(gestures).model_dump_json() + "\n")
     manifest.taught = list(gestures)
     _write_manifest(manifest, folder)
@@ -206,7 +208,7 @@ def _write_manifest(manifest: Manifest, folder: Path) -> None:
 
 
 def _latest_own() -> str | None:
-    """The latest model in the store, unless it came with the project."""
+    """Tag of the latest model in the store, unless it is the bundled one."""
     try:
         latest = bentoml.models.get(MODEL_NAME)
     except bentoml.exceptions.NotFound:
@@ -217,7 +219,7 @@ def _latest_own() -> str | None:
 def _is_bundled(model: bentoml.Model) -> bool:
     if ORIGIN in model.info.labels:
         return bool(model.info.labels[ORIGIN] == BUNDLED)
-    # Versions before this label: the bundled manifest alone says what it was trained on, and --commands kept that
+    # Imported before this label existed: only the bundled manifest has training data, and --commands keeps it
     metadata: dict[str, Any] = dict(model.info.metadata)
     commands = metadata.get("sha256", {}).get(COMMANDS_FILE)
     return bool(metadata.get("training_data")) and commands == sha256((ARTIFACTS / COMMANDS_FILE).read_bytes())
@@ -237,7 +239,7 @@ def _save(folder: Path, hands_per_second: int | None, *, origin: str) -> None:
         print(f"{tag} is already in the model store.")
         return
     if _stored_version(tag):
-        bentoml.models.delete(tag)  # saved anew below, so that it becomes the latest again
+        bentoml.models.delete(tag)  # created again below, so that it becomes the latest
     labels = {
         ORIGIN: origin,
         "feature_contract": manifest.feature_contract,
@@ -253,7 +255,7 @@ def _save(folder: Path, hands_per_second: int | None, *, origin: str) -> None:
 
 
 def _latest() -> Path | None:
-    """The folder of the model that was imported last, if there is one."""
+    """Folder of the latest model in the store, if there is one."""
     try:
         return Path(bentoml.models.get(MODEL_NAME).path)
     except bentoml.exceptions.NotFound:

@@ -1,1 +1,1 @@
-"""What the service costs, and what others that do its job cost: see README.md beside this file."""
+"""Benchmarks of this service and comparable servers: see docs/performance.md."""

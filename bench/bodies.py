@@ -1,4 +1,4 @@
-"""CPU that it takes to read or refuse hostile and careless bodies: python -m bench.bodies. Least of ten times each."""
+"""Measures the CPU time to parse or reject valid and malicious bodies, minimum of ten: python -m bench.bodies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TIMES = 10
 
 
 def main() -> None:
-    """Print a line for each body of the corpus for /predict_batch, which takes the large ones; the dearest first."""
+    """Print the time for each body of the corpus for /predict_batch, the slowest first."""
     read = {name: body for name, (body, _) in SEVERAL_HANDS.items() if len(body) <= MAX_BODY_BYTES}
     costs = {name: min(reading_cost(body) for _ in range(TIMES)) for name, body in read.items()}
     for name, cost in sorted(costs.items(), key=lambda item: -item[1]):

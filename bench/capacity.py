@@ -1,13 +1,10 @@
-"""How many cameras a worker carries, from a model of it that is fed with measured times and held against measurements.
+"""Predicts latencies of a worker with a queueing model, and compares them with measurements: python -m bench.capacity.
 
-    python -m bench.capacity
-
-The model is a queue with one server that works in rounds, as an event loop does: each round takes all frames that
-have come, costs something for itself and something for each frame, and answers them at its end. Cameras send 30
-frames a second each, one after the other. What a round and a frame cost is the CPU time of two loads whose rounds
-differ in size: 100 cameras, and 64 streams that send as fast as they get answers. What else may hold up a round, and
-the way to the client and back, is drawn from the times of a lone camera. Frames that are sent while cameras still
-come are not counted: to open a stream costs as much as 20 frames.
+The model is a single-server queue with batches, like an event loop: each iteration takes all frames that have arrived,
+costs a constant plus a cost per frame, and answers them at its end. Cameras send 30 frames per second each, at random
+offsets. The two costs follow from the CPU times of two loads with different batch sizes: 100 cameras, and 64 streams at
+full speed. Other delays and the round trip to the client are sampled from the latencies of a single camera. Frames sent
+while streams are being opened are not counted, because opening one costs as much as 20 frames.
 """
 
 from __future__ import annotations
@@ -38,15 +35,15 @@ HANDS: Final = 50
 LOADS: Final = {
     1: (100, 200, 300, 400),
     2: (200, 400, 500),
-}  # two workers and the cameras share the two cores of most machines
+}  # by workers: two workers share two cores with the cameras
 LIGHT: Final = 100
 BUSY: Final = 64
-DEADLINE_MS: Final = 33.3  # of a frame: the next one comes then
+DEADLINE_MS: Final = 33.3  # until the next frame
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds: of a round, of each frame in it, and what a lone camera saw beyond both, one value for each frame."""
+    """Seconds per event-loop iteration, per frame in it, and the additional latencies of a single camera, per frame."""
 
     of_round: float
     of_frame: float
@@ -54,7 +51,7 @@ class Costs:
 
 
 def simulate(cameras: int, costs: Costs, seconds: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """Seconds from each frame until its answer, on one worker."""
+    """Simulate one worker; returns the latency of each frame in seconds."""
     phases = random.uniform(0, 1 / FRAMES_PER_SECOND, cameras)
     ticks = np.arange(int(seconds * FRAMES_PER_SECOND)) / FRAMES_PER_SECOND
     due = np.sort((phases[:, np.newaxis] + ticks).ravel())
@@ -74,13 +71,13 @@ def simulate(cameras: int, costs: Costs, seconds: float, random: np.random.Gener
 def simulate_workers(
     cameras: int, workers: int, costs: Costs, seconds: float, random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """The same on several workers, to one of which the kernel gives each camera by chance."""
+    """Simulate several workers, to which the kernel assigns cameras at random."""
     shares = random.multinomial(cameras, [1 / workers] * workers)
     return np.concatenate([simulate(share, costs, seconds, random) for share in shares if share])
 
 
 def most_cameras(costs: Costs, random: np.random.Generator) -> int:
-    """Cameras that one worker carries with 99 of 100 frames within the deadline."""
+    """Maximum number of cameras on one worker with a p99 within the deadline."""
     fits, too_many = 0, int(2 / (costs.of_frame * FRAMES_PER_SECOND))
     while too_many - fits > 5:
         middle = (fits + too_many) // 2
@@ -90,7 +87,7 @@ def most_cameras(costs: Costs, random: np.random.Generator) -> int:
 
 
 def _stream(url: str, options: dict[str, Any]) -> list[float]:
-    """In a process of its own: seconds of each frame."""
+    """Latency of each frame in seconds; runs in a separate process."""
     load = stream_for(url, [binary_frame(body) for body in shaken_hands(HANDS)], settings=SETTINGS, **options)
     if load.wrong or load.unanswered or load.refused:
         raise SystemExit(f"{url} lost frames of {options}")
@@ -99,7 +96,7 @@ def _stream(url: str, options: dict[str, Any]) -> list[float]:
 
 
 def cpu_seconds(*processes: int) -> float:
-    """CPU that processes have used so far."""
+    """CPU time of processes so far."""
     return sum(sum(psutil.Process(process).cpu_times()[:2]) for process in processes)
 
 
@@ -110,12 +107,12 @@ def rounds_and_frames(server: Server) -> NDArray[np.float64]:
 
 
 def measure_costs(pool: ProcessPoolExecutor, server: Server) -> Costs:
-    """Ask one worker for them."""
+    """Measure the costs on one worker."""
     (worker,) = server.workers()
     stream(pool, server.url, BUSY, interval=0)  # to warm up
 
     def cost(cameras: int, interval: float) -> tuple[float, float]:
-        """CPU seconds of a frame, and frames in a round."""
+        """CPU seconds per frame, and frames per iteration."""
         done, used = rounds_and_frames(server), cpu_seconds(worker.pid)
         stream(pool, server.url, cameras, interval)
         rounds, frames = rounds_and_frames(server) - done
@@ -129,14 +126,14 @@ def measure_costs(pool: ProcessPoolExecutor, server: Server) -> Costs:
 
 
 def stream(pool: ProcessPoolExecutor, url: str, cameras: int, interval: float = 1 / FRAMES_PER_SECOND) -> list[float]:
-    """Seconds of each frame of some cameras."""
+    """Latency of each frame of some cameras, in seconds."""
     options = {"cameras": cameras, "seconds": SECONDS, "interval": interval, "ramp": RAMP}
     seconds: list[float] = pool.submit(_stream, url, options).result()
     return seconds
 
 
 def main() -> None:
-    """Measure, predict, compare, and say what it means for many cameras."""
+    """Measure the costs, then print predicted and measured latencies."""
     random = np.random.default_rng(7)
     errors = []
     with (
@@ -147,7 +144,7 @@ def main() -> None:
         import_model(home)
         with serve(home) as server:
             costs = measure_costs(pool, server)
-        print(f"a round costs {1e6 * costs.of_round:.0f} µs, each frame in it {1e6 * costs.of_frame:.0f} µs of CPU")
+        print(f"CPU: {1e6 * costs.of_round:.0f} µs per event-loop iteration, {1e6 * costs.of_frame:.0f} µs per frame")
         print("workers  cameras   p50 predicted  measured   p99 predicted  measured (ms)")
         for workers, loads in LOADS.items():
             with serve(home, WORKERS=workers) as server:
@@ -162,14 +159,14 @@ def main() -> None:
                     )
         for percentile, error in zip(("p50", "p99"), 2 ** np.median(errors, axis=0), strict=True):
             print(f"{percentile}: predicted and measured differ by a factor of {error:.1f} in the median")
-        print(f"one worker carries {most_cameras(costs, random)} cameras with p99 within {DEADLINE_MS} ms, predicted")
+        print(f"predicted: one worker serves {most_cameras(costs, random)} cameras with p99 within {DEADLINE_MS} ms")
         if HAPROXY is not None:
             with serve(home) as server, proxy_before(server.url, home) as proxy:
                 before = cpu_seconds(proxy.process)
                 seconds = stream(pool, proxy.url, 200)
                 cost = (cpu_seconds(proxy.process) - before) / len(seconds)
                 p50 = 1000 * statistics.median(seconds)
-                print(f"the proxy takes {1e6 * cost:.0f} µs of CPU for a frame; p50 {p50:.2f} ms")
+                print(f"the proxy needs {1e6 * cost:.0f} µs of CPU per frame; p50 {p50:.2f} ms")
 
 
 if __name__ == "__main__":

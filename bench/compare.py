@@ -1,6 +1,6 @@
-"""Compares this service with its peers and the ceiling: make bench, make bench-quick. See README.md beside this file.
+"""Compares this service with other servers and the baseline: make bench, make bench-quick. See docs/performance.md.
 
-Prints a table and what this service promises; a full run also writes results/ (JSON and a plot).
+Prints a table, and whether this service meets its performance targets; a full run also writes results/ (JSON and plot).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OURS_COLOR, OTHERS_COLOR = "#d1495b", "#8d99ae"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much to measure."""
+    """Number and length of the measurements."""
 
     starts: int
     rounds: int
@@ -45,16 +45,16 @@ class Plan:
     connections: tuple[int, ...]
 
 
-# Many short rounds: machines change their speed from one second to the next, and ratios are formed within a round. Not
-# shorter: the first answers on 64 new connections take their time, and must be less than a hundredth of all.
+# Many short rounds, because the speed of machines varies from second to second, and ratios are computed within a round.
+# Not shorter, because the slow first responses on 64 new connections would affect p99.
 FULL = Plan(starts=3, rounds=8, seconds=2, connections=(1, 8, 64, 256))
 QUICK = Plan(starts=1, rounds=1, seconds=1, connections=(1, 64, 256))
 
 
 def main() -> None:
     """Run the comparison."""
-    parser = argparse.ArgumentParser(description="Compare this service with its peers.")
-    parser.add_argument("--quick", action="store_true", help="one short round, nothing written")
+    parser = argparse.ArgumentParser(description="Compare this service with other servers.")
+    parser.add_argument("--quick", action="store_true", help="one short round, without writing results")
     plan = QUICK if parser.parse_args().quick else FULL
     wrk.require_wrk()
     for contender in CONTENDERS:
@@ -82,7 +82,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _started(contender: Contender, home: Path, starts: int) -> Iterator[Running]:
-    """A server that runs, with the median of the times that some starts took."""
+    """Start a server several times; yields the last one with the median startup time."""
     seconds = []
     for _ in range(starts - 1):
         with running(contender, home) as server:
@@ -93,7 +93,7 @@ def _started(contender: Contender, home: Path, starts: int) -> Iterator[Running]
 
 
 def warm_up(contender: Contender, server: Running) -> None:
-    """Have a server answer rightly, and then for a while under load."""
+    """Check the responses of a server, then put it under load for a while."""
     asyncio.run(wrk.check(server.url, contender.route, contender.exchanges))
     _load(server, contender.route, contender.exchanges, connections=64, seconds=WARM_UP_SECONDS)
 
@@ -129,7 +129,7 @@ def _load(server: Running, route: str, exchanges: Sequence[Exchange], *, connect
 
 
 def _children_cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)  # of those that have ended: wrk, while a server runs
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)  # only exited children count: wrk, while servers run
     return usage.ru_utime + usage.ru_stime
 
 
@@ -216,7 +216,7 @@ def _plot(rounds: Sequence[Round]) -> None:
         axes.set_title(f"{title} at 64 connections", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.15)
-        axes.locator_params(axis="x", nbins=5)  # or numbers this long run into each other
+        axes.locator_params(axis="x", nbins=5)  # fewer ticks, because long labels would overlap
     figure.savefig(RESULTS / "compare.png", dpi=110)
 
 

@@ -1,4 +1,4 @@
-"""Ten minutes of full load, and what has become of memory and latency: python -m bench.endurance."""
+"""Checks memory and latency for growth over ten minutes of full load: python -m bench.endurance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE_REQUESTS = 1_000_000
 
 
 def main() -> None:
-    """Print memory after ten thousand and after a million requests, and p99 in the first and the last minute."""
+    """Print the memory after 10,000 and after a million requests, and p99 in each minute."""
     wrk.require_wrk()
     memory: dict[int, float] = {}
     tails: list[float] = []

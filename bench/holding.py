@@ -1,8 +1,7 @@
-"""Measures what holds on a stream against what is shown: python -m bench.holding.
+"""Measures debouncing: false changes and delay of the held gesture for each ``hold_ms``: python -m bench.holding.
 
-How often it changes to what is not shown, and how long it takes to what is, for each ``hold_ms``: on recordings with
-labels, where there are some, and on gestures in which frames are wrong at random. Beside the rule of
-debounce.py: the one it replaced, and the mean of the probabilities in place of counted labels.
+On labelled recordings, if available, and on simulated gestures with random wrong frames. Compares the rule of
+debounce.py with the one that it replaced, and with averaging probabilities.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ WRONG: Final = 0.15
 MINUTES: Final = 60
 GESTURES: Final = ("like", "dislike", "palm", "fist", NONE, "ok")
 SECONDS_SHOWN: Final = (1.5, 4.0)
-SETTLED_SECONDS: Final = 0.5  # after a change of what is shown, until single frames and what holds are compared
+SETTLED_SECONDS: Final = 0.5  # after a change of the shown gesture, before accuracy is measured
 
 
 class Shown(NamedTuple):
-    """A frame of a hand: the truth, what the classifier says, and its probabilities; nothing where it was missed."""
+    """A frame of a hand: true gesture, predicted gesture and probabilities; None if the hand was not detected."""
 
     time: float
     truth: str | None
@@ -43,12 +42,12 @@ class Shown(NamedTuple):
 
 
 class Rule(Protocol):
-    """What holds, from frames."""
+    """A debouncing rule."""
 
     held: str
 
     def take(self, shown: Shown) -> None:
-        """Take the next frame."""
+        """Process the next frame."""
 
 
 class Now:
@@ -59,7 +58,7 @@ class Now:
         self.held = NONE
 
     def take(self, shown: Shown) -> None:
-        """Take the next frame."""
+        """Process the next frame."""
         if shown.gesture is None:
             self._debouncer.miss(shown.time)
         else:
@@ -68,17 +67,17 @@ class Now:
 
 
 class Before:
-    """The rule until November 2026: shown for the time to hold, never two frames in a row without it."""
+    """The rule until November 2026: shown for ``hold_ms``, without two other frames in a row."""
 
     def __init__(self, hold_seconds: float) -> None:
         self.held = NONE
         self._hold_seconds = hold_seconds
-        self._runs: dict[str, tuple[float, int, int]] = {}  # its start, its last frame, frames in a row
+        self._runs: dict[str, tuple[float, int, int]] = {}  # by gesture: start, last frame, consecutive frames
         self._frame = 0
         self._last_time = float("-inf")
 
     def take(self, shown: Shown) -> None:
-        """Take the next frame."""
+        """Process the next frame."""
         if shown.gesture is None:
             return
         if shown.time - self._last_time > 0.5:
@@ -99,7 +98,7 @@ class Before:
 
 
 class Mean:
-    """The gesture whose mean probability in the time to hold is at least two thirds."""
+    """The gesture whose mean probability over ``hold_ms`` is at least two thirds."""
 
     def __init__(self, hold_seconds: float) -> None:
         self.held = NONE
@@ -107,7 +106,7 @@ class Mean:
         self._frames: deque[tuple[float, NDArray[np.float64]]] = deque()
 
     def take(self, shown: Shown) -> None:
-        """Take the next frame."""
+        """Process the next frame."""
         if shown.probabilities is None:
             if self._frames and shown.time - self._frames[-1][0] >= self._hold_seconds:
                 self.held = NONE
@@ -125,7 +124,7 @@ class Mean:
 
 @dataclass
 class Outcome:
-    """What a rule made of frames. ``delays`` are in seconds; ``missed`` are gestures that never came to hold."""
+    """Result of a rule. ``delays`` are in seconds; ``missed`` counts gestures that were never held."""
 
     minutes: float = 0.0
     false_changes: int = 0
@@ -135,7 +134,7 @@ class Outcome:
     right_frames: list[bool] = field(default_factory=list)
 
     def add(self, frames: Sequence[Shown], make: Callable[[float], Rule], hold: float, slack: float) -> None:
-        """Have a rule of its own take the frames of a hand."""
+        """Run a new rule on the frames of a hand."""
         rule = make(hold)
         last_shown: dict[str | None, float] = {}
         truth, since, is_waiting = None, 0.0, False
@@ -148,7 +147,7 @@ class Outcome:
             before = rule.held
             rule.take(shown)
             if rule.held != before:
-                # What is no longer shown may still come to hold, late but not falsely
+                # A change to the previously shown gesture is late, but not false
                 was_shown = shown.time - last_shown.get(rule.held, -math.inf) <= hold + slack
                 lets_go = rule.held == NONE and shown.gesture is None
                 is_early = slack and any(
@@ -164,7 +163,7 @@ class Outcome:
         self.missed += is_waiting
 
     def row(self) -> str:
-        """Cells of a table: false changes a minute; p50 and p95 of the delay in ms; gestures that were missed."""
+        """Table cells: false changes per minute; p50 and p95 of the delay in ms; missed gestures."""
         delays = [round(1000 * delay) for delay in self.delays]
         slow = statistics.quantiles(delays, n=20)[-1]
         gestures = self.missed + len(delays)
@@ -172,12 +171,12 @@ class Outcome:
         return f"{false:.2f} | {statistics.median(delays):.0f}, {slow:.0f} | {self.missed} of {gestures}"
 
     def accuracy(self) -> str:
-        """How often what holds is right, in percent, and single frames."""
+        """Accuracy of the held gesture in percent, and of single frames."""
         return f"{100 * statistics.mean(self.right):.1f} ({100 * statistics.mean(self.right_frames):.1f})"
 
 
 def recorded_hands() -> Iterator[tuple[str, list[Shown], float]]:
-    """The hands of the recordings: the clip's name, the hand's frames, and how far the labels may be off."""
+    """Hands of the recordings: name of the clip, frames, and tolerance of the labels in seconds."""
     for name in NAMES:
         recording = load_recording(name)
         tracker = Tracker()
@@ -199,7 +198,7 @@ def recorded_hands() -> Iterator[tuple[str, list[Shown], float]]:
 
 
 def noisy_hand(chance: random.Random, wrong: Callable[[str], str]) -> list[Shown]:
-    """A hand that shows one gesture after the other, each frame wrong with a probability of 15 %."""
+    """Simulate a hand that shows one gesture after another, with 15 % wrong frames."""
     frames: list[Shown] = []
     truth = NONE
     while len(frames) < MINUTES * 60 * FRAMES_PER_SECOND:
@@ -212,7 +211,7 @@ def noisy_hand(chance: random.Random, wrong: Callable[[str], str]) -> list[Shown
 
 
 def flips_a_minute(make: Callable[[float], Rule], hold: float) -> float:
-    """Changes of what holds while two gestures are shown as often as each other, in random order."""
+    """Count changes of the held gesture while two gestures alternate at random."""
     chance, rule, flips = random.Random(1), make(hold), 0  # noqa: S311
     for frame in range(MINUTES * 60 * FRAMES_PER_SECOND):
         before = rule.held
@@ -225,15 +224,15 @@ RULES: Final[dict[str, Callable[[float], Rule]]] = {"before": Before, "now": Now
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure all rules and print a table."""
     chance = random.Random(0)  # noqa: S311
 
     def another(truth: str) -> str:
         return chance.choice([gesture for gesture in GESTURES if gesture != truth])
 
     recorded, noisy = [*recorded_hands()], noisy_hand(chance, another)
-    print("| hold_ms | rule | recordings: false a minute | delay | missed | right (frames), % ", end="")
-    print("| 15 % wrong: false a minute | delay | missed | half and half: changes a minute |")
+    print("| hold_ms | rule | recordings: false per minute | delay | missed | accuracy (frames), % ", end="")
+    print("| 15 % wrong: false per minute | delay | missed | two gestures: changes per minute |")
     for hold_ms in HOLD_MS:
         hold = hold_ms / 1000
         for name, rule in RULES.items():
@@ -241,7 +240,7 @@ def main() -> None:
             for _, frames, slack in recorded:
                 on_recordings.add(frames, rule, hold, slack)
             cells = f"{on_recordings.row()} | {on_recordings.accuracy()}" if recorded else "| | |"
-            if rule is not Mean:  # the noise is made of labels
+            if rule is not Mean:  # simulated frames have no probabilities
                 on_noise.add(noisy, rule, hold, 0)
                 cells += f" | {on_noise.row()} | {flips_a_minute(rule, hold):.1f}"
             print(f"| {hold_ms} | {name} | {cells} |")

@@ -1,8 +1,8 @@
-"""Cameras that poll POST /predict, 30 times a second each, over a connection of their own: plain sockets under uvloop.
+"""Measures cameras that poll POST /predict 30 times per second, each on its own connection.
 
     python -m bench.http_cameras URL CAMERAS…
 
-says how many of them one worker carries.
+The clients are plain sockets under uvloop.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SECONDS_TO_FINISH = 5.0
 
 @dataclass
 class Polled:
-    """What the cameras saw: the seconds of each answer from when it was due, and answers that were no 200."""
+    """Latencies in seconds, from the time when each frame was due, and responses other than 200."""
 
     seconds: list[float] = field(default_factory=list)
     sent: int = 0
@@ -39,7 +39,7 @@ class Polled:
 
 
 class _Camera(asyncio.Protocol):
-    """Sends a frame when it is due, skips none, and takes answers in order."""
+    """Sends each frame when it is due, without waiting for responses, which arrive in order."""
 
     def __init__(self, requests: Sequence[bytes], result: Polled) -> None:
         self._requests = requests
@@ -52,7 +52,7 @@ class _Camera(asyncio.Protocol):
         self._transport = transport
 
     def start(self, first: float, until: float) -> None:
-        """Send from one time to another, of ``perf_counter``."""
+        """Send frames between two times of ``perf_counter``."""
         self._next, self._until = first, until
         self._tick()
 
@@ -75,7 +75,7 @@ class _Camera(asyncio.Protocol):
 
 
 async def poll(url: str, cameras: int, seconds: float = SECONDS) -> Polled:
-    """Have cameras poll for a time, after they have come one after the other."""
+    """Run cameras for some time; they connect one after the other."""
     address = urlsplit(url)
     loop = asyncio.get_running_loop()
     requests = [encode_request(address.netloc, "/predict", orjson.dumps(body)) for body in shaken_hands(HANDS)]
@@ -94,7 +94,7 @@ async def poll(url: str, cameras: int, seconds: float = SECONDS) -> Polled:
 
 
 def report(url: str, cameras: int) -> dict[str, float]:
-    """What some cameras saw, in milliseconds."""
+    """Lost frames and latencies in milliseconds."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         polled = runner.run(poll(url, cameras))
     percentiles = statistics.quantiles(polled.seconds, n=100)
@@ -106,7 +106,7 @@ def report(url: str, cameras: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the latencies for each number of cameras."""
     url, *counts = sys.argv[1:]
     for cameras in map(int, counts):
         found = report(url, cameras)

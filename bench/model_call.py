@@ -1,4 +1,4 @@
-"""Times one model call, features included: python -m bench.model_call. Medians of several rounds, in microseconds."""
+"""Measures one model call including features, median of several rounds: python -m bench.model_call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALLS = 200
 
 
 def main() -> None:
-    """Print a line for each batch size, with its ratio to one hand."""
+    """Print the time of each batch size in microseconds, and its ratio to one hand."""
     classifier = load_artifacts(ARTIFACTS).classifier
     reference = [parse_hand(hand) for hand in load_reference_hands(ARTIFACTS).hands.values()]
     alone = 0.0
@@ -27,7 +27,7 @@ def main() -> None:
         rounds = timeit.repeat(lambda: classifier.predict(hands), number=calls, repeat=ROUNDS)  # noqa: B023
         median = statistics.median(rounds) / calls * 1e6
         alone = alone or median
-        print(f"{size:5} hands {median:8.0f} µs a call  {median / alone:5.2f} times one hand")
+        print(f"{size:5} hands {median:8.0f} µs per call  {median / alone:5.2f} times one hand")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The page with a camera, measured in a real Chromium: how soon, how often, how much.
+"""Measures the page with a camera in Chromium: time to the first gesture, bytes, frame rate, main-thread time.
 
     CAMERA_VIDEO=film.mjpeg .venv/bin/python -m bench.page
 
-The film is what the browser's camera shows: hands, in Motion JPEG.
+CAMERA_VIDEO is the video for the browser's fake camera: hands, as Motion JPEG.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TIMES = "[...document.querySelectorAll('[data-figure] td')].map(({ textContent }
 
 @dataclass(frozen=True)
 class Visit:
-    """What was seen of one first visit."""
+    """Measurements of one first visit."""
 
     seconds_to_first_gesture: float
     bytes_until_then: float
@@ -38,10 +38,10 @@ class Visit:
 
 
 def visit(browser: Browser, server: Server) -> Visit:
-    """Visit with a browser that has seen nothing yet."""
+    """Visit the page with an empty cache."""
     page = browser.new_context().new_page()
     responses: list[Response] = []
-    page.on("response", lambda response: responses.append(response))  # noqa: PLW0108 (Playwright marks what it is given)
+    page.on("response", lambda response: responses.append(response))  # noqa: PLW0108 (Playwright sets attributes on the handler)
     started = perf_counter()
     page.goto(server.url)
     page.get_by_role("button", name="Start camera").click()
@@ -65,10 +65,10 @@ def visit(browser: Browser, server: Server) -> Visit:
 
 
 def main() -> None:
-    """Print the medians."""
+    """Print the medians of several visits."""
     film = os.environ.get("CAMERA_VIDEO")
     if CHROMIUM is None or not film:
-        raise SystemExit("This needs Chromium, and a film of hands for its camera: CAMERA_VIDEO=film.mjpeg.")
+        raise SystemExit("This needs Chromium, and a video of hands for its fake camera: CAMERA_VIDEO=film.mjpeg.")
     options = [*OPTIONS, ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={Path(film).resolve()}"]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         import_model(Path(folder))
@@ -83,9 +83,9 @@ def main() -> None:
     print(
         f"first gesture after {median(lambda visit: visit.seconds_to_first_gesture):.1f} s, "
         f"{median(lambda visit: visit.bytes_until_then) / 1e6:.2f} MB transferred\n"
-        f"{median(lambda visit: visit.pictures_a_second):.0f} pictures a second, "
-        f"{median(lambda visit: visit.main_thread_ms_a_picture):.1f} ms of the main thread for each\n"
-        f"the page's own figures in the last round: {', '.join(visits[-1].on_page)}"
+        f"{median(lambda visit: visit.pictures_a_second):.0f} frames per second, "
+        f"{median(lambda visit: visit.main_thread_ms_a_picture):.1f} ms of main-thread time per frame\n"
+        f"figures shown by the page in the last round: {', '.join(visits[-1].on_page)}"
     )
 
 

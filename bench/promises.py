@@ -1,4 +1,4 @@
-"""What this service promises about its speed, as ratios within one round of measurements."""
+"""Performance targets of this service, as ratios within one round of measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.servers import BY_ASGI, CEILING, FASTAPI, LITSERVE, MLSERVER, OURS, T
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A server under one load. Latencies in milliseconds; CPU in seconds for 1,000 requests."""
+    """A server under one load. Latencies in milliseconds, CPU in seconds per 1,000 requests."""
 
     answers: int
     rate: float
@@ -28,16 +28,16 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round: every server once, under every load."""
+    """One round: each server once under each load."""
 
     singles: Mapping[tuple[Contender, int], Measurement]  # by server and number of connections
     batches: Measurement  # /predict_batch of this service, one connection
-    hands: int  # in each of those requests
+    hands: int  # in each of these requests
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A figure and the least or most that it may be."""
+    """A performance target: a value and its minimum or maximum."""
 
     text: str
     value: Callable[[Round], float]
@@ -45,12 +45,12 @@ class Promise:
     at_most: float | None = None
 
     def holds(self, value: float) -> bool:
-        """Whether a value keeps it."""
+        """Whether a value meets the target."""
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
     @property
     def limit(self) -> str:
-        """The limit in words."""
+        """The limit as text."""
         return f"at least {self.at_least:,g}" if self.at_least is not None else f"at most {self.at_most:,g}"
 
 
@@ -67,8 +67,8 @@ def _tail(connections: int) -> Callable[[Round], float]:
 
 
 def _second_worker(r: Round) -> float:
-    # At 256 connections, of which both workers always get a share: see README.md. Two workers have the cores that the
-    # load generator leaves them; one worker always has a core of its own.
+    # 256 connections, so that both workers accept some (docs/deploy.md). Two workers share their cores with the load
+    # generator, while one worker has a core of its own.
     left = min(2.0, (os.cpu_count() or 1) - r.singles[TWO_WORKERS, 256].generator_cores)
     return _rate(TWO_WORKERS, 256)(r) / _rate(OURS, 256)(r) * 2 / left
 

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is installed, started and asked."""
+"""The servers of the comparison: installation, start and requests."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ HANDS = 50
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request's body and the check of its answer."""
+    """The body of a request, and a check of the response."""
 
     body: bytes
     is_right: Callable[[bytes], bool]
 
 
 def hand_exchange(body: dict[str, Any]) -> Exchange:
-    """A hand as a client of this service sends it."""
+    """A hand for this service."""
     (expected,) = CLASSIFIER.predict(_pixels(body))
 
     def is_right(answer: bytes) -> bool:
@@ -54,13 +54,13 @@ def hand_exchange(body: dict[str, Any]) -> Exchange:
 
 
 def listed_exchange(body: dict[str, Any]) -> Exchange:
-    """The same for an API method that takes and gives lists, as BentoML passes them without more ado."""
+    """A hand for a plain BentoML API method with lists as input and output."""
     one = hand_exchange(body)
     return Exchange(b'{"hands": [%b]}' % one.body, lambda answer: one.is_right(answer.strip(b"[]")))
 
 
 def feature_exchange(body: dict[str, Any]) -> Exchange:
-    """The same hand for a server of the Open Inference Protocol, which is sent the features."""
+    """The features of a hand for a server that implements the Open Inference Protocol."""
     hands = _pixels(body)
     expected = CLASSIFIER.classes.index(CLASSIFIER.predict(hands)[0].gesture)
     data = CLASSIFIER.features.make(hands).round(6).ravel().tolist()
@@ -89,8 +89,8 @@ def _pixels(body: dict[str, Any]) -> NDArray[np.float64]:
 class Contender:
     """A server to measure.
 
-    ``command`` may hold {port}. ``peer`` is the folder in bench/peers that it runs in; where that has a
-    requirements.txt, it runs from an environment of its own, and otherwise from this project's.
+    ``command`` may contain {port}. ``peer`` is its folder in bench/peers; if that has a requirements.txt, the server
+    runs in its own virtual environment, otherwise in this project's.
     """
 
     name: str
@@ -102,18 +102,18 @@ class Contender:
 
     @property
     def requirements(self) -> Path | None:
-        """The packages of its own environment."""
+        """The requirements.txt of its own environment, if it has one."""
         path = PEERS / self.peer / "requirements.txt"
         return path if path.exists() else None
 
     @property
     def binaries(self) -> Path:
-        """Where its command is."""
+        """The folder of its executables."""
         return ENVIRONMENTS / self.peer / "bin" if self.requirements else Path(sys.executable).parent
 
     @property
     def exchanges(self) -> list[Exchange]:
-        """Different hands, and what it must answer."""
+        """Different hands with the expected responses."""
         return _exchanges(self.exchange)
 
 
@@ -149,7 +149,7 @@ CONTENDERS = (OURS, TWO_WORKERS, UNMEASURED, BY_ASGI, CEILING, MLSERVER, LITSERV
 
 
 def install(contender: Contender) -> None:
-    """Make the server's environment, if it has one of its own and it is not there yet."""
+    """Create the server's own environment, if it has one that does not exist yet."""
     if contender.requirements is None:
         return
     folder = ENVIRONMENTS / contender.peer
@@ -165,54 +165,54 @@ def install(contender: Contender) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers."""
+    """A running server."""
 
     url: str
     process: psutil.Process
     seconds_to_ready: float
 
     def pause(self) -> None:
-        """Stop its processes where they are, so that they take nothing from the server that is measured.
+        """Suspend its processes (SIGSTOP), so that they do not disturb the measurement of another server.
 
-        Not in the midst of a call, which would seem very slow to servers that adapt to the time of their calls.
+        Waits until it is idle: servers that adapt to the duration of calls would see a very slow one.
         """
         time.sleep(SECONDS_TO_FINISH)
         for process in self.tree():
             process.suspend()
 
     def resume(self) -> None:
-        """Let them go on, and wait until all do: the first to wake up would take every connection."""
+        """Resume its processes, and wait until all run: the first to wake up would accept every connection."""
         for process in self.tree():
             process.resume()
         time.sleep(SECONDS_TO_WAKE_UP)
 
     def tree(self) -> list[psutil.Process]:
-        """Its processes."""
+        """All of its processes."""
         return [self.process, *self.process.children(recursive=True)]
 
     def cpu_seconds(self) -> float:
-        """CPU used so far by all of its processes."""
+        """CPU time of all of its processes."""
         return sum(sum(process.cpu_times()[:2]) for process in self.tree())
 
     def megabytes(self) -> float:
-        """Memory of all of its processes, shared pages counted once."""
+        """Memory of all of its processes (PSS: shared pages count once)."""
         return sum(float(process.memory_full_info().pss) for process in self.tree()) / 1e6
 
     def largest_process_megabytes(self) -> float:
-        """Resident memory of the largest process: a worker, where there are some."""
+        """Resident memory of the largest process, usually a worker."""
         return max(float(process.memory_info().rss) for process in self.tree()) / 1e6
 
 
 @contextlib.contextmanager
 def running(contender: Contender, home: Path) -> Iterator[Running]:
-    """Start a server, wait until it answers rightly, and end it afterwards.
+    """Start a server, wait until its responses are correct, and stop it afterwards.
 
     Args:
-        contender: what to start.
-        home: a folder with a BentoML model store, for the log too.
+        contender: the server.
+        home: a folder with a BentoML model store, where the log is written, too.
 
     Raises:
-        SystemExit: it does not start; the message holds what it printed.
+        SystemExit: the server does not start; the message has its output.
     """
     port = free_port()
     program, *arguments = (word.format(port=port) for word in contender.command)
@@ -249,7 +249,7 @@ def running(contender: Contender, home: Path) -> Iterator[Running]:
         popen.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             popen.wait(timeout=STOP_SECONDS)
-        # LitServe leaves processes behind
+        # LitServe does not stop all of its child processes
         with contextlib.suppress(ProcessLookupError):
             os.killpg(popen.pid, signal.SIGKILL)
         popen.wait()

@@ -1,4 +1,4 @@
-"""Times `bentoml serve` from start to ready, in its phases: python -m bench.startup. Medians of several starts."""
+"""Measures the startup time of `bentoml serve` by phase, median of several starts: python -m bench.startup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.server import import_model, serve
 
 STARTS = 5
-# What is logged at the end of each phase but the last
+# The log message at the end of each phase except the last
 SUPERVISOR_IS_UP = "listening on "
 MODEL_HAS_ANSWERED = "Service hand_gesture initialized"
 IMPORTS = {
@@ -23,7 +23,7 @@ IMPORTS = {
 
 
 def main() -> None:
-    """Print the phases, and what the largest import takes."""
+    """Print the duration of each phase, and of the largest imports."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         import_model(home)
@@ -31,14 +31,14 @@ def main() -> None:
     supervisor, worker, ready = (statistics.median(phase) for phase in zip(*starts, strict=True))
     print(f"{ready:.2f} s from `bentoml serve` to ready (each: {', '.join(f'{start[2]:.2f}' for start in starts)})")
     print(f"{supervisor:.2f} s until the supervisor has imported BentoML and the service, and verified the model")
-    print(f"{worker - supervisor:.2f} s until a worker has done so, too, and its model has answered")
-    print(f"{ready - worker:.2f} s until it takes requests")
+    print(f"{worker - supervisor:.2f} s until a worker has done the same and made a first prediction")
+    print(f"{ready - worker:.2f} s until it accepts requests")
     for name, code in IMPORTS.items():
         print(f"{statistics.median(_seconds(code) for _ in range(STARTS)):.2f} s for Python and {name}")
 
 
 def _phases(home: Path) -> tuple[float, float, float]:
-    """Seconds until the supervisor is up, a worker's model has answered, and the service is ready."""
+    """Seconds until the supervisor is up, a worker has made a first prediction, and the service is ready."""
     started = time.time()
     with serve(home) as server:
         ready = time.time() - started

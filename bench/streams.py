@@ -1,8 +1,8 @@
-"""Compares /stream with /predict and the bare ASGI ceiling, in one run: python -m bench.streams [--quick].
+"""Compares /stream with /predict and the ASGI baseline in one run: python -m bench.streams [--quick].
 
-The cameras run in a process of their own (tests/stream_load.py): prepared frames, plain sockets under uvloop. What it
-used of its core is printed beside each line; well below 1, it is not what is measured. A lone camera is one blocking
-socket, the same for HTTP and for a stream, so that the clients' own times do not differ.
+The cameras run in a separate process (tests/stream_load.py) with precomputed frames on plain sockets under uvloop. Its
+CPU usage is printed with each result: well below 1 core, it is not the bottleneck. A single camera is one blocking
+socket, the same for HTTP and for a stream, so that the overhead of the client is the same.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ FRAMES_PER_SECOND: Final = 30
 CAMERAS: Final = (200, 400, 600, 800, 1000, 1200, 1500)
 CAMERAS_FOR_MINUTES: Final = 600
 POLLING_CAMERAS: Final = (200, 400, 600, 800)
-MINUTES: Final = 3  # a machine that pauses for a second spoils one of them
-RAMP: Final = 3.0  # seconds: to open a stream takes as long as 20 frames, and cameras do not all come at once
+MINUTES: Final = 3  # separate minutes, so that a pause of the machine affects only one
+RAMP: Final = 3.0  # seconds over which streams are opened: opening one costs as much as 20 frames
 IDLE_STREAMS: Final = 1000
-IN_TURN: Final = 1000  # exchanges of a lone camera
+IN_TURN: Final = 1000  # requests or frames of a single camera before switching
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """What cameras saw. Times in milliseconds; ``cores`` is what they used of theirs, ``cpu`` of the server's in µs."""
+    """Results of cameras: latencies in ms; ``cores`` is the CPU usage of the cameras, ``cpu`` of the server in µs."""
 
     rate: float
     p50: float
@@ -60,7 +60,7 @@ class Streams:
 
 
 def _stream(url: str, options: dict[str, Any]) -> dict[str, float]:
-    """In a process of its own: stream, and sum up."""
+    """Run streams and summarize the results; runs in a separate process."""
     frames = [binary_frame(body) for body in shaken_hands(HANDS)]
     used = time.process_time()
     load = stream_for(url, frames, settings=SETTINGS, **options)
@@ -88,20 +88,20 @@ def _measure(pool: ProcessPoolExecutor, server: Running, **options: Any) -> Stre
 
 @dataclass(frozen=True, slots=True)
 class Lone:
-    """What one camera saw that waits for each answer before it sends the next frame, in milliseconds."""
+    """Latencies in milliseconds of one camera that waits for each answer before the next frame."""
 
     p50: float
     p99: float
 
 
 def _lone(url: str, requests: Sequence[Exchange], frames: Sequence[Exchange], seconds: float) -> tuple[Lone, Lone]:
-    """Be that camera, over HTTP and over a stream, which take turns: a slow second of the machine's slows both.
+    """Measure a single camera over HTTP and over a stream, interleaved, so that a slow second affects both.
 
     Args:
-        url: the server's.
-        requests: whole messages, as they go over the wire, and their answers.
+        url: the server's address.
+        requests: HTTP requests and responses as bytes on the wire.
         frames: the same for the stream.
-        seconds: for both together.
+        seconds: total duration.
     """
     address = urlsplit(url)
     place = str(address.hostname), address.port
@@ -124,7 +124,7 @@ def _lone(url: str, requests: Sequence[Exchange], frames: Sequence[Exchange], se
 
 
 def _time(wire: socket.socket, exchange: Exchange) -> float:
-    """Milliseconds to the answer."""
+    """Latency of one exchange in milliseconds."""
     started = time.perf_counter()
     wire.sendall(exchange.body)
     answer = _read(wire, b"}")
@@ -145,7 +145,7 @@ def _read(connection: socket.socket, end: bytes) -> bytes:
 
 
 def _request(exchange: Exchange) -> Exchange:
-    """The exchange with the request's and the answer's head."""
+    """The exchange with HTTP headers."""
     head = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
     head += [f"Content-Length: {len(exchange.body)}", "", ""]
     return Exchange(
@@ -176,8 +176,8 @@ def _with(server: Running, load: Callable[[], Any]) -> Any:
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="Compare /stream with /predict and the ceiling.")
+    """Measure and print all results."""
+    parser = argparse.ArgumentParser(description="Compare /stream with /predict and the baseline.")
     parser.add_argument("--quick", action="store_true", help="one short round")
     quick = parser.parse_args().quick
     rounds, seconds, minute = (1, 3, 10) if quick else (5, 8, 60)
@@ -234,7 +234,7 @@ def main() -> None:
             }.items():
                 lines.setdefault(name, []).append(value)
         medians = {name: statistics.median(values) for name, values in lines.items()}
-        # Before so many streams have been open: memory that was used once is used again
+        # Before many streams have been open, because freed memory would be reused
         ours.resume()
         before = ours.largest_process_megabytes()
         most: list[float] = []

@@ -1,8 +1,8 @@
-"""How well gestures of one's own are told, on people other than the one who taught them: python -m bench.taught.
+"""Evaluates custom gestures on people other than the one in the examples: python -m bench.taught.
 
-Examples are consecutive frames of one person (taught_hands.jsonl). What is judged are the hands of other sources: those
-whose source names the same shape ought to get it, those that make no gesture ought not, those of a known gesture ought
-to keep it. A hand is always judged with stored hands that were made without its source.
+Examples are consecutive frames of one person (taught_hands.jsonl). They are evaluated on hands of other sources: those
+labelled with the same shape should get the gesture, those without a gesture should not, and those of a known gesture
+should keep it. The stored hands never include the source of the evaluated hand.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Outcome:
 
 
 def main() -> None:
-    """Print all tables."""
+    """Evaluate and print all tables."""
     parser = argparse.ArgumentParser(description="Judge taught gestures on people other than their teachers.")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the five files of hands")
     parser.add_argument("--artifacts", type=Path, default=PROJECT / "artifacts", help="the model (default: artifacts/)")

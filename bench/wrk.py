@@ -1,4 +1,4 @@
-"""Load by wrk (https://github.com/wg/wrk), with its own statistics as JSON and answers checked meanwhile."""
+"""Generates load with wrk (https://github.com/wg/wrk), and checks responses meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from bench.servers import Exchange
 from tests.load import encode_request, read_response
 
-SECONDS_BETWEEN_CHECKS = 0.2  # often enough to catch a wrong server, too seldom to show in its p99
+SECONDS_BETWEEN_CHECKS = 0.2  # often enough to detect wrong responses, too rare to affect p99
 SCRIPT = """
 local requests = {}
 local last = 0
@@ -40,12 +40,12 @@ end
 
 
 class WrongAnswerError(Exception):
-    """A server gave another answer than the classifier does."""
+    """The response of a server differs from the classifier's prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw: answers and answers a second, latencies in milliseconds, errors of any kind."""
+    """Results of wrk: responses, responses per second, latencies in milliseconds, errors of any kind."""
 
     answers: int
     rate: float
@@ -56,16 +56,16 @@ class Load:
 
 
 def require_wrk() -> None:
-    """End with a sentence where wrk is not installed."""
+    """Exit with an error message if wrk is not installed."""
     if shutil.which("wrk") is None:
         raise SystemExit("The benchmark needs wrk as its load generator (Debian and Ubuntu: apt-get install wrk).")
 
 
 async def run(url: str, route: str, exchanges: Sequence[Exchange], *, connections: int, seconds: float) -> Load:
-    """Load a server over a number of connections, and check answers over one more.
+    """Put a server under load over some connections, and check responses over another one.
 
     Raises:
-        WrongAnswerError: an answer under load was not what it must be.
+        WrongAnswerError: a response was wrong.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(SCRIPT % (", ".join(f"[==[{exchange.body.decode()}]==]" for exchange in exchanges), route))
@@ -95,10 +95,10 @@ async def run(url: str, route: str, exchanges: Sequence[Exchange], *, connection
 
 
 async def check(url: str, route: str, exchanges: Sequence[Exchange], *, pause: float = 0) -> None:
-    """Send each body once and compare the answers.
+    """Send each body once and check the response.
 
     Raises:
-        WrongAnswerError: one differs.
+        WrongAnswerError: a response was wrong.
     """
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)

@@ -1,4 +1,4 @@
-"""The image's health check: asks the service, where its environment has it listen, whether it can answer."""
+"""Health check of the image: requests /readyz at the address that the environment configures."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Final
 
 SECONDS: Final = 2.0
-_ANY: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (asked, not bound)
+_ANY: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (connects to it, does not bind)
 
 
 def address(environment: Mapping[str, str]) -> tuple[str, int]:
-    """Host and port.
+    """Host and port of the service.
 
-    The image's entry point has PORT take the place of BENTOML_PORT, even where it is empty, which means the default.
+    The image's entry point lets PORT override BENTOML_PORT, even when PORT is empty, which means the default port.
     """
     host = environment.get("BENTOML_HOST", "")
     port = environment.get("PORT", environment.get("BENTOML_PORT", ""))
@@ -23,7 +23,7 @@ def address(environment: Mapping[str, str]) -> tuple[str, int]:
 
 
 def main() -> None:
-    """Ask, and exit with 0 if the answer is yes."""
+    """Exit with 0 if the service is ready."""
     host, port = address(os.environ)
     connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
     try:

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, settings
 from tests.fuzz.effort import TIMES
 from tests.server import Server, import_model, serve
 
-# No deadline and no health check: they measure how busy the machine is. `make test` generates the same examples each
-# time, so that a change that passed does not fail later; `make fuzz` generates new ones.
+# No deadline or health check, which depend on the load of the machine. `make test` generates the same examples each
+# time, so that results are reproducible; `make fuzz` generates new ones.
 settings.register_profile(
     "reproducible",
     max_examples=settings().max_examples * (TIMES or 1),
@@ -24,7 +24,7 @@ settings.load_profile("reproducible")
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model store with the committed model in it."""
+    """A model store with the bundled model."""
     folder = tmp_path_factory.mktemp("bentoml")
     result = import_model(folder)
     assert result.returncode == 0, result.stderr
@@ -40,5 +40,5 @@ def server(home: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def own_home(home: Path, tmp_path: Path) -> Path:
-    """A model store for one test that changes it."""
+    """A model store for a test that modifies it."""
     return Path(shutil.copytree(home / "models", tmp_path / "bentoml" / "models")).parent

@@ -1,4 +1,4 @@
-"""Real-looking hands for every test, and the forms in which clients send them."""
+"""Realistic hands for tests, and the formats in which clients send them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSIFIER = load_artifacts(ARTIFACTS).classifier
 
 
 def as_objects(hand: list[list[float]]) -> list[dict[str, float]]:
-    """As MediaPipe's JavaScript gives them, with the key that it adds."""
+    """The format of MediaPipe's JavaScript, with its additional key."""
     return [{"x": x, "y": y, "z": z, "visibility": 0.0} for x, y, z in hand]
 
 
@@ -50,12 +50,12 @@ def as_planar_objects(hand: list[list[float]]) -> list[dict[str, float]]:
 
 
 def in_list(hand: list[list[float]]) -> list[list[list[float]]]:
-    """As `result.landmarks` holds it."""
+    """The format of `result.landmarks`."""
     return [hand]
 
 
 def with_z_in_pixels(hand: list[list[float]]) -> list[list[float]]:
-    """As cvzone gives it: x and y in pixels, z times the frame's width."""
+    """The format of cvzone: x and y in pixels, z multiplied by the frame's width."""
     width, height = IMAGE_SIZE
     return [[x * width, y * height, z * width] for x, y, z in hand]
 
@@ -66,7 +66,7 @@ FORMS: list[Callable[[list[list[float]]], Any]] = [
 
 
 def shaken_hands(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
-    """Bodies for /predict: reference hands, each a little different and somewhere else in the frame."""
+    """Bodies for /predict: reference hands with random noise and position."""
     random = np.random.default_rng(seed)
     hands = np.array([*REFERENCE.hands.values()])
     bodies = []

@@ -1,4 +1,4 @@
-"""A load generator that checks answers: plain sockets, because an HTTP library would be the bottleneck."""
+"""A load generator that checks responses; uses plain sockets, because an HTTP library would be the bottleneck."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS_TO_FINISH = 60
 
 @dataclass(slots=True)
 class Answer:
-    """Status and body of a response, and the seconds that it took."""
+    """Status, body and duration in seconds of a response."""
 
     status: int
     body: bytes
@@ -35,7 +35,7 @@ class Answer:
 
 
 def encode_request(host: str, route: str, body: bytes, headers: Iterable[str] = ()) -> bytes:
-    """An HTTP/1.1 request as it goes over the wire."""
+    """An HTTP/1.1 request as bytes."""
     lines = [
         f"POST {route} HTTP/1.1",
         f"Host: {host}",
@@ -49,7 +49,7 @@ def encode_request(host: str, route: str, body: bytes, headers: Iterable[str] = 
 async def post_all(
     url: str, route: str, bodies: Sequence[Any], *, connections: int, headers: Sequence[str] = ()
 ) -> list[Answer]:
-    """Post bodies over a number of connections at once, each sending its next when it has the answer to its last.
+    """Post bodies over several connections, each of which waits for a response before the next request.
 
     Returns:
         The answers, in the order of the bodies.
@@ -78,7 +78,7 @@ async def post_all(
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A body, and the status and a part of the body of its answer."""
+    """A body, with the status and a part of the body of the expected response."""
 
     body: bytes
     status: int
@@ -87,7 +87,7 @@ class Expected:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a request: when it started, the seconds it took, its status, and whether the answer was right."""
+    """Result of a request: start, duration in seconds, status, and whether the response was correct."""
 
     started: float
     seconds: float
@@ -97,7 +97,7 @@ class Outcome:
 
 @dataclass
 class Traffic:
-    """What came of a load so far.
+    """Results of a load so far.
 
     ``lost`` counts requests whose connection broke before the answer, ``refused`` the connections that were not made.
     """
@@ -107,16 +107,16 @@ class Traffic:
     refused: int = 0
 
     def between(self, start: float, end: float, status: int = 200) -> list[Outcome]:
-        """Outcomes of one status of requests that started within a time (of ``perf_counter``)."""
+        """Results with a status, of requests that started within a period (of ``perf_counter``)."""
         return [o for o in self.outcomes if start <= o.started < end and o.status == status]
 
     def wrong(self) -> list[Outcome]:
-        """Answers that were not as expected."""
+        """Incorrect responses."""
         return [outcome for outcome in self.outcomes if not outcome.is_right]
 
 
 def percentile(outcomes: Iterable[Outcome], percent: int) -> float:
-    """Percentile of the seconds taken."""
+    """Percentile of the durations."""
     return statistics.quantiles([outcome.seconds for outcome in outcomes], n=100)[percent - 1]
 
 
@@ -124,7 +124,7 @@ def percentile(outcomes: Iterable[Outcome], percent: int) -> float:
 def traffic(
     url: str, expected: Sequence[Expected], *, connections: int, patience: float = 0, interval: float = 0
 ) -> Iterator[Traffic]:
-    """Keep connections to /predict busy within the context, each sending its next body when it has its answer.
+    """Keep connections to /predict busy within the context; each waits for a response before the next request.
 
     A broken connection is made anew. When the context is left, what was sent is still waited for.
 
@@ -171,7 +171,7 @@ async def _keep_busy(
                 continue
             try:
                 while not stop.is_set():
-                    if reader.at_eof():  # a server may close a connection that is idle, or say that it will
+                    if reader.at_eof():  # a server may close idle connections
                         break
                     request, wanted = next(calls)
                     started = perf_counter()
@@ -192,7 +192,7 @@ async def _keep_busy(
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Status and body of the next response on a connection, which is at its end after one that says so."""
+    """Read status and body of the next response; closes the connection if the response says so."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     status = int(head.split(b" ", 2)[1])
     _, _, rest = head.partition(b"content-length:")

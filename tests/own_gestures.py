@@ -1,4 +1,4 @@
-"""Hands that make gestures of one's own: shapes that the model does not know, put together from reference hands."""
+"""Hands with custom gestures: shapes that the model does not know, combined from reference hands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _THUMB, _INDEX, _PINKY = range(1, 5), range(5, 9), range(17, 21)
 
 
 def _from(*parts: tuple[str, range]) -> np.ndarray:
-    """A fist whose fingers are those of other gestures, each at its place on the palm."""
+    """A fist with fingers of other gestures, each at its place on the palm."""
     palm = np.array(REFERENCE.hands["fist"])[:, :2] * IMAGE_SIZE
     hand = palm.copy()
     for gesture, finger in parts:
@@ -42,7 +42,7 @@ SHAPES = {
 
 
 def recording(shape: str, count: int = 10, *, seed: int = 0) -> list[list[list[float]]]:
-    """Hands in pixels as a camera may see them while somebody shows a shape, trembling, tilting and turning it."""
+    """Hands in pixels that show a shape, with random noise, tilt and rotation."""
     random = np.random.default_rng(seed)
     points = SHAPES[shape] - SHAPES[shape][0]
     angles = np.radians(random.uniform(-15, 15, count))

@@ -1,4 +1,4 @@
-"""HAProxy as deploy/haproxy/ configures it, but for its ports and for where the replicas are."""
+"""HAProxy with the configuration of deploy/haproxy/, except for ports and addresses of replicas."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy_before(service: str, folder: Path, certificate: Path | None = None, **settings: object) -> Iterator[Proxy]:
-    """Start HAProxy, wait until it passes on what it gets, and end it afterwards.
+    """Start HAProxy, wait until it forwards requests, and stop it afterwards.
 
     Args:
         service: address of the one replica.

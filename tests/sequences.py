@@ -1,4 +1,4 @@
-"""Recordings of hands frame by frame, where there are some beside the project, for tests and measurements."""
+"""Recordings of hands frame by frame, if available beside the project."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
 
 @dataclass(frozen=True)
 class Recording:
-    """A clip: for each frame its time in seconds, its hands in pixels, and what the labels say of them.
+    """A clip: time in seconds, hands in pixels and labels of each frame.
 
     ``hands`` are of shape (n, 63). ``labels`` has a gesture for each hand of a frame, from its place in the picture;
     None where the labels say nothing. ``slack`` is how far the labels may be off, in seconds.
@@ -60,5 +60,5 @@ def _labels(track: list[dict[str, Any]], index: int, hands: NDArray[np.float64])
     if len(sides) == 1:
         return sides * len(hands)
     places = np.argsort(np.argsort(hands[:, ::3].mean(axis=1)))
-    # A lone hand of two may be either
+    # A single detected hand of two may be either one
     return [sides[place] if len(hands) == len(sides) else None for place in places.tolist()]

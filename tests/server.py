@@ -22,8 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 PROJECT = Path(__file__).parents[1]
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
-READY_SECONDS = 180.0  # on a machine that does much else
-# Limits that no pause of a busy machine reaches, for tests in which nothing may be refused
+READY_SECONDS = 180.0  # generous for a busy machine
+# Limits that a busy machine does not reach, for tests in which nothing may be rejected
 GENEROUS_LIMITS: Mapping[str, object] = {"REQUEST_TIMEOUT_SECONDS": 60, "MAX_BATCH_WAIT_MS": 60_000}
 
 
@@ -43,7 +43,7 @@ class Server:
         self.client = httpx.Client(base_url=self.url, timeout=60, verify=verify)
 
     def metrics(self) -> dict[str, float]:
-        """Every sample on /metrics, by its name with labels as Prometheus writes them."""
+        """All samples of /metrics, by name with labels in Prometheus' notation."""
         samples = {}
         headers = {"Authorization": f"Bearer {self.metrics_token}"} if self.metrics_token else {}
         for family in text_string_to_metric_families(self.client.get("/metrics", headers=headers).text):
@@ -53,11 +53,11 @@ class Server:
         return samples
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes, as soon as they are ones: the service has other children while it starts."""
+        """The worker processes; other child processes during startup are skipped."""
         return [child for child in psutil.Process(self.process.pid).children() if _is_worker(child)]
 
     def stop(self) -> int:
-        """Ask it to end as an orchestrator would, and return its exit code."""
+        """Send SIGTERM, as orchestrators do, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(timeout=120)
@@ -76,7 +76,7 @@ def _is_worker(process: psutil.Process) -> bool:
 
 
 def environment(home: Path, **settings: object) -> dict[str, str]:
-    """The environment of a service whose model store is its own."""
+    """Environment variables of a service with its own model store."""
     return {
         **os.environ,
         "BENTOML_HOME": str(home),
@@ -86,13 +86,13 @@ def environment(home: Path, **settings: object) -> dict[str, str]:
 
 
 def import_model(home: Path, *arguments: str | Path, wrapper: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """Run import_model.py with a model store of its own."""
+    """Run import_model.py with a separate model store."""
     command = [*wrapper, sys.executable, "import_model.py", *map(str, arguments)]
     return subprocess.run(command, cwd=PROJECT, env=environment(home), capture_output=True, text=True, check=False)
 
 
 def free_port() -> int:
-    """A port that nothing listens on, and that no connection gets meanwhile: below those that the system gives away."""
+    """A free port below the range of ephemeral ports, so that no outgoing connection takes it."""
     while True:
         with socket.socket() as probe, contextlib.suppress(OSError):
             port = 10_000 + secrets.randbelow(20_000)
@@ -101,7 +101,7 @@ def free_port() -> int:
 
 
 def serve_until_exit(home: Path, wrapper: Sequence[str] = (), **settings: object) -> subprocess.CompletedProcess[str]:
-    """Start the service where something keeps it from running, and wait until it has ended."""
+    """Start a service that cannot run, and wait until it exits."""
     return subprocess.run(
         [*wrapper, BENTOML, "serve"],
         cwd=PROJECT,
@@ -122,7 +122,7 @@ def start(
     certificate: Path | None = None,
     **settings: object,
 ) -> Iterator[Server]:
-    """Start the service, and end it afterwards.
+    """Start the service, and stop it afterwards.
 
     Args:
         home: BentoML's folder, with the model; the log goes there, too.
@@ -155,14 +155,14 @@ def start(
 
 @contextlib.contextmanager
 def serve(home: Path, *arguments: str, **options: Any) -> Iterator[Server]:
-    """Start the service as ``start`` does, wait until it is ready, and end it afterwards."""
+    """Start the service, wait until it is ready, and stop it afterwards."""
     with start(home, *arguments, **options) as server:
         wait_until_ready(server, int(options.get("WORKERS", 1)))
         yield server
 
 
 def wait_until_ready(server: Server, workers: int = 0) -> None:
-    """Wait until /readyz says so and, where a number is given, as many workers of this service are up."""
+    """Wait until /readyz returns 200 and, if given, this number of workers runs."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if server.process.poll() is not None:

@@ -1,4 +1,4 @@
-"""The service with other limits of streams than its constants, from environment variables of the same names.
+"""The service with other stream limits, from environment variables named like the constants.
 
 ``bentoml serve tests.stream_limits:HandGesture``, so that tests need not wait as long as clients may.
 """

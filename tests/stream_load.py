@@ -1,4 +1,4 @@
-"""Cameras on /stream that check their answers: plain sockets, because a WebSocket library would be the bottleneck.
+"""Cameras on /stream that check answers; plain sockets, because a WebSocket library would be the bottleneck.
 
 Frames are built once, masked with a key of zeros (RFC 6455, section 5.3, asks for a key, and the server applies it). An
 answer takes this side some 8 µs.
@@ -30,7 +30,7 @@ SECONDS_BEFORE_RECONNECTING = 0.05
 
 
 def client_frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
-    """A frame as a client sends it (RFC 6455, section 5.2)."""
+    """A masked frame of a client (RFC 6455, section 5.2)."""
     first = (0x80 if fin else 0) | opcode
     if len(payload) < 126:
         head = struct.pack("!BB", first, 0x80 | len(payload))
@@ -57,14 +57,14 @@ def handshake(host: str, path: str = "/stream", headers: Sequence[str] = ()) -> 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame as it goes over the wire, and how its answer begins."""
+    """A frame as bytes, and the beginning of its answer."""
 
     message: bytes
     answer: bytes
 
 
 def binary_frame(body: dict[str, Any]) -> Frame:
-    """A hand of a body for /predict as a binary frame."""
+    """The binary frame of a body for /predict."""
     values = parse_hand(body["landmarks"]).astype("<f4")
     hands = values.astype(np.float64)[np.newaxis]
     restore_shape(hands, body["image_size"])
@@ -76,7 +76,7 @@ def binary_frame(body: dict[str, Any]) -> Frame:
 
 @dataclass
 class StreamTraffic:
-    """What came of the frames of all cameras.
+    """Results of the frames of all cameras.
 
     ``seconds`` is from when a frame was due until its answer; ``sent`` when it was sent, for the same frames, in the
     order of the answers. ``unanswered`` frames were in flight when their stream ended; ``closed`` has the close codes,
@@ -95,7 +95,7 @@ class StreamTraffic:
 
 
 class Camera(asyncio.Protocol):
-    """One stream: sends its next frame with the answer to the last, or at a pace."""
+    """One stream; sends frames after each answer, or at a fixed rate."""
 
     def __init__(
         self, host: str, settings: bytes, frames: Sequence[Frame], interval: float, phase: float, result: StreamTraffic
@@ -120,7 +120,7 @@ class Camera(asyncio.Protocol):
         self._transport.write(self._opening)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count what has no answer."""
+        """Count unanswered frames."""
         del exc
         self._stop_sending()
         self._result.unanswered += len(self._waiting)
@@ -202,7 +202,7 @@ class Camera(asyncio.Protocol):
             self._timer.cancel()
 
     def end(self) -> None:
-        """Send no more, and close when all is answered."""
+        """Stop sending, and close when all frames are answered."""
         self._stop_sending()
         self._end_when_answered()
 
@@ -224,7 +224,7 @@ async def stream(
     life: float = 0,
     ramp: float = 0,
 ) -> None:
-    """Keep cameras streaming until told to stop; a stream that ends is opened anew.
+    """Keep cameras streaming until stopped; closed streams reconnect.
 
     Args:
         url: the service.

@@ -1,1 +1,1 @@
-"""From a table of landmarks to the artifacts that the service imports."""
+"""Trains and evaluates models: from tables of landmarks to the artifacts that the service imports."""

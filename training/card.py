@@ -1,4 +1,4 @@
-"""The model card: what the model is for, how good it is and where it is not."""
+"""Writes the model card: intended use, evaluation and known weaknesses."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from training.contact_sheet import draw_contact_sheet
 from training.cross_validation import VIEWS, HeldOut
 from training.data import Bools, OpenHands, WebcamFrames
 from training.evaluate import (
-    OfFile,
+    FileResults,
     Share,
     calibration,
+    evaluate_on_table,
     implied_whole_table_accuracy,
-    judge_on_table,
     share,
 )
 from training.fit import HIDDEN_LAYERS
@@ -31,13 +31,13 @@ mpl.use("Agg")
 
 _TEMPLATE: Final = Path(__file__).with_name("model_card.md.template")
 _COLOURS: Final = ("#1f6f8b", "#d1495b", "#edae49", "#30638e")
-_PRIORS: Final = (-1.0, -0.5, 0.0, 0.5, 1.0)  # about the chosen one, to show what it gives up
-_WORDS: Final = 26  # characters of what a source calls a hand
+_PRIORS: Final = (-1.0, -0.5, 0.0, 0.5, 1.0)  # relative to the chosen bias
+_WORDS: Final = 26  # characters
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known of a network."""
+    """Results of the evaluation of a network."""
 
     classes: list[str]
     networks: int
@@ -46,7 +46,7 @@ class Findings:
     of_table: HeldOut
     of_open: HeldOut
     open_hands: OpenHands
-    files: list[OfFile]
+    files: list[FileResults]
     frames: WebcamFrames
     webcam: dict[str, dict[str, Share]]
     distances: dict[str, dict[str, float]]
@@ -58,17 +58,17 @@ class Findings:
 
     @property
     def judged(self) -> Bools:
-        """Which open hands have a label that nobody argues about."""
+        """Mask of the open hands with an unambiguous label."""
         return self.open_hands.is_gesture(self.none) | self.open_hands.is_strictly_none(self.none)
 
 
 def write_model_card(folder: Path, findings: Findings, digest: str) -> None:
-    """Write MODEL_CARD.md and its pictures into a folder."""
+    """Write MODEL_CARD.md and its plots to a folder."""
     _draw_trade(folder / "trade.png", findings)
     _draw_confusion(folder / "confusion.png", findings)
     _draw_reliability(folder / "reliability.png", findings)
     wrong = _draw_wrong(folder / "wrong.png", findings)
-    of_table = judge_on_table(findings.of_table)
+    of_table = evaluate_on_table(findings.of_table)
     files = {of.file: of for of in findings.files}
     text = Template(_TEMPLATE.read_text()).substitute(
         digest=digest,
@@ -94,7 +94,7 @@ def write_model_card(folder: Path, findings: Findings, digest: str) -> None:
         wrong=wrong,
         webcam=_webcam_table(findings.webcam),
         distances=_distances_table(findings.distances),
-        table=_table(["view", "right"], [[view, str(of)] for view, of in of_table.items()]),
+        table=_table(["view", "accuracy"], [[view, str(of)] for view, of in of_table.items()]),
         implied=f"{100 * implied_whole_table_accuracy(of_table['plain']):.1f} %",
         per_gesture=_gesture_table(findings),
     )
@@ -115,17 +115,17 @@ def _shares_table(name: str, files: Mapping[str, Mapping[str, Share]], keys: lis
     return _table([name, *files], rows)
 
 
-def _unseen_table(files: Mapping[str, OfFile]) -> str:
+def _unseen_table(files: Mapping[str, FileResults]) -> str:
     rows: dict[str, list[str]] = {
-        "hands of a gesture that get it": [str(of.right) for of in files.values()],
-        "the same, each person, clip or photograph counted once": [str(of.right_by_group) for of in files.values()],
-        "the same, were none not possible": [str(of.right_were_none_not_possible) for of in files.values()],
-        "fists from the knuckles or the side": [str(of.fists_from_the_side) for of in files.values()],
-        "hands of no gesture that get one": [str(of.none_answered) for of in files.values()],
-        "hands of no gesture that get one, each person, clip or photograph counted once": [
+        "recall": [str(of.right) for of in files.values()],
+        "recall, mean over people, clips or photographs": [str(of.right_by_group) for of in files.values()],
+        "recall without the class none": [str(of.right_without_none) for of in files.values()],
+        "recall of fists seen from the knuckles or the side": [str(of.fists_from_the_side) for of in files.values()],
+        "false positive rate": [str(of.none_answered) for of in files.values()],
+        "false positive rate, mean over people, clips or photographs": [
             str(of.none_answered_by_group) for of in files.values()
         ],
-        "hands of no gesture, near to one, that get one": [str(of.near_answered) for of in files.values()],
+        "false positive rate of near hands": [str(of.near_answered) for of in files.values()],
         "area under the ROC curve": [f"{of.area:.4f}" for of in files.values()],
         "expected calibration error": [f"{of.calibration_error:.3f}" for of in files.values()],
     }
@@ -133,7 +133,7 @@ def _unseen_table(files: Mapping[str, OfFile]) -> str:
 
 
 def _priors_table(findings: Findings) -> str:
-    """What other biases of none would have given."""
+    """Results with other biases of ``none``."""
     plain, of_rows = findings.of_open.probabilities["plain"], findings.of_table.probabilities["plain"]
     gesture, strict = findings.open_hands.is_gesture(findings.none), findings.open_hands.is_strictly_none(findings.none)
     rows = []
@@ -148,12 +148,12 @@ def _priors_table(findings: Findings) -> str:
                 str(share(of_table == findings.of_table.classes)),
             ]
         )
-    return _table(["bias", "hands of no gesture that get one", "gestures right", "rows of the table right"], rows)
+    return _table(["bias", "false positive rate", "recall", "accuracy on table rows"], rows)
 
 
-def _alone_table(files: Mapping[str, OfFile]) -> str:
+def _alone_table(files: Mapping[str, FileResults]) -> str:
     rows = [[name, _range(of.alone_right), _range(of.alone_none_answered)] for name, of in files.items()]
-    return _table(["file", "gestures right", "hands of no gesture that get one"], rows)
+    return _table(["file", "recall", "false positive rate"], rows)
 
 
 def _range(shares: list[float]) -> str:
@@ -185,7 +185,7 @@ def _gesture_table(findings: Findings) -> str:
 
 
 def _draw_wrong(path: Path, findings: Findings) -> str:
-    """Draw every misjudged hand and list them in the picture's order."""
+    """Draw all misclassified hands, and list them in the same order."""
     probabilities = findings.of_open.probabilities["plain"]
     given, confidence = answers(probabilities)
     labels, hands = findings.of_open.classes, findings.open_hands
@@ -206,7 +206,7 @@ def _draw_wrong(path: Path, findings: Findings) -> str:
         ]
         for number, row in enumerate(rows, 1)
     ]
-    return _table(["", "label", "answer", "what the source calls it", "source"], listed)
+    return _table(["", "label", "prediction", "label of the source", "source"], listed)
 
 
 def _draw_trade(path: Path, findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""Draws misjudged hands as skeletons, so that a person can tell the network's faults from the label's."""
+"""Draws misclassified hands as skeletons, to tell errors of the network from wrong labels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from training.depth import FINGERS
 mpl.use("Agg")
 
 _COLUMNS: Final = 8
-_SIDE: Final = 1.35  # inches of a picture
+_SIDE: Final = 1.35  # inches per hand
 _COLOURS: Final = ("#d1495b", "#edae49", "#00798c", "#30638e", "#7d5ba6")  # thumb to pinky
 _PALM: Final = (0, 5, 9, 13, 17, 0)
 
 
 def draw_contact_sheet(path: Path, hands: Floats, captions: list[str]) -> None:
-    """Write a picture of hands, shape (n, 63), a skeleton and a caption of two lines each.
+    """Draw hands, shape (n, 63), as skeletons with captions of two lines.
 
-    Thumbs are red, then come yellow, green, blue and violet.
+    Thumbs are red, the other fingers yellow, green, blue and violet.
     """
     rows = max(1, -(-len(hands) // _COLUMNS))
     figure, axes = plt.subplots(rows, _COLUMNS, figsize=(_COLUMNS * _SIDE, rows * (_SIDE + 0.35)), layout="constrained")
@@ -37,7 +37,7 @@ def draw_contact_sheet(path: Path, hands: Floats, captions: list[str]) -> None:
             axis.plot(*points[finger].T, color=colour, linewidth=1.6)
         axis.plot(*points[WRIST], marker="o", color="black", markersize=3)
         axis.set_aspect("equal")
-        axis.invert_yaxis()  # a picture's y grows downwards
+        axis.invert_yaxis()  # y grows downwards in images
         axis.margins(0.08)
         axis.set_title(caption, fontsize=6, pad=2)
     figure.savefig(path, dpi=80, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""Trains the network that is shipped and those that judge it: each of these has not seen some sources and rows."""
+"""Cross-validation: trains the final networks on all data, and those of each fold without some sources and rows."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ VIEWS: Final[dict[str, Callable[[Floats], Floats]]] = {
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Class probabilities of hands, each by a network that has not seen it, nor any other of its source, by view.
+    """Out-of-fold class probabilities of hands, shape (n, classes), by view.
 
-    ``alone`` has the plain view's probabilities by each of the networks that answer together.
+    ``alone`` has those of the plain view for each network of the ensemble separately.
     """
 
     classes: Ints
@@ -42,7 +42,7 @@ class HeldOut:
     alone: list[Floats]
 
     def with_prior(self, prior: float) -> HeldOut:
-        """The same where hands of no gesture are more frequent; see the function of this name."""
+        """The same with a higher prior of ``none``; see ``operating_point.with_prior``."""
         return HeldOut(
             self.classes,
             {view: with_prior(p, prior) for view, p in self.probabilities.items()},
@@ -52,14 +52,14 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Split:
-    """What one fold leaves out."""
+    """Masks of the hands that one fold leaves out of training."""
 
     rows: Bools  # of the table
     hands: Bools  # of the open hands
 
 
 def make_splits(table: Hands, open_hands: OpenHands, none: int, *, seed: int) -> list[Split]:
-    """Leave out a fifth of the table's rows and a fifth of the sources of open hands, five times."""
+    """Split into folds: the table by row, stratified by class, and the open hands by source."""
     fold_of_hand = _fold_of_sources(open_hands, none)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(table.values, table.classes)
     splits = []
@@ -81,28 +81,28 @@ def train(
     networks: int,
     epochs: int,
 ) -> tuple[MLPClassifier, list[list[MLPClassifier]]]:
-    """Train on everything, and on what each split leaves; on all processors, with progress bars.
+    """Train networks on all data and on each split, in parallel, with progress bars.
 
     Returns:
-        The networks that saw everything, joined; those of each split.
+        The ensemble trained on all data, and the networks of each split.
     """
     nothing = Split(np.zeros(len(table), dtype=bool), np.zeros(len(open_hands.hands), dtype=bool))
 
     def run(part: int, split: Split) -> list[MLPClassifier]:
         material = make_material(table.take(~split.rows), open_hands.take(~split.hands), none, any_way_up)
-        # BLAS sums in another order on another number of threads, and then the weights differ in the last digits
+        # One BLAS thread: the number of threads changes the order of summation, and with it the weights
         bar = tqdm(total=epochs, desc=f"training {part + 1}", unit="epoch", position=part, mininterval=1)
         with threadpool_limits(1), bar:
             return fit(material, seed=seed + part, networks=networks, epochs=epochs, on_epoch=bar.update)
 
-    on_all, *judges = Parallel(n_jobs=-1)(delayed(run)(*job) for job in enumerate((nothing, *splits)))
-    return join(on_all), judges
+    on_all, *of_folds = Parallel(n_jobs=-1)(delayed(run)(*job) for job in enumerate((nothing, *splits)))
+    return join(on_all), of_folds
 
 
-def judge(
+def predict_held_out(
     table: Hands, open_hands: OpenHands, splits: Sequence[Split], networks: Sequence[list[MLPClassifier]]
 ) -> tuple[HeldOut, HeldOut]:
-    """What the networks of each split answer for what it left out: the table's rows and the open hands."""
+    """Out-of-fold predictions for the table's rows and the open hands."""
 
     def answer(hands: Hands, left_out: Sequence[Bools]) -> HeldOut:
         width = len(networks[0][0].classes_)
@@ -124,7 +124,7 @@ def judge(
 
 
 def _fold_of_sources(open_hands: OpenHands, none: int) -> Ints:
-    """A fold for each hand, the same for all of a source, so that gestures and none are spread evenly."""
+    """Assign sources to folds so that hands with and without a gesture are balanced; returns the fold of each hand."""
     kinds = np.stack([open_hands.is_gesture(none), open_hands.is_strictly_none(none)])
     shares = kinds / kinds.sum(axis=1, keepdims=True)
     load = np.zeros((FOLDS, 2))

@@ -1,4 +1,4 @@
-"""The hands to train on and to judge by, and the views of them that a camera or a person may give."""
+"""Reads the data for training and evaluation, and transforms hands as other cameras would see them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Hands:
     classes: Ints
 
     def take(self, rows: NDArray[np.intp] | Bools) -> Hands:
-        """Some of the hands."""
+        """Select hands by index or mask."""
         return Hands(self.values[rows], self.classes[rows])
 
     def __len__(self) -> int:
@@ -35,10 +35,10 @@ class Hands:
 
 
 def read_table(path: Path) -> tuple[Hands, list[str]]:
-    """Read a CSV of 63 coordinates and a label in each row, under a line of column names.
+    """Read a CSV file with a header, and 63 coordinates and a label in each row.
 
     Returns:
-        The hands, and the classes' names: the gestures in alphabetical order, and ``none``, of which there is no row.
+        The hands, and the class names: the gestures in alphabetical order, then ``none``, which has no rows.
     """
     table = np.genfromtxt(path, delimiter=",", skip_header=1, dtype=str)
     if table.ndim != 2 or table.shape[1] != COORDINATE_COUNT + 1:
@@ -49,17 +49,17 @@ def read_table(path: Path) -> tuple[Hands, list[str]]:
 
 @dataclass(frozen=True)
 class OpenHands:
-    """Hands of many sources. ``near`` marks hands of no gesture that people may argue about."""
+    """Hands from many sources; ``near`` marks hands without a gesture that resemble one."""
 
     hands: Hands
     near: Bools
-    files: NDArray[np.str_]  # the name of the file that each hand is from
+    files: NDArray[np.str_]  # name of the file of each hand
     sources: NDArray[np.str_]
     groups: NDArray[np.str_]  # the person, clip or photograph
-    what: NDArray[np.str_]  # what the source calls the hand
+    what: NDArray[np.str_]  # the source's own label
 
     def take(self, rows: Bools) -> OpenHands:
-        """Some of the hands."""
+        """Select hands by index or mask."""
         return OpenHands(
             self.hands.take(rows),
             self.near[rows],
@@ -70,11 +70,11 @@ class OpenHands:
         )
 
     def is_gesture(self, none: int) -> Bools:
-        """Which hands make a gesture."""
+        """Mask of the hands with a gesture."""
         return np.asarray(self.hands.classes != none)
 
     def is_strictly_none(self, none: int) -> Bools:
-        """Which hands make no gesture, and none that is near to one."""
+        """Mask of the hands without a gesture that do not resemble one either."""
         return np.asarray((self.hands.classes == none) & ~self.near)
 
 
@@ -97,9 +97,9 @@ def read_open_hands(paths: Sequence[Path], classes: list[str]) -> OpenHands:
 
 @dataclass(frozen=True)
 class WebcamFrames:
-    """Labelled frames: MediaPipe's coordinates in 0..1 (n, 63), the frames' sizes (n, 2), and who is to be seen.
+    """Labelled frames: MediaPipe's 0..1 coordinates, shape (n, 63), sizes of the frames, shape (n, 2), and persons.
 
-    ``disputed`` marks frames whose landmarks do not show the gesture that the label names.
+    ``disputed`` marks frames whose landmarks do not show the labelled gesture.
     """
 
     hands: Hands
@@ -110,13 +110,13 @@ class WebcamFrames:
     def features(
         self, *, with_size: bool, aspect: float | None = None, mirrored: bool = False, tilt: float = 0
     ) -> Floats:
-        """What the service would make of the frames.
+        """Features of the frames as the service would compute them.
 
         Args:
-            with_size: whether the client tells the frame's size.
-            aspect: width / height of the camera; None leaves the frames as they are.
-            mirrored: left and right exchanged.
-            tilt: degrees by which the hand is turned in the picture.
+            with_size: whether the client sends ``image_size``.
+            aspect: width / height of a simulated camera; None for the original one.
+            mirrored: whether to mirror the hands.
+            tilt: rotation of the hand in the image plane, in degrees.
         """
         pixels = self.hands.values.copy()
         for hand, size in zip(pixels, self.sizes, strict=True):
@@ -142,9 +142,9 @@ def read_webcam_frames(path: Path, classes: list[str]) -> WebcamFrames:
 def transform(
     hands: Floats, *, mirrored: bool = False, tilt: float | Floats = 0.0, squeeze: float | Floats = 1.0
 ) -> Floats:
-    """Mirror hands, turn them in the picture by ``tilt`` radians, then scale x by ``squeeze``, in this order.
+    """Mirror hands, rotate them in the image plane by ``tilt`` radians, then scale x by ``squeeze``.
 
-    The latter two are one value for all hands or one for each.
+    ``tilt`` and ``squeeze`` are scalars or have shape (n,).
     """
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     count = len(points)

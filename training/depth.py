@@ -1,7 +1,7 @@
-"""Gives hands a depth in the unit of their x and y, so that they can be turned in space.
+"""Rescales z to the unit of x and y, so that hands can be rotated in 3D.
 
-Sources give z in many scales: of the frame's width, of some length of the hand, of their own. The bones of a hand have
-about the same proportions in everyone, so of all scales that one is taken under which they come out best.
+Sources scale z differently. Because the bones of all hands have similar proportions, the scale is chosen for each hand
+with which the lengths of its bones are closest to these proportions.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ FINGERS: Final = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14,
 _BONES: Final = np.array(
     [(a, b) for finger in FINGERS for a, b in zip([WRIST, *finger], finger, strict=False)] + [(5, 9), (9, 13), (13, 17)]
 )
-_SCALES: Final = np.concatenate([[0.0], np.geomspace(0.03, 3, 40)])  # rms of z to the size of x and y
+_SCALES: Final = np.concatenate(
+    [[0.0], np.geomspace(0.03, 3, 40)]
+)  # candidates for the ratio of the rms of z to that of x and y
 _START: Final = 0.5
 _ROUNDS: Final = 6
-_LARGEST_ERROR: Final = 0.7  # of a bone's log length: a point that MediaPipe got wrong does not decide
+_LARGEST_ERROR: Final = 0.7  # clips the error of a bone's log length, for robustness against outliers
 
 
 def normalize(hands: Floats, proportions: Floats | None = None) -> tuple[Floats, Floats]:
-    """Put the wrist into the origin, turn hands to one side, make x's and y's rms distance 1, and scale z to match.
+    """Normalize hands: wrist at the origin, mirrored to one side, rms distance of x and y 1, and z scaled to match.
 
     Args:
         hands: shape (n, 63).
-        proportions: of the bones, their log lengths less the mean; found from these hands where they are not given.
+        proportions: log lengths of the bones minus their mean, shape (bones,); estimated from these hands if None.
 
     Returns:
         The hands and the proportions.
@@ -60,7 +62,7 @@ def _rms(squares: Floats) -> Floats:
 
 
 def rotate(hands: Floats, around_y: Floats, around_x: Floats) -> Floats:
-    """Turn hands in space about the wrist: by ``around_y`` radians about the upright axis, then about the level one."""
+    """Rotate hands in 3D about the wrist: ``around_y`` radians about the y axis, then ``around_x`` about the x axis."""
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     points = points - points[:, :1]
     a, b = around_y[:, np.newaxis], around_x[:, np.newaxis]

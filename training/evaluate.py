@@ -1,4 +1,4 @@
-"""How good the networks are: on hands of sources and rows of the table left out of training, and on webcam frames."""
+"""Evaluates networks on sources and table rows left out of training, and on webcam frames."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from training.cross_validation import VIEWS, WIDE, HeldOut
 from training.data import Bools, Floats, Hands, OpenHands, WebcamFrames
 from training.operating_point import answers, trade
 
-# The table is the hard part of a public one of this many rows; see the model card.
+# Rows of the public table of which ours has the hardest; see the model card
 WHOLE_TABLE_ROWS: Final = 25_675
-CONFIDENCE: Final = 0.95  # of intervals
-SIDE_VIEWS: Final = ("knuckles", "sideways")  # how the files name fists that do not show the palm's side
+CONFIDENCE: Final = 0.95  # level of the confidence intervals
+SIDE_VIEWS: Final = ("knuckles", "sideways")  # names in the files for fists that do not show the palm
 
 
 @dataclass(frozen=True)
 class Share:
-    """A share of some cases, and the interval that Wilson's formula gives it with 95 % confidence."""
+    """A proportion with its 95 % confidence interval (Wilson) and number of cases."""
 
     share: float
     low: float
@@ -37,24 +37,24 @@ class Share:
         return f"{100 * self.share:.1f} % ({100 * self.low:.1f} – {100 * self.high:.1f}, {self.of})"
 
     def figures(self) -> dict[str, float]:
-        """For the manifest."""
+        """Values for the manifest."""
         return {"share": round(self.share, 4), "low": round(self.low, 4), "high": round(self.high, 4), "of": self.of}
 
 
 def share(cases: Bools) -> Share:
-    """The share of cases that are true."""
+    """The proportion of cases that are true."""
     return _wilson(float(cases.mean()) if len(cases) else 0.0, len(cases))
 
 
 def share_by_group(cases: Bools, groups: np.ndarray) -> Share:
-    """The mean of the groups' shares: a person with many rows counts as one."""
+    """The mean of the proportions per group, so that a person with many rows counts once."""
     _, group = np.unique(groups, return_inverse=True)
     means = np.bincount(group, cases) / np.bincount(group)
     return _wilson(float(means.mean()), len(means))
 
 
 def _wilson(observed: float, count: int) -> Share:
-    """The score interval (Wilson 1927, https://doi.org/10.2307/2276774)."""
+    """Wilson score interval (Wilson 1927, https://doi.org/10.2307/2276774)."""
     if not count:
         return Share(0.0, 0.0, 1.0, 0)
     z = float(norm.ppf((1 + CONFIDENCE) / 2))
@@ -64,13 +64,13 @@ def _wilson(observed: float, count: int) -> Share:
 
 
 @dataclass(frozen=True)
-class OfFile:
-    """How the hands of one file are answered by networks that have not seen their sources."""
+class FileResults:
+    """Evaluation of the out-of-fold predictions for the hands of one file."""
 
     file: str
     right: Share
     right_by_group: Share
-    right_were_none_not_possible: Share
+    right_without_none: Share
     by_view: dict[str, Share]
     by_gesture: dict[str, Share]
     fists_from_the_side: Share
@@ -79,11 +79,11 @@ class OfFile:
     near_answered: Share
     area: float
     calibration_error: float
-    alone_right: list[float]  # each of the networks by itself: how much chance there is in a figure
+    alone_right: list[float]  # of each network of the ensemble separately, to show the variance
     alone_none_answered: list[float]
 
     def figures(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Values for the manifest."""
         return {
             "gestures_right": self.right.figures(),
             "gestures_right_by_group": self.right_by_group.figures(),
@@ -96,8 +96,8 @@ class OfFile:
         }
 
 
-def judge_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: list[str]) -> OfFile:
-    """Figures of one file of open hands."""
+def evaluate_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: list[str]) -> FileResults:
+    """Evaluate the predictions for one file of open hands."""
     none = len(classes) - 1
     of_file = open_hands.files == file
     labels = held_out.classes
@@ -111,11 +111,11 @@ def judge_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: lis
     if "fist" in classes:
         from_the_side &= labels == classes.index("fist")
     alone = [answers(p)[0] for p in held_out.alone]
-    return OfFile(
+    return FileResults(
         file=file,
         right=share(right[gesture]),
         right_by_group=share_by_group(right[gesture], open_hands.groups[gesture]),
-        right_were_none_not_possible=share(likeliest[gesture]),
+        right_without_none=share(likeliest[gesture]),
         by_view={view: share((answers(p)[0] == labels)[gesture]) for view, p in held_out.probabilities.items()},
         by_gesture={
             name: share(right[gesture & (labels == label)])
@@ -133,8 +133,8 @@ def judge_file(file: str, held_out: HeldOut, open_hands: OpenHands, classes: lis
     )
 
 
-def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[str]) -> dict[str, dict[str, Share]]:
-    """Shares of right answers as clients might send the frames: of those not disputed, of each gesture, of disputed."""
+def evaluate_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[str]) -> dict[str, dict[str, Share]]:
+    """Accuracy on webcam frames by view: on all undisputed frames, by gesture, and on disputed frames."""
     views = {
         "with image_size": frames.features(with_size=True),
         "without image_size": frames.features(with_size=False),
@@ -155,9 +155,9 @@ def judge_on_webcam(network: MLPClassifier, frames: WebcamFrames, classes: list[
 def distances_from_training(
     frames: WebcamFrames, table: Hands, open_hands: OpenHands, classes: list[str]
 ) -> dict[str, dict[str, float]]:
-    """How far a gesture's frames are from the hands that are trained on: the median distance to the nearest of a kind.
+    """Median distance of the frames of each gesture to the nearest training hand of each kind.
 
-    A distance is the root mean square of the features' differences.
+    The distance is the root mean square difference of the features.
     """
     none = len(classes) - 1
     kept = ~open_hands.near
@@ -177,23 +177,23 @@ def distances_from_training(
     return distances
 
 
-def judge_on_table(held_out: HeldOut) -> dict[str, Share]:
-    """Shares of the table's rows that are right, by view; a refusal counts as wrong."""
+def evaluate_on_table(held_out: HeldOut) -> dict[str, Share]:
+    """Accuracy on the table's rows by view; ``none`` counts as wrong."""
     return {view: share(answers(held_out.probabilities[view])[0] == held_out.classes) for view in VIEWS}
 
 
 def implied_whole_table_accuracy(of_table: Share) -> float:
-    """The whole public table's accuracy if the rows that are not among the hard ones are right."""
+    """Accuracy on the whole public table if all rows outside of our table are predicted correctly."""
     return 1 - (1 - of_table.share) * of_table.of / WHOLE_TABLE_ROWS
 
 
 def calibration(
     probabilities: Floats, labels: np.ndarray, bins: int = 10
 ) -> tuple[float, list[tuple[float, float, int]]]:
-    """Expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599) in equal bins of confidence.
+    """Expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599) with bins of equal width.
 
     Returns:
-        The error, and for each bin that is not empty its mean confidence, its accuracy and how many answers it holds.
+        The error, and the mean confidence, accuracy and count of each bin that is not empty.
     """
     given, confidence = answers(probabilities)
     right = given == labels

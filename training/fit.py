@@ -1,9 +1,9 @@
-"""Trains the network.
+"""Trains the networks, with new augmented data in each epoch.
 
-The table holds only hands near the borders between gestures (they are support vectors), and a network that has seen
-only borders does worse on plain hands. So each epoch is made anew: points on the way between two hands of a gesture,
-hands of other sources, hands that make no gesture, all of them seen by another camera: tilted, turned in space,
-squeezed as a frame that is not square squeezes them.
+The table has only hands near the decision boundaries (support vectors), and a network trained on these alone is worse
+on typical hands. Each epoch therefore consists of interpolations between hands of the same gesture, hands of other
+sources, and hands without a gesture, all augmented: tilted, rotated in 3D, and squeezed as by frames that are not
+square.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from hand_gesture.landmarks import LANDMARK_COUNT
 from hand_gesture.model.features import wrist_rms
 from training.data import Floats, Hands, Ints, OpenHands, transform
 from training.depth import normalize, rotate
-from training.nothing import make_nothing
+from training.negatives import make_negatives
 
-NETWORKS: Final = 2  # which answer together
-HIDDEN_LAYERS: Final = (192, 64)  # of each
+NETWORKS: Final = 2  # in the ensemble
+HIDDEN_LAYERS: Final = (192, 64)  # units of each network
 EPOCHS: Final = 80
 HANDS_PER_EPOCH: Final = 50_000
-NONE_SHARE: Final = 0.25  # of them
-OPEN_SHARE: Final = 0.3  # of those that make a gesture: hands of other sources than the table
-MADE_SHARE: Final = 0.5  # of those that make none: put together from fingers
+NONE_SHARE: Final = 0.25  # share of hands without a gesture
+OPEN_SHARE: Final = 0.3  # among hands with a gesture: from other sources than the table
+MADE_SHARE: Final = 0.5  # among hands without a gesture: synthetic ones
 MADE_HANDS: Final = 20_000
 FIRST_LEARNING_RATE: Final = 2e-3
 LAST_LEARNING_RATE: Final = 2e-5
 NEIGHBOURS: Final = 8
-FAR_PARTNERS: Final = 0.3  # share of interpolations towards any hand of the gesture, not a near one
-UNMIXED: Final = 0.25  # share of hands left as they are in the table
-JITTER: Final = 0.01  # of the hand's size, about what MediaPipe trembles
+FAR_PARTNERS: Final = 0.3  # share of interpolations with any hand of the gesture instead of a neighbour
+UNMIXED: Final = 0.25  # share of table hands that are not interpolated
+JITTER: Final = 0.01  # relative to the hand's size, about the noise of MediaPipe
 MAX_TILT: Final = np.radians(30)
-TURN: Final = np.radians(20)  # standard deviation, about each of the two other axes
-# The same for gestures that mean the same any way up
+TURN: Final = np.radians(20)  # standard deviation of the rotation about each of the two other axes
+# The same for gestures whose meaning does not depend on orientation
 TILT_FREELY: Final = np.radians(60)
 TURN_FREELY: Final = np.radians(25)
-FREELY_WEIGHT: Final = 2.5  # they have more views, so their hands of other sources than the table are shown more often
+FREELY_WEIGHT: Final = 2.5  # sample their hands of other sources more often: they have more views
 SQUEEZED: Final = 0.6  # share of hands squeezed
-SQUEEZE: Final = (0.5, 1.35)  # portrait phones to wide cameras, and beyond
+SQUEEZE: Final = (0.5, 1.35)  # from portrait phones to wide cameras, with a margin
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a network learns from: normalised hands (training/depth.py).
+    """The training data: hands normalized by ``depth.normalize``.
 
-    ``open_hands`` are of many sources, ``open_weights`` says how often each is to be shown; ``none`` is the class of
-    hands that make no gesture, ``any_way_up`` are those of gestures that can be tilted as one likes.
+    ``open_hands`` come from many sources and are sampled with ``open_weights``; ``none`` is the class of hands without
+    a gesture; ``any_way_up`` are the classes whose meaning does not depend on orientation.
     """
 
     table: Hands
@@ -63,20 +63,20 @@ class Material:
     proportions: Floats
     none: int
     any_way_up: Ints
-    donors: Floats | None = None  # hands beside the table's and the open ones whose fingers are exchanged
+    donors: Floats | None = None  # additional hands whose fingers are used for synthetic hands
 
 
 def make_material(table: Hands, open_hands: OpenHands, none: int, any_way_up: Ints) -> Material:
-    """What networks may learn from: a table of gestures, and other hands, but for those that are near a gesture.
+    """Prepare the training data, without the open hands marked as near.
 
     Args:
-        table: hands of gestures, their classes below ``none``.
-        open_hands: hands of many sources; may be empty.
-        none: the class of hands that make no gesture.
-        any_way_up: classes of gestures that mean the same however they are tilted.
+        table: hands with a gesture, with classes below ``none``.
+        open_hands: hands from many sources; may be empty.
+        none: the class of hands without a gesture.
+        any_way_up: classes whose meaning does not depend on orientation.
     """
     known = open_hands.take(~open_hands.near)
-    # A source that has many hands of a class shows mostly the same person
+    # Many hands of one class from one source are mostly of one person, so weight them less
     _, source = np.unique(known.sources, return_inverse=True)
     _, kind, count = np.unique(np.stack([known.hands.classes, source]), axis=1, return_inverse=True, return_counts=True)
     weights = np.where(np.isin(known.hands.classes, any_way_up), FREELY_WEIGHT, 1) / np.sqrt(count[kind.ravel()])
@@ -99,21 +99,21 @@ def fit(
     epochs: int = EPOCHS,
     on_epoch: Callable[[], object] = lambda: None,
 ) -> list[MLPClassifier]:
-    """Train networks that are to be joined; the same hands and seed give the same.
+    """Train the networks of an ensemble; deterministic for the same data and seed.
 
     Args:
-        material: what to learn from.
-        seed: of everything random.
-        networks: how many.
-        epochs: how often each sees ``HANDS_PER_EPOCH`` hands.
+        material: the training data.
+        seed: of the random number generator.
+        networks: number of networks.
+        epochs: number of epochs with ``HANDS_PER_EPOCH`` hands each.
         on_epoch: called after each epoch.
     """
     random = np.random.default_rng(seed)
     gestures = material.open_hands.classes != material.none
     seen = np.concatenate([material.table.values, material.open_hands.values[gestures]])
-    made = make_nothing(seen, MADE_HANDS, material.proportions, random, material.donors)
+    made = make_negatives(seen, MADE_HANDS, material.proportions, random, material.donors)
     neighbours = _neighbours(material.table)
-    # Fitting once an epoch on new data, starting from the weights so far
+    # warm_start: fit once per epoch on new data, keeping the weights
     trained = [
         MLPClassifier(HIDDEN_LAYERS, alpha=3e-3, batch_size=256, warm_start=True, max_iter=1, tol=0, random_state=state)
         for state in random.integers(2**31, size=networks).tolist()
@@ -125,16 +125,16 @@ def fit(
             features = wrist_rms(augment(sample, material, random))
             network.set_params(learning_rate_init=rate)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration each is what is wanted
+                warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration per call is intended
                 network.fit(features, sample.classes)
         on_epoch()
     return trained
 
 
 def join(networks: list[MLPClassifier]) -> MLPClassifier:
-    """One network whose probabilities are the geometric mean of those of networks of the same shape.
+    """Combine networks of the same shape into one that returns the geometric mean of their probabilities.
 
-    It has all their units, side by side, and no weights between those of one and another.
+    Its hidden layers have the units of all networks, with block-diagonal weights.
     """
     joined = MLPClassifier([len(networks) * units for units in HIDDEN_LAYERS])
     first = networks[0]
@@ -147,7 +147,7 @@ def join(networks: list[MLPClassifier]) -> MLPClassifier:
         *(block_diag(*layer) for layer in layers[1:-1]),
         np.vstack(layers[-1]) / len(networks),
     ]
-    # The service's features have 32 bits; scikit-learn computes in that precision when the weights have it too
+    # float32 as the service's features: scikit-learn then computes in float32
     joined.coefs_ = [layer.astype(np.float32) for layer in weights]
     joined.intercepts_ = [
         layer.astype(np.float32) for layer in (*map(np.concatenate, biases[:-1]), np.mean(biases[-1], axis=0))
@@ -156,7 +156,7 @@ def join(networks: list[MLPClassifier]) -> MLPClassifier:
 
 
 def augment(hands: Hands, material: Material, random: np.random.Generator) -> Floats:
-    """Show normalised hands as another camera might have: same gesture, other view."""
+    """Augment normalized hands: noise, 3D rotation, tilt and squeeze."""
     count = len(hands)
     values = hands.values + JITTER * random.standard_normal(hands.values.shape) * np.tile([1, 1, 0.2], LANDMARK_COUNT)
     freely = np.isin(hands.classes, material.any_way_up)
@@ -169,10 +169,10 @@ def augment(hands: Hands, material: Material, random: np.random.Generator) -> Fl
 
 
 def _sample(material: Material, neighbours: Ints, made: Floats, random: np.random.Generator) -> Hands:
-    """The hands of one epoch."""
+    """Sample the hands of one epoch."""
     none_count = int(HANDS_PER_EPOCH * NONE_SHARE)
     is_none = material.open_hands.classes == material.none
-    # Without open hands of gestures, or of none, the table's hands and the made ones take their place
+    # Without open hands (with or without a gesture), use table hands and synthetic hands instead
     open_count = int((HANDS_PER_EPOCH - none_count) * OPEN_SHARE) if not is_none.all() else 0
     made_count = int(none_count * MADE_SHARE) if is_none.any() else none_count
     parts = [
@@ -192,7 +192,7 @@ def _draw(material: Material, which: np.ndarray, count: int, random: np.random.G
 
 
 def _neighbours(hands: Hands) -> Ints:
-    """For each hand the rows of the nearest of the same gesture, shape (n, NEIGHBOURS)."""
+    """Indices of the nearest hands of the same gesture, shape (n, NEIGHBOURS)."""
     neighbours = np.empty((len(hands), NEIGHBOURS), dtype=np.int64)
     for label in np.unique(hands.classes):
         rows = np.flatnonzero(hands.classes == label)
@@ -206,7 +206,7 @@ def _neighbours(hands: Hands) -> Ints:
 
 
 def _interpolate(hands: Hands, neighbours: Ints, count: int, random: np.random.Generator) -> Hands:
-    """Points between two hands of a gesture, as many of each gesture."""
+    """Interpolations between two hands of the same gesture, balanced over the gestures."""
     rows = _any_of_class(hands.classes, random.integers(hands.classes.max() + 1, size=count), random)
     classes = hands.classes[rows]
     partners = neighbours[rows, random.integers(NEIGHBOURS, size=count)]
@@ -218,7 +218,7 @@ def _interpolate(hands: Hands, neighbours: Ints, count: int, random: np.random.G
 
 
 def _any_of_class(classes: Ints, wanted: Ints, random: np.random.Generator) -> Ints:
-    """A random row of the wanted class, for each."""
+    """A random row of each wanted class, with the shape of ``wanted``."""
     by_class = np.argsort(classes, kind="stable")
     sizes = np.bincount(classes)
     first = np.cumsum(sizes) - sizes

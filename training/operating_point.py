@@ -1,11 +1,9 @@
-"""When a gesture is named: the rule that trades false commands for missed ones.
+"""Chooses the decision threshold: the trade-off between false positives and missed gestures.
 
-A false command moves a game that nobody touched, and the
-player cannot take it back. A missed one costs a frame: the hand is still there in the next, a thirtieth of a second
-later. So false commands are limited first, and only what the limit leaves free is spent on missed ones (the
-Neyman-Pearson criterion): of the hands that make no gesture, at most 3 % may get one, in each of the files of open
-hands, on sources that were left out of training. The bias of ``none`` is the least that achieves this, since a larger
-one only misses more gestures. Webcam frames have no part in it.
+A false positive triggers a command that nobody gave; a missed gesture costs one frame, because the hand is still there
+in the next. False positives are therefore limited first (Neyman-Pearson criterion): at most 3 % of the hands without a
+gesture, in each file of open hands, on sources left out of training. The bias of ``none`` is the smallest that achieves
+this, since a larger one only misses more gestures. Webcam frames are not used.
 """
 
 from __future__ import annotations
@@ -19,13 +17,13 @@ from sklearn.metrics import roc_auc_score
 from training.data import Floats, Ints, OpenHands
 
 MOST_NONE_ANSWERED: Final = 0.03  # in each file
-# Least probability for a gesture to be named: one that is as likely as another, like stop and palm, still is
+# Minimum probability of a gesture: below 0.5, so that one of two equally likely gestures is still predicted
 MIN_CONFIDENCE: Final = 0.4
 NONE_PRIORS: Final = np.arange(0, 8, 0.1)
 
 
 def answers(probabilities: Floats, min_confidence: float = MIN_CONFIDENCE) -> tuple[Ints, Floats]:
-    """What the service answers, and the confidence that it gives; see ``GestureClassifier.predict``."""
+    """The service's predictions and confidences; see ``GestureClassifier.predict``."""
     none = probabilities.shape[1] - 1
     best, confidence = probabilities[:, :none].argmax(axis=1), probabilities[:, :none].max(axis=1)
     refused = confidence < np.maximum(probabilities[:, none], min_confidence)
@@ -33,9 +31,9 @@ def answers(probabilities: Floats, min_confidence: float = MIN_CONFIDENCE) -> tu
 
 
 def with_prior(probabilities: Floats, prior: float) -> Floats:
-    """Probabilities where hands of no gesture are more frequent than in training, by ``prior`` in log odds.
+    """Probabilities with the log odds of ``none`` raised by ``prior``.
 
-    It is what the network gives when ``prior`` is added to its output's bias of ``none``.
+    Equals adding ``prior`` to the output bias of ``none``.
     """
     weighted = probabilities.copy()
     weighted[:, -1] *= np.exp(prior)
@@ -44,10 +42,10 @@ def with_prior(probabilities: Floats, prior: float) -> Floats:
 
 
 def choose_prior(probabilities: Floats, open_hands: OpenHands) -> float:
-    """The least prior at which few enough of each file's hands that make no gesture get one.
+    """The smallest prior with which the false positive rate in each file is at most ``MOST_NONE_ANSWERED``.
 
     Args:
-        probabilities: of the open hands, each by a network that has not seen its source.
+        probabilities: out-of-fold class probabilities of the open hands.
         open_hands: the hands.
     """
     none = probabilities.shape[1] - 1
@@ -64,7 +62,7 @@ def choose_prior(probabilities: Floats, open_hands: OpenHands) -> float:
 
 @dataclass(frozen=True)
 class Trade:
-    """For each prior: shares of strict no-gesture hands answered and of gesture hands answered correctly."""
+    """False positive rate (``none_answered``) and recall (``right``) by prior, and the area under the ROC curve."""
 
     priors: Floats
     none_answered: Floats
@@ -73,7 +71,7 @@ class Trade:
 
 
 def trade(probabilities: Floats, open_hands: OpenHands, rows: np.ndarray) -> Trade:
-    """How answering fewer hands that make no gesture costs answers to those that do, among some of the hands."""
+    """The trade-off between false positive rate and recall over the priors, on the hands in ``rows``."""
     none = probabilities.shape[1] - 1
     gesture, strict = open_hands.is_gesture(none) & rows, open_hands.is_strictly_none(none) & rows
     priors = np.linspace(-4, 8, 121)

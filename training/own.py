@@ -1,7 +1,7 @@
-"""Trains a classifier of somebody's own gestures from one table: make train TABLE=my.csv.
+"""Trains a classifier on a user's own table: ``make train TABLE=my.csv``.
 
-The recipe is the bundled model's, shortened: networks of the same shape and features, hands that are seen tilted,
-turned and squeezed, and hands of no gesture put together from fingers.
+A shorter version of the bundled model's training: the same architecture, features, augmentation and synthetic hands,
+with fewer epochs.
 """
 
 from __future__ import annotations
@@ -55,27 +55,27 @@ SEED: Final = 0
 NETWORKS: Final = 2
 EPOCHS: Final = 24
 FOLDS: Final = 5
-JUDGE_EPOCHS: Final = 12  # of one network for each fold
-MOST_REFERENCES: Final = 400  # rows of a gesture among which a typical hand is looked for
-MOST_MISTAKES: Final = 8  # kinds that are listed
+FOLD_EPOCHS: Final = 12  # of the single network that evaluates a fold
+MOST_REFERENCES: Final = 400  # rows per gesture that are considered for its reference hand
+MOST_MISTAKES: Final = 8  # most frequent confusions to list
 
 _EPILOG: Final = """\
-The table is a CSV with a line of column names, or JSON lines (.jsonl):
+The table is a CSV file with a header, or a JSON Lines file (.jsonl):
 
-  x1,y1,z1,...,x21,y21,z21  the hand's landmarks as MediaPipe gives them, in pixels, or normalised; z may be left out
-  label                     the gesture; none for hands that make none (they help, but are not needed)
-  size                      optional: the frame's width and height, 640x480; without it, or --size, hands in 0..1 keep
-                            the shape that the frame gave them
+  x1,y1,z1,...,x21,y21,z21  the landmarks as from MediaPipe, in pixels, or normalised; z is optional
+  label                     the gesture, or none (optional, but helps)
+  size                      optional: width and height of the frame, 640x480; without it, or --size, hands in 0..1 are
+                            distorted on frames that are not square
   person, source, recording or group
-                            optional: whose hand it is; the model is then judged on people that it has not seen
+                            optional: the group for cross-validation, ideally the person
 
-In JSON lines: {"landmarks": HAND, "label": "fist", "size": [640, 480]}, HAND in any form that POST /predict takes;
-"form" may say "image 0..1", "pixels" or "normalised"; rows with a true "near" are left out.
+JSON Lines: {"landmarks": HAND, "label": "fist", "size": [640, 480]}, HAND in any format of POST /predict; "form" may be
+"image 0..1", "pixels" or "normalised"; rows with a true "near" are not used.
 """
 
 
 def main() -> None:
-    """Read, judge, train, write."""
+    """Evaluate and train a model on a table, and write its artifacts."""
     parser = argparse.ArgumentParser(
         prog="python -m training.own",
         description="Train a classifier of your own gestures from a table of hands.",
@@ -84,18 +84,16 @@ def main() -> None:
     )
     parser.add_argument("table", type=Path, help="the table, see below")
     parser.add_argument(
-        "--output", type=Path, default=OUTPUT, help="folder to write, for import_model.py (default: build/my_model)"
+        "--output", type=Path, default=OUTPUT, help="output folder, for import_model.py (default: build/my_model)"
     )
-    parser.add_argument("--commands", type=Path, help="your table from gesture to command (JSON); default: none")
-    parser.add_argument("--size", type=_size, help="width and height of frames whose rows do not tell, as 640x480")
+    parser.add_argument("--commands", type=Path, help="JSON object from gesture to game command")
+    parser.add_argument("--size", type=_size, help="width and height of the frames of rows without a size, 640x480")
     arguments = parser.parse_args()
     try:
         commands = load_commands(arguments.commands) if arguments.commands else {}
         table = read_table(arguments.table, arguments.size)
         if unknown := sorted(commands.keys() - table.classes):
-            raise TableError(
-                f"{arguments.commands} has a command for {', '.join(unknown)}, but the table has no such hand."
-            )
+            raise TableError(f"{arguments.commands} has a command for {', '.join(unknown)}, which is not in the table.")
         _describe(arguments.table, table)
         findings, network = _train(table)
         _report(table, findings)
@@ -114,28 +112,28 @@ def _describe(path: Path, table: Table) -> None:
     counts = ", ".join(f"{name} {count}" for name, count in table.counts().items() if count)
     print(f"{path}: {len(table.hands)} hands ({counts})")
     if table.left_out:
-        print(f"{table.left_out} rows are left out, because they are marked as near to a gesture.")
+        print(f"{table.left_out} rows marked as near are not used.")
     if table.unsized:
         print(
-            f"{table.unsized} hands are in 0..1 of a frame whose size is not known; with a column size, or --size, the "
-            "model would learn their true shape."
+            f"{table.unsized} hands are in 0..1 without the size of their frame; add a column size, or --size, to "
+            "avoid distorted hands."
         )
     if table.groups is None:
         print(
-            "No column person, source, recording or group says whose hands they are. Hands of one recording are alike, "
-            "so the share below will be higher than what other people get."
+            "There is no column person, source, recording or group. Hands of one recording are almost identical, so "
+            "the accuracy below is higher than for new people."
         )
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Answers for hands that were left out of training; ``judged`` are those whose gesture others have shown, too."""
+    """Out-of-fold predictions; ``judged`` is the mask of hands whose gesture also occurs in the training folds."""
 
     given: Ints
     judged: Bools
 
     def figures(self, table: Table) -> dict[str, Any]:
-        """For the manifest."""
+        """Values for the manifest."""
         right = (self.given == table.hands.classes) & self.judged
         gesture = self.judged & (table.hands.classes != table.none)
         nothing = self.judged & ~gesture
@@ -153,22 +151,22 @@ class Findings:
 
 
 def _train(table: Table) -> tuple[Findings, MLPClassifier]:
-    """Judge networks on hands that they have not seen, and train those that see all."""
+    """Cross-validate, then train the final networks on all hands."""
     folds = list(leave_out(table, FOLDS, SEED))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # BLAS sums in another order on another number of threads, and then the weights differ in the last digits
+    # One BLAS thread: the number of threads changes the order of summation, and with it the weights
     with threadpool_limits(1), Progress(*columns) as progress:
-        bar = progress.add_task("training", total=len(folds) * JUDGE_EPOCHS + NETWORKS * EPOCHS)
+        bar = progress.add_task("training", total=len(folds) * FOLD_EPOCHS + NETWORKS * EPOCHS)
 
         def advance() -> None:
             progress.advance(bar)
 
         given, judged = np.full(len(table.hands), table.none), np.zeros(len(table.hands), dtype=bool)
         for number, (seen, unseen) in enumerate(folds):
-            progress.update(bar, description=f"judging {number + 1}/{len(folds)}")
-            answered = _judge(table, seen, unseen, SEED + 1 + number, advance)
+            progress.update(bar, description=f"evaluating {number + 1}/{len(folds)}")
+            answered = _predict_unseen(table, seen, unseen, SEED + 1 + number, advance)
             if answered is None:
-                progress.advance(bar, JUDGE_EPOCHS)
+                progress.advance(bar, FOLD_EPOCHS)
                 continue
             given[unseen] = answered
             judged[unseen] = np.isin(table.hands.classes[unseen], [*np.unique(table.hands.classes[seen]), table.none])
@@ -180,24 +178,24 @@ def _train(table: Table) -> tuple[Findings, MLPClassifier]:
     return Findings(given, judged), join(networks)
 
 
-def _judge(table: Table, seen: Ints, unseen: Ints, seed: int, advance: Callable[[], None]) -> Ints | None:
-    """What a network that saw some of the hands answers for others; None where it saw no gesture."""
+def _predict_unseen(table: Table, seen: Ints, unseen: Ints, seed: int, advance: Callable[[], None]) -> Ints | None:
+    """Predictions of a network trained on ``seen`` for ``unseen``; None if ``seen`` has no gestures."""
     gestures = np.setdiff1d(table.hands.classes[seen], [table.none])
     if not len(gestures):
         return None
-    # Its classes are those that it has seen
+    # The network only has the classes in its training data
     names = np.append(gestures, table.none)
     hands = Hands(table.hands.values[seen], np.searchsorted(names, table.hands.classes[seen]))
     groups = None if table.groups is None else table.groups[seen]
     (network,) = fit(
-        _material(hands, groups, len(gestures)), seed=seed, networks=1, epochs=JUDGE_EPOCHS, on_epoch=advance
+        _material(hands, groups, len(gestures)), seed=seed, networks=1, epochs=FOLD_EPOCHS, on_epoch=advance
     )
     answered: Ints = names[answers(network.predict_proba(wrist_rms(table.hands.values[unseen])))[0]]
     return answered
 
 
 def _material(hands: Hands, groups: np.ndarray | None, none: int) -> Material:
-    """What networks learn from: hands of gestures, hands of none, and fingers of the bundled reference hands."""
+    """Prepare the training data, with the bundled reference hands as additional donors of fingers."""
     is_none = hands.classes == none
     nothing = hands.take(is_none)
     names = np.full(len(nothing), "table") if groups is None else groups[is_none]
@@ -217,11 +215,11 @@ def _report(table: Table, findings: Findings) -> None:
     figures = findings.figures(table)
     unit = f"each {table.grouped_by}" if table.grouped_by else "some rows"
     if "gestures_right" not in figures:
-        print(f"Nothing could be judged: what is left when {unit} is left out shows other gestures.")
+        print(f"No evaluation: without {unit}, the remaining hands have other gestures.")
         return
-    print(f"\nWith {unit} left out of training: {100 * figures['gestures_right']:.1f} % of gestures right")
+    print(f"\nCross-validation, leaving out {unit}: {100 * figures['gestures_right']:.1f} % of gestures correct")
     if "none_answered" in figures:
-        print(f"{100 * figures['none_answered']:.1f} % of the hands of no gesture get one")
+        print(f"{100 * figures['none_answered']:.1f} % of hands labelled none are predicted as a gesture")
     for name, share in figures["each_right"].items():
         print(f"  {name:<20} {100 * share:5.1f} %")
     names = np.array(table.classes)
@@ -230,11 +228,11 @@ def _report(table: Table, findings: Findings) -> None:
         zip(names[table.hands.classes[wrong]].tolist(), names[findings.given[wrong]].tolist(), strict=True)
     )
     for (truth, answer), count in mistakes.most_common(MOST_MISTAKES):
-        print(f"  {truth} was taken for {answer} {count} times")
+        print(f"  {truth} predicted as {answer}: {count} times")
     if not findings.judged.all():
         missing = sorted(set(names[table.hands.classes[~findings.judged]].tolist()) - figures["each_right"].keys())
-        whose = f": only one {table.grouped_by} shows {', '.join(missing)}" if missing else ""
-        print(f"  {(~findings.judged).sum()} hands could not be judged{whose}")
+        whose = f": only one {table.grouped_by} has {', '.join(missing)}" if missing else ""
+        print(f"  {(~findings.judged).sum()} hands could not be evaluated{whose}")
 
 
 def _write(
@@ -242,7 +240,7 @@ def _write(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     encoder = LabelEncoder()
-    encoder.classes_ = np.array(table.classes)  # as the network has them: the gestures in order, then none
+    encoder.classes_ = np.array(table.classes)  # the order of the network's outputs, which LabelEncoder.fit would sort
     contents = {
         MODEL_FILE: pickle.dumps(network, protocol=5),
         ENCODER_FILE: pickle.dumps(encoder, protocol=5),
@@ -271,7 +269,7 @@ def _write(
 
 
 def _stored_hands(table: Table) -> bytes:
-    """What gestures that are taught to the model later are told apart from."""
+    """The stored hands for custom gestures that are added later."""
     is_none = table.hands.classes == table.none
     stored = make_stored_hands(
         table.hands.take(~is_none), table.hands.take(is_none), table.classes, donors=_reference_hands()
@@ -282,7 +280,7 @@ def _stored_hands(table: Table) -> bytes:
 
 
 def _typical_hands(table: Table, network: MLPClassifier) -> ReferenceHands:
-    """A typical hand of each gesture and side, where the network takes it for this gesture."""
+    """Reference hands: a typical hand of each gesture and side that the network predicts correctly."""
     random = np.random.default_rng(SEED)
     rows = [np.flatnonzero(table.hands.classes == label) for label in range(table.none)]
     chosen = np.concatenate([random.permutation(of_label)[:MOST_REFERENCES] for of_label in rows])
@@ -301,8 +299,8 @@ def _typical_hands(table: Table, network: MLPClassifier) -> ReferenceHands:
     hands = sides[1] | sides[0]
     if not hands:
         raise TableError(
-            "The model tells none of the gestures apart; check that the columns are the landmarks in MediaPipe's order "
-            "and that the labels belong to their rows."
+            "The model recognizes none of the gestures; check that the columns are the landmarks in MediaPipe's order, "
+            "and that the labels are in the right rows."
         )
     other_side = {name: hand for name, hand in sides[1].items() if name in sides[0]}
     return ReferenceHands(image_size=found.image_size, hands=hands, other_side=other_side)

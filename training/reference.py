@@ -1,6 +1,6 @@
-"""Computes the reference hands: for each gesture a typical left and a typical right hand.
+"""Computes the reference hands: a typical left and right hand for each gesture.
 
-python -m training.reference makes those of artifacts/ anew, with the model that is there.
+``python -m training.reference`` updates those of artifacts/ with the current model.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from training.data import Floats, Hands, read_table
 PROJECT: Final = Path(__file__).parents[1]
 TABLE: Final = PROJECT.parent / "shared" / "data" / "hagrid_hands.csv"
 IMAGE_SIZE: Final = (640, 480)
-HAND_SIDE: Final = 220.0  # pixels of the longer side of the box around a hand
+HAND_SIDE: Final = 220.0  # longer side of a hand's bounding box, in pixels
 NEIGHBOURS: Final = 9
-DISTANCE_WEIGHT: Final = 0.5  # of the squared distance to the median, beside the logarithm of the probability
+DISTANCE_WEIGHT: Final = 0.5  # weight of the squared distance to the median against the log probability
 # Standard deviation of MediaPipe's z over that of x and y in the same unit: the median of 1,766 webcam hands
 DEPTH_TO_SIZE: Final = 0.25
 
@@ -43,15 +43,14 @@ class Network(Protocol):
 
 
 def make_reference_hands(table: Hands, classes: list[str], network: Network) -> ReferenceHands:
-    """Compute a typical hand of each side for each gesture that the table has.
+    """Compute a typical left and right hand for each gesture of the table.
 
-    Each is the mean of a few neighbouring hands of one side near the middle of their gesture: close to its median, and
-    sure of their gesture in the network's eyes. A mean over both sides, or over a whole gesture, is a hand that nobody
-    has.
+    Each is the mean of a few neighbouring hands that are close to the median of their gesture and have a high
+    probability. The mean over both sides, or over all hands of a gesture, would not look like a real hand.
 
     Args:
-        table: hands of both sides, in the proportions of pixels.
-        classes: their names.
+        table: left and right hands, in pixels or another undistorted unit.
+        classes: the class names.
         network: column k of its probabilities belongs to ``classes[k]``.
     """
     points = table.values.reshape(-1, LANDMARK_COUNT, 3)
@@ -78,19 +77,19 @@ def make_reference_hands(table: Hands, classes: list[str], network: Network) -> 
 
 
 def _typical_neighbourhood(forms: Floats, probabilities: NDArray[np.floating]) -> NDArray[np.intp]:
-    """Rows of a typical hand and those nearest to it."""
+    """Indices of the most typical hand and its nearest neighbours."""
     distances = ((forms[:, np.newaxis] - forms[np.newaxis]) ** 2).sum(axis=2)
     neighbours = distances.argsort(axis=1, kind="stable")[:, :NEIGHBOURS]
-    sureness = np.log(np.maximum(probabilities, 1e-9))[neighbours].mean(axis=1)
+    log_likelihood = np.log(np.maximum(probabilities, 1e-9))[neighbours].mean(axis=1)
     to_median = ((forms - np.median(forms, axis=0)) ** 2).mean(axis=1)
-    chosen: NDArray[np.intp] = neighbours[np.argmax(sureness - DISTANCE_WEIGHT * to_median)]
+    chosen: NDArray[np.intp] = neighbours[np.argmax(log_likelihood - DISTANCE_WEIGHT * to_median)]
     return chosen
 
 
 def _place(xy: Floats, z: Floats) -> list[list[float]]:
-    """A hand in the middle of a frame as MediaPipe gives it: 21 [x, y, z], x and y in 0..1, z in the frame's widths."""
+    """Place a hand in the middle of a frame in MediaPipe's format: 21 [x, y, z], all relative to the frame's size."""
     xy = xy * (HAND_SIDE / np.ptp(xy, axis=0).max())
-    if z.any():  # it is as small as the hand was in its picture, which is larger here
+    if z.any():  # rescale with the hand, whose size has changed
         z = z * (DEPTH_TO_SIZE * np.hypot(*xy.std(axis=0)) / IMAGE_SIZE[0] / z.std())
     middle = (xy.min(axis=0) + xy.max(axis=0)) / 2
     placed: list[list[float]] = np.column_stack([(xy - middle) / IMAGE_SIZE + 0.5, z]).tolist()
@@ -98,13 +97,13 @@ def _place(xy: Floats, z: Floats) -> list[list[float]]:
 
 
 def main() -> None:
-    """Compute them and note their digest in the manifest."""
-    parser = argparse.ArgumentParser(description="Compute the reference hands of artifacts/ anew.")
+    """Compute the reference hands, and update their digest in the manifest."""
+    parser = argparse.ArgumentParser(description="Update the reference hands of artifacts/.")
     parser.add_argument("--table", type=Path, default=TABLE, help="63 coordinates and a label a row")
     parser.add_argument("--out", type=Path, default=PROJECT / "artifacts", help="folder of artifacts")
     arguments = parser.parse_args()
     if not arguments.table.is_file():
-        raise SystemExit(f"There is no {arguments.table}; give the table's place with --table.")
+        raise SystemExit(f"{arguments.table} does not exist; give the path of the table with --table.")
     table, classes = read_table(arguments.table)
     reference = make_reference_hands(table, classes, load_artifacts(arguments.out).classifier.model)
     (arguments.out / REFERENCE_HANDS_FILE).write_text(reference.model_dump_json() + "\n")

@@ -16,7 +16,7 @@ from hand_gesture.model.features import wrist_rms
 from hand_gesture.model.stored_hands import StoredHands
 from training.data import Floats, Hands, transform
 from training.depth import normalize, rotate
-from training.nothing import make_nothing
+from training.negatives import make_negatives
 
 SEED: Final = 0
 HANDS_OF_A_GESTURE: Final = 100
@@ -58,7 +58,7 @@ def make_stored_hands(table: Hands, others: Hands, classes: list[str], donors: F
         made.append(_between(nothing, between, random))
     gestures = np.concatenate([from_table, from_others[others.classes != none]])
     more = None if donors is None else normalize(donors, proportions)[0]
-    made.append(make_nothing(gestures, NONE_BETWEEN + NONE_OF_FINGERS - between, proportions, random, more))
+    made.append(make_negatives(gestures, NONE_BETWEEN + NONE_OF_FINGERS - between, proportions, random, more))
     counts = [HANDS_OF_A_GESTURE] * none + [NONE_BETWEEN + NONE_OF_FINGERS]
     hands = _seen_by_another_camera(np.concatenate(made), random)
     # wrist at the origin, turned to one side, of size 1: 16 bits then suffice

@@ -1,4 +1,4 @@
-"""Reads a person's own table of labelled hands: a CSV, or JSON lines."""
+"""Reads a user's own table of labelled hands: CSV or JSON Lines."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ from training.data import Hands, Ints
 
 LABEL: Final = "label"
 SIZE: Final = "size"
-# Columns that say whose hand it is, or in which recording; the first that a table has is used
+# Columns of groups for cross-validation; the first that the table has is used
 GROUPS: Final = ("person", "source", "recording", "group")
 FORMS: Final = ("image 0..1", "pixels", "normalised")
-LEAST_ROWS: Final = 2  # of a label: one to learn from, one to judge by
+LEAST_ROWS: Final = 2  # per label: one for training, one for evaluation
 _JSON_ENDINGS: Final = (".jsonl", ".json", ".ndjson")
 
 Size = tuple[float, float]
 
 
 class TableError(Exception):
-    """The table cannot be used; the message is a sentence that says why and what to do."""
+    """The table cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Table:
     """Labelled hands.
 
-    ``classes`` are the gestures in alphabetical order, then ``none``, of which there may be no hand. ``groups`` says
-    whose hand each is, by the column ``grouped_by``; both are None where the table does not say.
+    ``classes`` are the gestures in alphabetical order, then ``none``, which may have no hands. ``groups`` are the
+    values of the column ``grouped_by``; both are None if the table has no such column.
     """
 
     hands: Hands
     classes: list[str]
     groups: NDArray[np.str_] | None
     grouped_by: str | None
-    unsized: int  # hands in 0..1 of a frame whose size is not known
-    left_out: int  # rows that were marked as near to a gesture
+    unsized: int  # hands in 0..1 without the size of their frame
+    left_out: int  # rows marked as near
 
     @property
     def none(self) -> int:
-        """The class of hands that make no gesture."""
+        """The class of hands without a gesture."""
         return len(self.classes) - 1
 
     def counts(self) -> dict[str, int]:
-        """How many hands there are of each class."""
+        """Number of hands of each class."""
         counts = np.bincount(self.hands.classes, minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
@@ -80,19 +80,19 @@ def read_table(path: Path, size: Size | None = None) -> Table:
     """Read a table.
 
     Args:
-        path: a CSV with the columns x1, y1, z1 … x21, y21, z21 (z may be left out altogether; counting may start at 0)
-            and label, or JSON lines with landmarks and label.
-        size: of the frames of rows that do not tell theirs, in pixels.
+        path: a CSV file with the columns x1, y1, z1 … x21, y21, z21 (z is optional; numbering may start at 0) and
+            label, or a JSON Lines file with landmarks and label.
+        size: width and height in pixels of the frames of rows without a size.
 
     Raises:
-        TableError: something is wrong.
+        TableError: the file cannot be read, or its content is invalid.
     """
     try:
         rows = list(_json_rows(path) if path.suffix.lower() in _JSON_ENDINGS else _csv_rows(path))
     except OSError as error:
         raise TableError(f"{path} cannot be read ({error.strerror}); give the path of an existing table.") from None
     except (UnicodeDecodeError, csv.Error):
-        raise TableError(f"{path} is no text; save the table as CSV or as JSON lines in UTF-8.") from None
+        raise TableError(f"{path} is not a text file; save the table as CSV or JSON Lines in UTF-8.") from None
     known = [row for row in rows if not row.near]
     if not known:
         raise TableError(f"{path} has no rows; each row is a hand and its label.")
@@ -129,7 +129,7 @@ def _csv_rows(path: Path) -> Iterator[_Row]:
 
 
 def _coordinate_columns(path: Path, columns: list[str]) -> list[str]:
-    """The columns of the coordinates, in order."""
+    """Names of the coordinate columns, in order."""
     if twice := [name for name, count in Counter(columns).items() if count > 1 and name]:
         raise TableError(f"{path} has the column {twice[0]} twice; give each its own name.")
     first = 0 if "x0" in columns else 1
@@ -138,8 +138,8 @@ def _coordinate_columns(path: Path, columns: list[str]) -> list[str]:
     if missing := [name for name in (*wanted, LABEL) if name not in columns]:
         listed = ", ".join(missing[:6]) + (", …" if len(missing) > 6 else "")
         raise TableError(
-            f"{path} lacks the column{'s' * (len(missing) > 1)} {listed}; its first line must name the columns "
-            "x1, y1, z1 … x21, y21, z21 (z may be left out altogether) and label."
+            f"{path} lacks the column{'s' * (len(missing) > 1)} {listed}; its header must have the columns "
+            "x1, y1, z1 … x21, y21, z21 (z is optional) and label."
         )
     return wanted
 
@@ -176,7 +176,7 @@ def _form(place: str, row: dict[str, Any]) -> str | None:
         return None
     known = next((name for name in FORMS if str(form).startswith(name)), None)
     if known is None:
-        raise TableError(f"{place}: the form {form!r} is not known; it must be one of {', '.join(FORMS)}.")
+        raise TableError(f"{place}: the form {form!r} is unknown; it must be one of {', '.join(FORMS)}.")
     return known
 
 
@@ -190,19 +190,19 @@ def _size(place: str, value: Any) -> Size | None:
         width = height = 0.0
     if not (0 < width < np.inf and 0 < height < np.inf):
         raise TableError(
-            f"{place}: the size {value!r} is not the frame's width and height; write 640x480, in JSON [640, 480]."
+            f"{place}: the size {value!r} is not a width and height; write 640x480, or [640, 480] in JSON."
         )
     return width, height
 
 
 def _read_hand(row: _Row, size: Size | None) -> NDArray[np.float64]:
-    """The hand in the proportions that it had before the camera, shape (63,)."""
+    """The undistorted hand, shape (63,)."""
     try:
         hand = parse_hand(row.landmarks)
     except (MissingLandmarksError, MalformedLandmarksError) as error:
         raise TableError(f"{row.place}: {error}") from None
     if not np.ptp(hand.reshape(LANDMARK_COUNT, 3)[:, :2], axis=0).any():
-        raise TableError(f"{row.place}: all 21 points are in one place; leave such rows out.")
+        raise TableError(f"{row.place}: all 21 points are in one place; remove such rows.")
     restore_shape(hand[np.newaxis], None if row.form in ("pixels", "normalised") else size)
     return hand
 
@@ -210,7 +210,7 @@ def _read_hand(row: _Row, size: Size | None) -> NDArray[np.float64]:
 def _read_label(row: _Row) -> str:
     label = str(row.label).strip() if isinstance(row.label, str | int) else ""
     if not label:
-        raise TableError(f"{row.place} has no label; name the gesture, or none for a hand that makes none.")
+        raise TableError(f"{row.place} has no label; name the gesture, or none.")
     return label
 
 
@@ -218,12 +218,12 @@ def _check_labels(path: Path, labels: list[str]) -> list[str]:
     counts = Counter(labels)
     if few := sorted(label for label, count in counts.items() if count < LEAST_ROWS):
         raise TableError(
-            f"{path} has only one row of {', '.join(few)}; each label needs at least {LEAST_ROWS}, and 50 or more of "
-            "several people to be of use."
+            f"{path} has only one row of {', '.join(few)}; each label needs at least {LEAST_ROWS}, better 50 or more "
+            "from several people."
         )
     gestures = sorted(counts.keys() - {NONE})
     if not gestures or len(counts) < 2:
-        raise TableError(f"{path} has only the label {', '.join(counts)}; there must be two to tell apart.")
+        raise TableError(f"{path} has only the label {', '.join(counts)}; at least two are needed.")
     return gestures
 
 
@@ -236,12 +236,12 @@ def _is_unsized(row: _Row, size: Size | None) -> bool:
     if row.size or size or row.form in ("pixels", "normalised"):
         return False
     xy = parse_hand(row.landmarks).reshape(LANDMARK_COUNT, 3)[:, :2]
-    # Normalised hands have their wrist, or their least x and y, at 0
+    # Normalised hands have their wrist, or the minimum of x and y, at 0
     return bool(xy.max() <= MAX_NORMALIZED_COORDINATE and xy.min() > 0)
 
 
 def leave_out(table: Table, folds: int, seed: int) -> Iterator[tuple[Ints, Ints]]:
-    """Rows to train on and rows to judge by, several times: whole groups are left out where the table has them."""
+    """Cross-validation folds (training rows, test rows): by group if there are groups, else stratified by class."""
     rows = np.arange(len(table.hands))
     if table.groups is not None:
         count = min(folds, len(set(table.groups.tolist())))

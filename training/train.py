@@ -1,4 +1,4 @@
-"""Trains the classifier and writes artifacts/: python -m training.train; --help lists where the data may be."""
+"""Trains the bundled classifier and writes artifacts/: ``python -m training.train``."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from hand_gesture.model.artifacts import (
 )
 from hand_gesture.model.stored_hands import STORED_HANDS_FILE, write_stored_hands
 from training.card import Findings, write_model_card
-from training.cross_validation import judge, make_splits, train
+from training.cross_validation import make_splits, predict_held_out, train
 from training.data import Hands, read_open_hands, read_table, read_webcam_frames
 from training.evaluate import (
     distances_from_training,
+    evaluate_file,
+    evaluate_on_table,
+    evaluate_on_webcam,
     implied_whole_table_accuracy,
-    judge_file,
-    judge_on_table,
-    judge_on_webcam,
 )
 from training.fit import EPOCHS, NETWORKS
 from training.operating_point import MIN_CONFIDENCE, choose_prior
@@ -43,13 +43,13 @@ from training.stored_set import make_stored_hands
 PROJECT: Final = Path(__file__).parents[1]
 DATA: Final = PROJECT.parent / "shared" / "data"
 FEATURES: Final = "wrist_rms_v3"
-ANY_WAY_UP: Final = ("fist",)  # gestures that mean the same however they are tilted
-SEED: Final = 0  # the first, whatever it gives: a seed chosen by its result would be part of the training
+ANY_WAY_UP: Final = ("fist",)  # gestures whose meaning does not depend on orientation
+SEED: Final = 0  # the first one: choosing a seed by its result would overfit the evaluation
 QUICK_EPOCHS: Final = 8
 
 
 def main() -> None:
-    """Train, judge, write."""
+    """Train and evaluate the networks, and write the artifacts."""
     parser = argparse.ArgumentParser(description="Train the classifier and write artifacts/.")
     parser.add_argument(
         "--table", type=Path, default=DATA / "hagrid_hands.csv", help="63 coordinates and a label a row"
@@ -59,15 +59,17 @@ def main() -> None:
         type=Path,
         nargs="+",
         default=[DATA / "open_hands.jsonl", DATA / "everyday_hands.jsonl"],
-        help="files of hands of many sources, some of no gesture",
+        help="hands from many sources, with and without gestures",
     )
-    parser.add_argument("--webcam", type=Path, default=DATA / "webcam_hands.json", help="labelled frames to judge by")
-    parser.add_argument("--out", type=Path, default=PROJECT / "artifacts", help="folder to write (default: artifacts/)")
-    parser.add_argument("--quick", action="store_true", help="one network and few epochs, to try a change; less exact")
+    parser.add_argument(
+        "--webcam", type=Path, default=DATA / "webcam_hands.json", help="labelled frames for the evaluation"
+    )
+    parser.add_argument("--out", type=Path, default=PROJECT / "artifacts", help="output folder (default: artifacts/)")
+    parser.add_argument("--quick", action="store_true", help="one network and few epochs, to try a change")
     arguments = parser.parse_args()
     for path in (arguments.table, *arguments.open, arguments.webcam):
         if not path.is_file():
-            raise SystemExit(f"There is no {path}; give the data's places with --table, --open and --webcam.")
+            raise SystemExit(f"{path} does not exist; give the paths of the data with --table, --open and --webcam.")
 
     table, classes = read_table(arguments.table)
     none = len(classes) - 1
@@ -77,8 +79,10 @@ def main() -> None:
     splits = make_splits(table, open_hands, none, seed=SEED)
     networks, epochs = (1, QUICK_EPOCHS) if arguments.quick else (NETWORKS, EPOCHS)
     any_way_up = np.flatnonzero(np.isin(classes, ANY_WAY_UP))
-    network, judges = train(table, open_hands, splits, none, any_way_up, seed=SEED, networks=networks, epochs=epochs)
-    of_table, of_open = judge(table, open_hands, splits, judges)
+    network, fold_networks = train(
+        table, open_hands, splits, none, any_way_up, seed=SEED, networks=networks, epochs=epochs
+    )
+    of_table, of_open = predict_held_out(table, open_hands, splits, fold_networks)
     prior = choose_prior(of_open.probabilities["plain"], open_hands)
     of_table, of_open = of_table.with_prior(prior), of_open.with_prior(prior)
     network.intercepts_[-1][none] += np.float32(prior)
@@ -91,9 +95,9 @@ def main() -> None:
             of_table,
             of_open,
             open_hands,
-            [judge_file(file, of_open, open_hands, classes) for file in dict.fromkeys(open_hands.files.tolist())],
+            [evaluate_file(file, of_open, open_hands, classes) for file in dict.fromkeys(open_hands.files.tolist())],
             frames,
-            judge_on_webcam(network, frames, classes),
+            evaluate_on_webcam(network, frames, classes),
             distances_from_training(frames, table, open_hands, classes),
         )
     figures = _figures(findings)
@@ -107,8 +111,8 @@ def main() -> None:
 
 
 def _figures(findings: Findings) -> dict[str, Any]:
-    """What the manifest tells; the card tells more."""
-    of_table = judge_on_table(findings.of_table)
+    """Results for the manifest; the model card has more."""
+    of_table = evaluate_on_table(findings.of_table)
     return {
         "none_prior_log_odds": round(findings.prior, 1),
         "operating_point": MIN_CONFIDENCE,
@@ -128,7 +132,7 @@ def _write(
     data: dict[str, str],
 ) -> None:
     encoder = LabelEncoder()
-    encoder.classes_ = np.array(classes)  # as the network has them: the gestures in order, then none
+    encoder.classes_ = np.array(classes)  # the order of the network's outputs, which LabelEncoder.fit would sort
     (folder / MODEL_FILE).write_bytes(pickle.dumps(network, protocol=5))
     (folder / ENCODER_FILE).write_bytes(pickle.dumps(encoder, protocol=5))
     reference = make_reference_hands(table, classes, network)
@@ -144,7 +148,7 @@ def _write(
         training_data={
             "sha256": data,
             "rows": len(table),
-            # How frequent each gesture is: what monitoring compares the service's answers with
+            # Class shares of the training data, which monitoring compares with the predictions
             "shares": {name: round(counts[label] / len(table), 4) for label, name in enumerate(classes[:-1])},
         },
         figures=figures,

@@ -1,7 +1,7 @@
-"""Deploy the stack to the Swarm that this machine's Docker engine manages: `make up-swarm`.
+"""Deploys the stack to Docker Swarm; `make up-swarm` runs it on a manager node.
 
-Settings come from the environment and, where it has none, from .env, as with compose. Secrets go to Swarm as files,
-which are written to build/swarm/ for this.
+Settings come from the environment, then from .env, as with compose. Swarm reads secrets from files, which this script
+writes to build/swarm/.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ SECRETS_FOLDER: Final = PROJECT / "build" / "swarm"
 
 
 def settings() -> dict[str, str]:
-    """The environment over .env."""
+    """Settings of .env, overridden by the environment."""
     lines = (PROJECT / ".env").read_text().splitlines() if (PROJECT / ".env").exists() else []
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip().strip("\"'") for name, value in pairs} | os.environ
 
 
 def write_secrets(given: dict[str, str]) -> None:
-    """Write each secret to its file: where it is not set a line end, as Swarm takes no empty one."""
+    """Write each secret to its file; an unset one is a newline, because Swarm rejects empty secrets."""
     SECRETS_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificate = given.get("CERTIFICATE_FILE")
     values = {
@@ -47,30 +47,30 @@ def _read(certificate: Path) -> str:
     try:
         return certificate.read_text()
     except OSError as error:
-        message = f"CERTIFICATE_FILE={certificate} cannot be read ({error.strerror}); name a PEM file that is there."
+        message = f"CERTIFICATE_FILE={certificate} cannot be read ({error.strerror}); set it to an existing PEM file."
         raise SystemExit(message) from None
 
 
 def digests() -> dict[str, str]:
-    """Of each config and secret: the variable that its name asks for, and the digest of its file."""
+    """The ``*_DIGEST`` variables of stack.yml, each the SHA-256 digest of its file, 12 characters."""
     named = re.findall(r'\$\{(\w+_DIGEST)\}", file: (\S+)\}', STACK.read_text())
     return {variable: hashlib.sha256((STACK.parent / file).read_bytes()).hexdigest()[:12] for variable, file in named}
 
 
 def main() -> None:
-    """Deploy, and say where."""
+    """Deploy, and print the address."""
     state = subprocess.run(
         ["docker", "info", "--format", "{{.Swarm.ControlAvailable}}"], capture_output=True, text=True, check=False
     )
     if state.stdout.strip() != "true":
-        raise SystemExit("This Docker engine manages no Swarm; run `docker swarm init` first.")
+        raise SystemExit("This Docker engine is not a Swarm manager; run `docker swarm init` first.")
     given = settings()
     write_secrets(given)
     command = ["docker", "stack", "deploy", "--prune", "--resolve-image", "never", "--compose-file", str(STACK), NAME]
     deployed = subprocess.run(command, env=given | digests(), check=False)
     if deployed.returncode:
         sys.exit(deployed.returncode)
-    print(f"service http://localhost:{given.get('API_PORT', 3000)} - watch it with: docker stack services {NAME}")
+    print(f"service http://localhost:{given.get('API_PORT', 3000)} - status: docker stack services {NAME}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What answers: a folder of artifacts, checked and loaded into a classifier."""
+"""The model: importing, verifying and loading files, features, the classifier, and batching."""

@@ -1,7 +1,7 @@
-"""A folder of artifacts: the pickled classifier, and the manifest that says what it is and how it is used.
+"""Reads, verifies and loads a folder of artifacts: the pickled classifier, its manifest, and other files.
 
-The same checks run when artifacts are imported, in a process of its own (``sandbox.py``), and when the service starts
-from what was imported. Digests hold the two together: what the service loads is what was checked.
+The same checks run at import, in a sandboxed process (``sandbox.py``), and when the service starts. The digests in the
+manifest guarantee that the service loads exactly the files that were checked.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from hand_gesture.model.stored_hands import STORED_HANDS_FILE, read_stored_hands
 from hand_gesture.model.taught import Teacher, network_of
 
 MODEL_FILE: Final = "model.pkl"
-ENCODER_FILE: Final = "encoder.pkl"  # of a trained model; the manifest has its names, too
+ENCODER_FILE: Final = "encoder.pkl"  # optional: the manifest has the class names, too
 COMMANDS_FILE: Final = "commands.json"
 REFERENCE_HANDS_FILE: Final = "reference_hands.json"
 MANIFEST_FILE: Final = "manifest.json"
-# A label of a stored model: whether it came with the project as it is
+# Label of a model in the store: whether it is the bundled one or the user's own
 ORIGIN: Final = "origin"
 BUNDLED: Final = "bundled"
 OWN: Final = "own"
@@ -40,21 +40,21 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class ArtifactsError(Exception):
-    """The artifacts cannot be used; the message is a sentence that says why and what to do."""
+    """The artifacts cannot be used; the message says why and what to do."""
 
 
 class Manifest(BaseModel):
-    """What the artifacts are, how they are used, and what they were made with."""
+    """Metadata of the artifacts: classes, features, threshold, digests, versions and training data."""
 
-    name: str = ""  # of the file that was imported
+    name: str = ""  # the imported file
     kind: str = ""  # the classifier's class, or those of a pipeline
-    written_by: str = ""  # the library that wrote it, and its version
+    written_by: str = ""  # the library that wrote the model file, and its version
     feature_contract: str
-    features: Features | None = None  # None: those that feature_contract names
-    gestures: list[str]  # the classifier's classes; "none" may be among them
-    taught: list[str] = []  # gestures that it tells besides, from examples
+    features: Features | None = None  # None: the named features of feature_contract
+    gestures: list[str]  # the classes in the classifier's order, which may include "none"
+    taught: list[str] = []  # additional custom gestures, from examples
     confidence: Confidence = "probability"
-    min_confidence: float = Field(default=0.0, ge=0, le=1)  # the operating point: below it no gesture is named
+    min_confidence: float = Field(default=0.0, ge=0, le=1)  # threshold: below it the prediction is none
     sha256: dict[str, str] = {}
     versions: dict[str, str]
     training_data: dict[str, Any] = {}
@@ -62,25 +62,25 @@ class Manifest(BaseModel):
 
     @property
     def described_features(self) -> Features:
-        """What the classifier takes.
+        """The features of the classifier.
 
         Raises:
-            ArtifactsError: there are no features of that name.
+            ArtifactsError: the name of the features is unknown.
         """
         features = self.features or NAMED.get(self.feature_contract)
         if features is None:
-            raise ArtifactsError(f"There are no features {self.feature_contract!r}; import the model again.")
+            raise ArtifactsError(f"The features {self.feature_contract!r} are unknown; import the model again.")
         return features
 
 
 class Commands(RootModel[dict[str, str]]):
-    """What gestures mean to the game."""
+    """From gesture to game command."""
 
 
 class ReferenceHands(BaseModel):
-    """Typical hands for each gesture, 21 [x, y, z] each, in 0..1 of a frame of ``image_size`` pixels.
+    """A typical hand for each gesture, 21 [x, y, z] each, in 0..1 of a frame of ``image_size`` pixels.
 
-    ``hands`` has one for each gesture; ``other_side`` has one of the other hand.
+    ``hands`` and ``other_side`` have the same gestures, made with the left and the right hand.
     """
 
     image_size: tuple[int, int]
@@ -90,7 +90,7 @@ class ReferenceHands(BaseModel):
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Artifacts that passed every check."""
+    """Loaded artifacts that passed all checks."""
 
     classifier: GestureClassifier
     manifest: Manifest
@@ -98,42 +98,40 @@ class Artifacts:
 
 
 def sha256(data: bytes) -> str:
-    """Digest in hexadecimal."""
+    """SHA-256 digest in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def installed_versions() -> dict[str, str]:
-    """What a pickle depends on."""
+    """Versions of Python and of the packages that a pickle depends on."""
     packages = ("scikit-learn", "numpy", "joblib")
     return {"python": platform.python_version()} | {package: version(package) for package in packages}
 
 
 def version_of(manifest: bytes) -> str:
-    """The version of a set of artifacts: the start of its manifest's digest, which covers every other file's."""
+    """The version of artifacts: the start of the digest of the manifest, which has the digests of all files."""
     return sha256(manifest)[:16]
 
 
 def read_artifacts(folder: Path, *, expected_version: str | None = None) -> tuple[dict[str, bytes], Manifest, str]:
-    """Read a folder of artifacts and check that every file is the one that the manifest describes.
-
-    Nothing is unpickled.
+    """Read a folder of artifacts and verify the digests of its files, without unpickling anything.
 
     Args:
-        folder: where the files are.
-        expected_version: the version that the folder must have, where it is known from elsewhere.
+        folder: the folder.
+        expected_version: the version that it must have, if known.
 
     Returns:
-        The files by name, the manifest and the version.
+        The content of the files by name, the manifest, and the version.
 
     Raises:
-        ArtifactsError: something is wrong.
+        ArtifactsError: a file is missing, malformed, or does not match its digest.
     """
     content = _read(folder / MANIFEST_FILE)
     found = version_of(content)
     if expected_version not in (None, found):
         raise ArtifactsError(
-            f"{folder / MANIFEST_FILE} was changed after it was imported; import the model again from artifacts "
-            "that you trust."
+            f"{folder / MANIFEST_FILE} was changed after the import; import the model again from artifacts that you "
+            "trust."
         )
     manifest = _parse(Manifest, content, folder / MANIFEST_FILE)
     files = {}
@@ -141,20 +139,20 @@ def read_artifacts(folder: Path, *, expected_version: str | None = None) -> tupl
         files[name] = _read(folder / Path(name).name)
         if sha256(files[name]) != manifest.sha256.get(name):
             raise ArtifactsError(
-                f"{folder / name} is not the file that {MANIFEST_FILE} describes (its SHA-256 differs); restore it or "
-                "train anew."
+                f"{folder / name} does not match its SHA-256 digest in {MANIFEST_FILE}; restore the file or train "
+                "again."
             )
     return files, manifest, found
 
 
 def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tuple[Manifest, str]:
-    """Check a folder of artifacts as ``read_artifacts`` does.
+    """Verify a folder of artifacts like ``read_artifacts``.
 
     Returns:
         The manifest and the version.
 
     Raises:
-        ArtifactsError: something is wrong.
+        ArtifactsError: as ``read_artifacts``.
     """
     _, manifest, version_ = read_artifacts(folder, expected_version=expected_version)
     return manifest, version_
@@ -163,52 +161,52 @@ def verify_artifacts(folder: Path, *, expected_version: str | None = None) -> tu
 def load_artifacts(
     folder: Path, *, expected_version: str | None = None, min_confidence: float | None = None
 ) -> Artifacts:
-    """Verify and load a folder of artifacts; the reference hands must be answered.
+    """Verify and load a folder of artifacts, and classify the reference hands as a test.
 
     Args:
-        folder: where the files are.
-        expected_version: the version that the folder must have, where it is known from elsewhere.
-        min_confidence: in place of the manifest's.
+        folder: the folder.
+        expected_version: the version that it must have, if known.
+        min_confidence: overrides the threshold of the manifest.
 
     Raises:
-        ArtifactsError: something is wrong.
+        ArtifactsError: as ``read_artifacts``; or the model cannot be loaded or fails the test.
     """
     files, manifest, found = read_artifacts(folder, expected_version=expected_version)
     artifacts = Artifacts(load_classifier(files, manifest), manifest, found)
-    answer_reference_hands(artifacts, files)
-    if min_confidence is not None:  # after the test: an operator may want to name nothing
+    check_reference_hands(artifacts, files)
+    if min_confidence is not None:  # after the test, which uses the manifest's threshold
         artifacts.classifier.min_confidence = min_confidence
-    _adopt_gestures(artifacts.classifier, files)
+    _add_custom_gestures(artifacts.classifier, files)
     return artifacts
 
 
 def load_classifier(files: Mapping[str, bytes], manifest: Manifest) -> GestureClassifier:
-    """Make a classifier of the files of artifacts.
+    """Load the classifier from the content of the artifacts' files.
 
     Raises:
-        ArtifactsError: a file is unsafe or malformed, or they do not fit each other.
+        ArtifactsError: a file is unsafe or malformed, or the files do not match.
     """
-    # Imported late, because the supervisor of the workers loads no model
+    # Lazy import: the supervisor process never loads a model
     from hand_gesture.model import estimators  # noqa: PLC0415
     from hand_gesture.model.safe_pickle import UnsafePickleError  # noqa: PLC0415
 
     features = manifest.described_features
     try:
         model, _ = estimators.read(files[MODEL_FILE])
-        model = estimators.settle(model)
+        model = estimators.prepare(model)
     except UnsafePickleError as error:
         raise ArtifactsError(f"{MODEL_FILE} was not loaded: {error}.") from None
     try:
         classes, count = len(model.classes_), model.n_features_in_
     except AttributeError:
-        raise ArtifactsError(f"{MODEL_FILE} holds no trained classifier; import the model again.") from None
+        raise ArtifactsError(f"{MODEL_FILE} contains no trained classifier; import the model again.") from None
     if classes != len(manifest.gestures):
         raise ArtifactsError(
-            f"The model has {classes} classes and {MANIFEST_FILE} {len(manifest.gestures)}; train anew."
+            f"The model has {classes} classes and {MANIFEST_FILE} {len(manifest.gestures)}; train again."
         )
     if count != features.count:
         raise ArtifactsError(
-            f"The model takes {count} features, not the {features.count} of {features.name}; train anew."
+            f"The model takes {count} features, not the {features.count} of {features.name}; train again."
         )
     commands = _parse(Commands, files[COMMANDS_FILE], Path(COMMANDS_FILE)).root
     return GestureClassifier(
@@ -217,10 +215,10 @@ def load_classifier(files: Mapping[str, bytes], manifest: Manifest) -> GestureCl
 
 
 def check_gestures(classifier: GestureClassifier, files: Mapping[str, bytes]) -> None:
-    """Check that a classifier can be taught the gestures that lie beside it, if there are any.
+    """Check that the custom gestures among the files, if any, can be used with a classifier.
 
     Raises:
-        ArtifactsError: it cannot.
+        ArtifactsError: they cannot.
     """
     if GESTURES_FILE not in files:
         return
@@ -230,25 +228,24 @@ def check_gestures(classifier: GestureClassifier, files: Mapping[str, bytes]) ->
         raise ArtifactsError(f"{GESTURES_FILE} cannot be used with this model. {error}") from None
     if STORED_HANDS_FILE not in files:
         raise ArtifactsError(
-            f"This model has no {STORED_HANDS_FILE}, which gestures are told apart from; import it again, with "
-            "--gestures in the same command."
+            f"This model has no {STORED_HANDS_FILE}, which custom gestures need; import it again, with --gestures in "
+            "the same command."
         )
 
 
-def _adopt_gestures(classifier: GestureClassifier, files: Mapping[str, bytes]) -> None:
-    """Teach a classifier the gestures that lie beside it, if there are any."""
+def _add_custom_gestures(classifier: GestureClassifier, files: Mapping[str, bytes]) -> None:
     check_gestures(classifier, files)
     if GESTURES_FILE in files:
         saved = _parse(SavedGestures, files[GESTURES_FILE], Path(GESTURES_FILE))
         stored = read_stored_hands(io.BytesIO(files[STORED_HANDS_FILE]))
-        classifier.adopt(Teacher(classifier, stored).teach(saved.own_gestures()))
+        classifier.add_refinement(Teacher(classifier, stored).teach(saved.own_gestures()))
 
 
-def answer_reference_hands(artifacts: Artifacts, files: Mapping[str, bytes]) -> None:
-    """Have every reference hand classified.
+def check_reference_hands(artifacts: Artifacts, files: Mapping[str, bytes]) -> None:
+    """Test that the classifier works by classifying the reference hands.
 
     Raises:
-        ArtifactsError: the classifier fails, or an answer is not a probability.
+        ArtifactsError: the classifier fails, or a confidence is not a probability.
     """
     reference = _parse(ReferenceHands, files[REFERENCE_HANDS_FILE], Path(REFERENCE_HANDS_FILE))
     hands = np.array([parse_hand(hand) for hand in (*reference.hands.values(), *reference.other_side.values())])
@@ -261,11 +258,11 @@ def answer_reference_hands(artifacts: Artifacts, files: Mapping[str, bytes]) -> 
         ) from None
     for prediction in predictions:
         if not 0 <= prediction.confidence <= 1:
-            raise ArtifactsError(f"The classifier answered {prediction.confidence} where a probability belongs.")
+            raise ArtifactsError(f"The classifier returned the confidence {prediction.confidence}, not a probability.")
 
 
 def load_commands(path: Path) -> dict[str, str]:
-    """Read what gestures mean to the game.
+    """Read a file of game commands.
 
     Raises:
         ArtifactsError: the file is missing or malformed.
@@ -274,7 +271,7 @@ def load_commands(path: Path) -> dict[str, str]:
 
 
 def load_reference_hands(folder: Path) -> ReferenceHands:
-    """Read the reference hands.
+    """Read the reference hands of a folder of artifacts.
 
     Raises:
         ArtifactsError: the file is missing or malformed.

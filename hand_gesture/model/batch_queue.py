@@ -1,4 +1,4 @@
-"""Adaptive batching of the hands of requests and frames."""
+"""Adaptive batching: combines the hands of concurrent requests and frames into one model call."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Called once, with the hands' answers and None, or with None and the error
+# Callback, called once: with the results and None, or with None and the exception
 Done = Callable[[Sequence[Any] | None, Exception | None], None]
-# Makes a hand's answer from all answers of the batch and its index among them
+# Makes the result of one hand from the results of the whole batch and the hand's index
 Refine = Callable[[Any, int], Any]
 
 
 class QueueTimeoutError(Exception):
-    """The hands waited for their batch for too long."""
+    """The hands waited in the queue for too long."""
 
 
 class Ticket:
-    """Hands in the queue; can be cancelled."""
+    """The hands of one request or frame in the queue; can be cancelled."""
 
     __slots__ = ("deadline", "done", "hands", "queue", "refine")
 
@@ -31,44 +31,44 @@ class Ticket:
         self.hands = hands
         self.done: Done | None = done
         self.refine = refine
-        self.deadline = deadline  # by which its batch must begin, in the loop's time
+        self.deadline = deadline  # for the start of its batch, in the loop's time
         self.queue = queue
 
     def cancel(self) -> None:
-        """Call no callback: the answers are no longer wanted."""
+        """Never call the callback."""
         if self.done is not None:
             self.done = None
             self.queue.pending -= 1
 
     def settle_refined(self, refine: Refine, answers: Any, places: range) -> None:
-        """Call back with what ``refine`` makes of the answers at these places."""
+        """Call the callback with the refined results at these indices of the batch."""
         if self.done is None:
             return
         try:
             refined = [refine(answers, place) for place in places]
-        except Exception as error:  # the others of the batch get their answers
+        except Exception as error:  # must not affect the rest of the batch
             self.settle(None, error)
         else:
             self.settle(refined, None)
 
     def settle(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
-        """Call back with the answers or the error, unless cancelled."""
+        """Call the callback with the results or the error, unless cancelled."""
         if self.done is not None:
             done, self.done = self.done, None
             self.queue.pending -= 1
             try:
                 done(answers, error)
-            except Exception as bug:  # the others of the batch get their answers
-                context = {"message": "answers could not be given", "exception": bug}
+            except Exception as bug:  # must not affect the rest of the batch
+                context = {"message": "the callback of a batch failed", "exception": bug}
                 asyncio.get_running_loop().call_exception_handler(context)
 
 
 class BatchQueue:
     """Adaptive batching: one batch at a time; later arrivals form the next.
 
-    A lone hand does not wait. Under load, hands gather while the model runs and while other requests are read. It
-    replaces BentoML's queue, whose lock, wake-ups and latency estimates take a sixth of a frame's time, and which makes
-    the first lone client after a burst wait 19 ms (docs/performance.md).
+    A single hand does not wait. Under load, batches fill up while the model runs and while other requests are read. It
+    replaces BentoML's queue, whose locking and latency estimation take a sixth of a frame's time, and which delays the
+    first single request after a burst by 19 ms (docs/performance.md).
     """
 
     def __init__(
@@ -78,48 +78,50 @@ class BatchQueue:
         max_batch_size: int,
         max_wait_seconds: float,
     ) -> None:
-        """Put a queue in front of a method.
+        """Create a queue in front of a method.
 
         Args:
-            method: takes hands, shape (n, 63), and gives an answer for each, in order.
-            max_batch_size: most hands in one batch.
-            max_wait_seconds: longest that a hand waits for its batch to begin.
+            method: takes hands, shape (n, 63), and returns one result for each, in order.
+            max_batch_size: maximum number of hands in one call of the method.
+            max_wait_seconds: maximum time from ``submit`` until the batch starts.
         """
-        self.pending = 0  # requests and frames that wait for their answers
+        self.pending = 0  # requests and frames without a result yet
         self._method = method
         self._max_batch_size = max_batch_size
         self._max_wait_seconds = max_wait_seconds
         self._waiting: deque[Ticket] = deque()
-        self._is_scheduled = False  # the next batch; hands that come before it begins join it
-        self._was_alone = True  # the hand of the last batch; so, most likely, is the next
+        self._is_scheduled = False  # whether the next batch is; hands that arrive before it starts join it
+        self._was_alone = True  # whether the last batch had one ticket: a hint that the load is low
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_running = False
         self._timer: asyncio.TimerHandle | None = None
 
     def submit(self, hands: NDArray[np.float64], done: Done, refine: Refine | None = None) -> Ticket:
-        """Have the method answer the hands of a request or a frame, shape (n, 63).
+        """Enqueue the hands of a request or a frame, shape (n, 63).
 
-        ``done`` is called in a later iteration of the event loop. It gets ``QueueTimeoutError`` if the batch did not
-        begin in time; an exception of the method goes to all hands of the batch. ``refine``, if given, makes the
-        answers of these hands from those of the batch.
+        Args:
+            hands: the hands.
+            done: called in a later iteration of the event loop; gets ``QueueTimeoutError`` if the batch did not start
+                in time, and an exception of the method if it failed for the whole batch.
+            refine: makes the result of each of these hands from the results of the batch.
         """
         if self._loop is None:
-            self._loop = asyncio.get_running_loop()  # Python 3.11 makes a system call for it
+            self._loop = asyncio.get_running_loop()  # cached: get_running_loop makes a system call in Python 3.11
         loop = self._loop
         ticket = Ticket(hands, done, loop.time() + self._max_wait_seconds, self, refine)
         self.pending += 1
         self._waiting.append(ticket)
         if self._is_running:
-            # Not reached with a method that never yields to the loop, which needs no timer
+            # Only with a method that yields to the event loop, else the queue never waits
             self._timer = self._timer or loop.call_at(ticket.deadline, self._expire, loop)
         elif not self._is_scheduled:
             self._is_scheduled = True
             if self._was_alone:
                 self._start_batch(loop)
             else:
-                # One more loop iteration before the task begins: hands that are read in it join the batch, which is
-                # worth a tenth of the throughput
+                # Delay the batch by one event-loop iteration: requests that are read in it join, which adds a tenth to
+                # the throughput
                 loop.call_soon(self._start_batch, loop)
         return ticket
 
@@ -149,8 +151,8 @@ class BatchQueue:
                         ticket.settle_refined(ticket.refine, answers, range(start, end))
         except Exception as error:
             self._fail(batch, error)
-        except BaseException as end:  # such as CancelledError: or the callers would wait for ever
-            self._fail(batch, RuntimeError(f"the model's call ended with {type(end).__name__}"))
+        except BaseException as end:  # such as CancelledError: callers must not wait for ever
+            self._fail(batch, RuntimeError(f"the model call was interrupted by {type(end).__name__}"))
             raise
         finally:
             self._is_running = False
@@ -164,7 +166,7 @@ class BatchQueue:
         for start in range(most, len(hands), most):
             answers = answers + await self._method(hands[start : start + most])
         if len(answers) != len(hands):
-            raise ValueError(f"the model gave {len(answers)} answers for {len(hands)} hands")
+            raise ValueError(f"the model returned {len(answers)} results for {len(hands)} hands")
         return answers
 
     @staticmethod

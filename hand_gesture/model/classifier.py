@@ -1,4 +1,4 @@
-"""A classifier and the names of its classes behind one call: hands in, gestures out."""
+"""The gesture classifier: hands in, gestures out."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from numpy.typing import NDArray
 from hand_gesture.model.features import Features
 from hand_gesture.model.network import Network
 
-NONE: Final = "none"  # what a hand is told to make that makes none of the gestures
-
+NONE: Final = "none"  # the class of hands that make no gesture
 
 Confidence = Literal["probability", "margin"]
 Probabilities = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]
 
 
-@dataclass(slots=True)  # not frozen: that makes it three times as slow to create
+@dataclass(slots=True)  # not frozen: frozen instances take three times as long to create
 class Prediction:
     """The gesture of one hand, or ``none``.
 
-    ``confidence`` is the probability of what it says: of the gesture, or that the hand makes none of them; rounded to
-    four digits. ``command`` is what the gesture means to the game, if anything.
+    ``confidence`` is the probability of ``gesture`` (also if it is ``none``), rounded to four digits. ``command`` is
+    the game command of the gesture, if it has one.
     """
 
     gesture: str
@@ -36,8 +35,8 @@ class Prediction:
 class Predictions(list[Prediction]):
     """The predictions of a batch of hands, in order.
 
-    ``hidden`` are the activations of the network's last hidden layer, shape (hands, units), which gestures of a
-    client's own are told by; None where the classifier is no such network.
+    ``hidden`` are the activations of the network's last hidden layer, shape (hands, units), from which custom gestures
+    are predicted; None if the classifier is not such a network.
     """
 
     __slots__ = ("hidden",)
@@ -47,7 +46,7 @@ class Predictions(list[Prediction]):
         self.hidden = hidden
 
     def __add__(self, others: Any) -> Any:
-        """The predictions of both."""
+        """Concatenate predictions."""
         both = super().__add__(others)
         if not isinstance(others, Predictions):
             return both
@@ -56,10 +55,10 @@ class Predictions(list[Prediction]):
 
 
 class Refinement(Protocol):
-    """What changes some of a batch's predictions to gestures of its own."""
+    """Replaces some predictions of a batch with custom gestures."""
 
     names: tuple[str, ...]
-    commands: tuple[str | None, ...]  # what they mean to the game
+    commands: tuple[str | None, ...]  # one for each name
 
     def refine(self, answers: Predictions) -> None:
         """Change predictions in place."""
@@ -78,16 +77,16 @@ class GestureClassifier:
         features: Features,
         confidence: Confidence = "probability",
     ) -> None:
-        """Join a classifier with the names of its classes.
+        """Wrap a classifier.
 
         Args:
-            model: a classifier of scikit-learn's or XGBoost's; its k-th class is ``classes[k]``.
-            classes: the names; ``none``, where it is among them, stands for hands that make none of the others.
-            commands: from gesture to command; gestures without one are left out.
-            min_confidence: least probability at which a gesture is named.
-            features: what the classifier was trained on.
-            confidence: whether the model gives probabilities, or only how far hands are from the border between
-                classes; see ``margins``.
+            model: a classifier of scikit-learn or XGBoost; its k-th class is ``classes[k]``.
+            classes: the class names; ``none``, if among them, is the class of hands that make no gesture.
+            commands: from gesture to game command, only for gestures that have one.
+            min_confidence: minimum probability of a gesture; below it the prediction is ``none``.
+            features: the preprocessing that the classifier was trained with.
+            confidence: whether the model has probabilities, or only distances from the decision boundary; see
+                ``margins``.
         """
         self.classes = tuple(classes)
         self.gestures = tuple(name for name in classes if name != NONE)
@@ -104,10 +103,10 @@ class GestureClassifier:
         self.features = features
 
     def predict(self, hands: NDArray[np.float64]) -> Predictions:
-        """Classify hands, in order.
+        """Classify hands, shape (n, 63), in order.
 
-        A gesture is named when its probability reaches ``min_confidence`` and that of ``none``. For a classifier
-        without this class the probability of none is what is missing from the best gesture's to 1.
+        A gesture is predicted if its probability is at least ``min_confidence`` and at least that of ``none``. For a
+        classifier without the class ``none``, its probability is 1 minus that of the best gesture.
         """
         features = self.features.make(hands)
         hidden: NDArray[np.floating[Any]] | None = None
@@ -134,20 +133,19 @@ class GestureClassifier:
             self._refinement.refine(answers)
         return answers
 
-    def adopt(self, refinement: Refinement) -> None:
-        """Tell more gestures from now on."""
+    def add_refinement(self, refinement: Refinement) -> None:
+        """Recognize the refinement's gestures, too, in all later predictions."""
         self.gestures = (*self.gestures, *refinement.names)
-        meant = zip(refinement.names, refinement.commands, strict=True)
-        self.commands |= {name: command for name, command in meant if command is not None}
+        pairs = zip(refinement.names, refinement.commands, strict=True)
+        self.commands |= {name: command for name, command in pairs if command is not None}
         self._refinement = refinement
 
 
 def probabilities_of(model: Any, confidence: Confidence) -> Probabilities:
-    """The quickest way to a classifier's probabilities: features, shape (n, count), to shape (n, classes).
+    """The fastest function from features, shape (n, count), to a classifier's probabilities, shape (n, classes).
 
-    scikit-learn checks its input, which takes its networks six times their arithmetic, and has a thread pool run each
-    tree, which takes a forest ten times its own. Features are finite numbers of the right shape by the time they get
-    here, so for these two the work is called directly; every other model is called as usual.
+    Networks and forests bypass scikit-learn's input validation, which takes six times as long as the arithmetic of a
+    network, and its thread pool, which makes a forest ten times slower. The features are already validated.
     """
     if confidence == "margin":
         return functools.partial(margins, model)
@@ -170,12 +168,11 @@ def _mean_of_trees(trees: Sequence[Any], features: NDArray[np.float32]) -> NDArr
 
 
 def margins(model: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What stands for probabilities where a classifier has none.
+    """Pseudo-probabilities, shape (n, classes), of a classifier without ``predict_proba``.
 
-    The class that the classifier answers with gets the logistic function of twice its least margin, all others 0. Of a
-    support vector machine that decides between pairs of classes (``decision_function_shape="ovo"``), it is the least
-    over the pairs that the class is in: 0.5 on the border, 0.88 where the support vectors are. A softmax of its
-    decisions would say nothing about hands that make no gesture.
+    The predicted class gets the logistic function of twice its smallest margin, all others 0. For a one-versus-one
+    support vector machine (``decision_function_shape="ovo"``) this is the minimum over all pairs with the class: 0.5 on
+    the decision boundary, 0.88 on the margin. A softmax of the decisions would not be low for hands without a gesture.
     """
     decisions = model.decision_function(features)
     classes = len(model.classes_)
@@ -203,7 +200,7 @@ def margins(model: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _is_pairwise(model: Any) -> bool:
-    """Whether its decisions are between pairs of classes."""
+    """Whether ``decision_function`` is one-versus-one."""
     return getattr(last_step(model), "decision_function_shape", None) == "ovo"
 
 

@@ -1,7 +1,7 @@
-"""The classifiers that are read from files: which classes, and what must hold of them before they predict.
+"""The allowlist of estimators that may be loaded, and the validation of their state before they predict.
 
-scikit-learn and XGBoost trust their own numbers: a tree whose node points outside of it reads there. So everything
-that their compiled code follows without looking is checked here.
+The compiled code of scikit-learn and XGBoost does no bounds checks: a tree node with a wrong index reads out of bounds.
+Everything that this code uses as an index or a size is therefore validated here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_gesture.model.safe_pickle import Foreign, Special, UnsafePickleError
+from hand_gesture.model.safe_pickle import Placeholder, Special, UnsafePickleError
 from hand_gesture.model.safe_pickle import load as load_pickle
 
 MAX_NESTING: Final = 30
@@ -67,7 +67,7 @@ _ALLOWED: Final = MappingProxyType(
 )
 CLASSES: Final = frozenset((module, name) for module, names in _ALLOWED.items() for name in names.split())
 
-# What a classifier carries along and answers the same without; it is made anew below where it is needed
+# Attributes that predictions do not need, or that are recreated below
 _NOT_NEEDED: Final = (
     "numpy.random.",
     "sklearn._loss.",
@@ -94,11 +94,11 @@ def _whole(value: object, least: int, most: int) -> bool:
 
 
 class _Trees(Special):
-    """scikit-learn's compiled trees."""
+    """Creates scikit-learn's compiled trees."""
 
     def make(self, cls: type, arguments: tuple[Any, ...]) -> Any:
         if len(arguments) != 3:
-            _refuse("it makes a tree in a way that scikit-learn does not")
+            _refuse("it has a tree with invalid arguments")
         features, classes, outputs = arguments
         if not (
             _whole(features, 1, 1_000_000)
@@ -108,7 +108,7 @@ class _Trees(Special):
             and classes.dtype.kind == "i"
             and 1 <= classes[0] <= MAX_CLASSES
         ):
-            _refuse("it makes a tree in a way that scikit-learn does not")
+            _refuse("it has a tree with invalid arguments")
         return cls(int(features), classes.astype(np.intp), 1)
 
     def set_state(self, instance: Any, state: Any) -> None:
@@ -127,7 +127,7 @@ class _Trees(Special):
         ):
             _refuse("it has a tree whose leaves are not numbers")
         if state["node_count"] != len(nodes) or not _whole(state["max_depth"], 0, len(nodes)):
-            _refuse("it has a tree of another size than it says")
+            _refuse("it has a tree whose size does not match its attributes")
         instance.__setstate__(
             {
                 "max_depth": int(state["max_depth"]),
@@ -139,17 +139,17 @@ class _Trees(Special):
 
 
 def _current_nodes(nodes: object) -> NDArray[Any]:
-    """Nodes as the installed scikit-learn has them: those from before 1.3 do not say where missing values go."""
-    from sklearn.tree._tree import NODE_DTYPE  # noqa: PLC0415 (the supervisor of the workers needs none of it)
+    """Convert nodes to the installed scikit-learn: before 1.3 they had no ``missing_go_to_left``."""
+    from sklearn.tree._tree import NODE_DTYPE  # noqa: PLC0415 (the supervisor process does not need it)
 
     if not isinstance(nodes, np.ndarray) or nodes.ndim != 1 or not len(nodes) or nodes.dtype.names is None:
         _refuse("it has a tree without nodes")
     if {*nodes.dtype.names} - {"missing_go_to_left"} != {*NODE_DTYPE.names} - {"missing_go_to_left"}:
-        _refuse("it has a tree whose nodes are not those of scikit-learn")
+        _refuse("it has a tree with unsupported nodes")
     current = np.zeros(len(nodes), dtype=NODE_DTYPE)
     for name in nodes.dtype.names:
         if nodes.dtype[name].kind != NODE_DTYPE[name].kind:
-            _refuse("it has a tree whose nodes are not those of scikit-learn")
+            _refuse("it has a tree with unsupported nodes")
         current[name] = nodes[name]
     return current
 
@@ -157,17 +157,17 @@ def _current_nodes(nodes: object) -> NDArray[Any]:
 def check_nodes(
     left: NDArray[Any], right: NDArray[Any], feature: NDArray[Any], features: int, *, leaf: int | NDArray[np.bool_]
 ) -> None:
-    """Check that whoever follows a tree from its root comes to a leaf.
+    """Check that every path through a tree ends at a leaf and uses existing features.
 
     Args:
         left: index of each node's left child.
-        right: of its right one.
-        feature: that it looks at.
-        features: how many there are.
-        leaf: what stands in ``left`` and ``right`` of a leaf, or which nodes are leaves.
+        right: index of each node's right child.
+        feature: index of the feature that each node compares.
+        features: number of features.
+        leaf: the value of ``left`` and ``right`` at a leaf, or a mask of the leaves.
 
     Raises:
-        UnsafePickleError: a child does not come after its parent or is not there, or there is no such feature.
+        UnsafePickleError: a child does not exist or does not come after its parent, or a feature does not exist.
     """
     index = np.arange(len(left))
     is_leaf = leaf if isinstance(leaf, np.ndarray) else (left == leaf)
@@ -177,15 +177,15 @@ def check_nodes(
     if not len(left) or not ordered or not same:
         _refuse("it has a tree whose nodes point outside of it")
     if not ((feature[inner] >= 0) & (feature[inner] < features)).all():
-        _refuse("it has a tree that looks at features which are not there")
+        _refuse("it has a tree with invalid feature indices")
 
 
 class _Boosters(Special):
-    """XGBoost's compiled models, which it reads from the bytes that the pickle holds."""
+    """Creates XGBoost's compiled models, which XGBoost parses from the bytes in the pickle."""
 
     def make(self, cls: type, arguments: tuple[Any, ...]) -> Any:
         if arguments:
-            _refuse("it makes a Booster with arguments, which pickle does not")
+            _refuse("it creates a Booster with arguments, which pickle does not")
         return object.__new__(cls)
 
     def set_state(self, instance: Any, state: Any) -> None:
@@ -202,13 +202,13 @@ class _Boosters(Special):
 
 
 def _version_in(model: bytes) -> str:
-    """The version of XGBoost that wrote a model: three numbers in its UBJSON (https://ubjson.org)."""
+    """The version of XGBoost that wrote a model, from its UBJSON (https://ubjson.org); empty if not found."""
     found = re.search(rb"version\[(?:#L.{7}|#i)?.?i(.)i(.)i(.)", model, re.DOTALL)
     return ".".join(str(part[0]) for part in found.groups()) if found else ""
 
 
 def quiet_xgboost() -> Any:
-    """XGBoost without its own warnings, which are many lines."""
+    """Context manager that silences XGBoost's warnings."""
     return importlib.import_module("xgboost").config_context(verbosity=0)
 
 
@@ -218,17 +218,17 @@ SPECIAL: Final[Mapping[tuple[str, str], Special]] = MappingProxyType(
 
 
 def import_all(libraries: tuple[str, ...] = ("sklearn",)) -> None:
-    """Import whatever a file may name, before files can no longer be opened."""
+    """Import all allowlisted modules of these libraries, before the sandbox blocks imports."""
     for module in _ALLOWED:
         if module.partition(".")[0] in libraries:
             importlib.import_module(module)
 
 
 def read(content: bytes) -> tuple[Any, set[str]]:
-    """Read a pickle of classifiers, encoders and what lies around them; ``settle`` what is used of it.
+    """Load a pickle of estimators; call ``prepare`` before using them.
 
     Returns:
-        What it holds, and the versions of scikit-learn that wrote it.
+        The object, and the versions of scikit-learn that wrote it.
 
     Raises:
         UnsafePickleError: see ``safe_pickle.load``.
@@ -237,47 +237,47 @@ def read(content: bytes) -> tuple[Any, set[str]]:
 
 
 def name_of(value: object) -> str:
-    """The class of what a file holds, whether it was imported or not."""
-    if isinstance(value, Foreign):
+    """Qualified class name of an object from a file, also of a placeholder."""
+    if isinstance(value, Placeholder):
         return value.name
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def is_estimator(value: object) -> bool:
-    """Whether it is one of the classes that may answer or prepare."""
+    """Whether the object's class is allowlisted."""
     return (type(value).__module__, type(value).__name__) in CLASSES
 
 
 def is_classifier(value: object) -> bool:
-    """Whether it answers with a class."""
+    """Whether it is an allowlisted classifier."""
     return is_estimator(value) and callable(getattr(type(value), "predict", None)) and "Regressor" not in name_of(value)
 
 
 def is_transformer(value: object) -> bool:
-    """Whether it is trained and prepares features, as scalers do."""
+    """Whether it is a fitted transformer of features, such as a scaler."""
     kind = type(value)
     encodes_labels = kind.__name__ in {"LabelEncoder", "LabelBinarizer"}
     prepares = is_estimator(value) and not encodes_labels and callable(getattr(kind, "transform", None))
     return prepares and hasattr(value, "n_features_in_")
 
 
-def settle(value: Any) -> Any:
-    """Check a classifier, encoder or scaler that ``read`` gave, with all that it holds, and make it fit to answer.
+def prepare(value: Any) -> Any:
+    """Validate an estimator from ``read`` with everything that it contains, and adapt it to the installed versions.
 
-    What it does not need is gone afterwards, and what older versions lack is there.
+    Removes attributes that predictions do not need, and adds those that older versions lack.
 
     Raises:
-        UnsafePickleError: it holds what no classifier needs, or numbers that its code would follow to nowhere.
+        UnsafePickleError: it contains unsupported objects, or its state would make compiled code read out of bounds.
     """
-    return _Settling().settle(value, 0)
+    return _Preparation().prepare(value, 0)
 
 
-class _Settling:
+class _Preparation:
     def __init__(self) -> None:
         self._done: dict[int, Any] = {}
-        self._kept: list[Any] = []  # else an id could come back
+        self._kept: list[Any] = []  # keep references, because ids of freed objects are reused
 
-    def settle(self, value: Any, depth: int) -> Any:  # noqa: PLR0912 (a kind each)
+    def prepare(self, value: Any, depth: int) -> Any:  # noqa: PLR0912 (one branch per type)
         if type(value) in _ATOMS or isinstance(value, np.generic | np.dtype):
             return value
         if id(value) in self._done:
@@ -286,49 +286,49 @@ class _Settling:
             _refuse("it is nested too deeply")
         self._done[id(value)] = value
         self._kept.append(value)
-        if isinstance(value, Foreign):
+        if isinstance(value, Placeholder):
             if value.name.startswith(_NOT_NEEDED):
                 self._done[id(value)] = None
                 return None
             _refuse(
-                f"it holds {value.name}, which is not among the classes that are read (docs/models.md lists them); "
-                "train it again without"
+                f"it contains {value.name}, which is not supported (docs/models.md lists what is); train it again "
+                "without"
             )
         if type(value) is list:
-            value[:] = [self.settle(item, depth + 1) for item in value]
+            value[:] = [self.prepare(item, depth + 1) for item in value]
         elif type(value) in (tuple, set, frozenset):
-            settled = type(value)(self.settle(item, depth + 1) for item in value)
-            self._done[id(value)] = settled
-            return settled
+            prepared = type(value)(self.prepare(item, depth + 1) for item in value)
+            self._done[id(value)] = prepared
+            return prepared
         elif isinstance(value, dict):
             for key, item in [*value.items()]:
-                dict.__setitem__(value, key, self.settle(item, depth + 1))
+                dict.__setitem__(value, key, self.prepare(item, depth + 1))
         elif type(value) is np.ndarray:
             if value.dtype.hasobject:
-                value[...] = _objects([self.settle(item, depth + 1) for item in value.flat], value.shape)
+                value[...] = _objects([self.prepare(item, depth + 1) for item in value.flat], value.shape)
         elif type(value).__name__ in {"Booster", "Tree"} and is_estimator(value):
-            pass  # compiled; checked when they were read
+            pass  # compiled objects were validated when they were created
         elif is_estimator(value):
             for name, item in [*vars(value).items()]:
-                vars(value)[name] = self.settle(item, depth + 1)
+                vars(value)[name] = self.prepare(item, depth + 1)
             needed, prepare = _PREPARATIONS.get(type(value).__name__, ("", None))
-            if prepare and needed in vars(value):  # else it is not trained, as the pattern in an ensemble is not
+            if prepare and needed in vars(value):  # unfitted otherwise, such as the base estimator of an ensemble
                 try:
                     prepare(value)
                 except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
                     if isinstance(error, UnsafePickleError):
                         raise
                     raise UnsafePickleError(
-                        f"its {type(value).__name__} is not as the installed version makes them ({error})"
+                        f"its {type(value).__name__} does not match the installed version ({error})"
                     ) from None
             _tidy(value)
         elif not isinstance(value, type):
-            _refuse(f"it holds {name_of(value)}, which is not among the classes that are read")
+            _refuse(f"it contains {name_of(value)}, which is not supported")
         return value
 
 
 def _objects(items: list[Any], shape: tuple[int, ...]) -> NDArray[np.object_]:
-    """An array of objects, some of which may be sequences."""
+    """An array of objects; np.array would turn sequences among them into dimensions."""
     array = np.empty(len(items), dtype=object)
     for index, item in enumerate(items):
         array[index] = item
@@ -336,9 +336,9 @@ def _objects(items: list[Any], shape: tuple[int, ...]) -> NDArray[np.object_]:
 
 
 def _tidy(estimator: Any) -> None:
-    """Leave out what only slows answers down or writes plain text, and add parameters that are new since."""
+    """Reset parameters that slow predictions down or print, and add parameters of newer versions."""
     attributes = vars(estimator)
-    attributes.pop("feature_names_in_", None)  # a warning for each call with plain arrays
+    attributes.pop("feature_names_in_", None)  # else each call with plain arrays warns
     for name, value in (("verbose", 0), ("n_jobs", None), ("warm_start", False), ("memory", None)):
         if name in attributes:
             attributes[name] = value
@@ -353,19 +353,19 @@ def _tidy(estimator: Any) -> None:
 def _prepare_tree(estimator: Any) -> None:
     tree = estimator.tree_
     if type(tree).__name__ != "Tree" or tree.node_count < 1 or tree.n_features != estimator.n_features_in_:
-        _refuse("it has a tree of another size than it says")
+        _refuse("it has a tree whose size does not match its attributes")
     if "Regressor" in type(estimator).__name__:
         if tree.max_n_classes != 1:
-            _refuse("it has a tree of another size than it says")
+            _refuse("it has a tree whose size does not match its attributes")
         return
     if tree.max_n_classes != len(estimator.classes_) or estimator.n_outputs_ != 1:
-        _refuse("it has a tree of another size than it says")
+        _refuse("it has a tree whose size does not match its attributes")
     estimator.n_classes_ = np.intp(tree.max_n_classes)
     state = tree.__getstate__()
     sums = state["values"].sum(axis=2, keepdims=True)
     if (state["values"] < 0).any() or (sums <= 0).any():
-        _refuse("it has a tree whose leaves are no probabilities")
-    if not np.allclose(sums, 1):  # before 1.4 leaves held how many samples they had seen
+        _refuse("it has a tree whose leaves are not probabilities")
+    if not np.allclose(sums, 1):  # before 1.4 leaves had sample counts instead of probabilities
         state["values"] = state["values"] / sums
         tree.__setstate__(state)
 
@@ -376,7 +376,7 @@ def _prepare_forest(estimator: Any) -> None:
     classes = len(np.asarray(estimator.classes_))
     for tree in estimator.estimators_:
         if not hasattr(tree, "tree_") or tree.n_features_in_ != estimator.n_features_in_ or tree.n_classes_ != classes:
-            _refuse("it has a forest whose trees do not fit it")
+            _refuse("it has a forest whose trees do not match it")
     estimator.n_classes_, estimator.n_estimators = classes, len(estimator.estimators_)
 
 
@@ -390,7 +390,7 @@ def _prepare_boosting(estimator: Any) -> None:
         _refuse("it has trees for another number of classes")
     for tree in trees.flat:
         if type(tree).__name__ != "DecisionTreeRegressor" or tree.n_features_in_ != estimator.n_features_in_:
-            _refuse("its trees do not fit it")
+            _refuse("its trees do not match it")
     if estimator.loss == "exponential":
         estimator._loss = ExponentialLoss()
     else:
@@ -423,7 +423,7 @@ def _prepare_histogram_boosting(estimator: Any) -> None:
 
 def _prepare_support_vectors(estimator: Any) -> None:
     if estimator.kernel not in _KERNELS:
-        _refuse(f"its SVC has the kernel {str(estimator.kernel)[:20]!r}; only {', '.join(_KERNELS)} are read")
+        _refuse(f"its SVC has the kernel {str(estimator.kernel)[:20]!r}; only {', '.join(_KERNELS)} are supported")
     if estimator._sparse:
         _refuse("its SVC was trained on a sparse matrix")
     vectors, counts = estimator.support_vectors_, estimator._n_support
@@ -438,14 +438,14 @@ def _prepare_support_vectors(estimator: Any) -> None:
     }
     for name, (array, shape) in arrays.items():
         if array.dtype != np.float64 or array.shape != shape or not np.isfinite(array).all():
-            _refuse(f"the {name} of its SVC is not as the rest says")
+            _refuse(f"the {name} of its SVC does not match its other attributes")
         setattr(estimator, name, np.ascontiguousarray(array))
     if counts.shape != (classes,) or (counts < 0).any() or counts.sum() != len(vectors) or counts.dtype != np.int32:
-        _refuse("the number of its SVC's support vectors is not as the rest says")
+        _refuse("the number of its SVC's support vectors does not match its other attributes")
     if not (np.isfinite([estimator._gamma, estimator.coef0]).all() and _whole(estimator.degree, 0, 100)):
-        _refuse("the kernel of its SVC is described by what are no numbers")
+        _refuse("the kernel parameters of its SVC are not numbers")
     estimator.cache_size = 200
-    # The parameter is only read when fitting, and its name for "not given" is new
+    # Only read when fitting; newer versions use a sentinel for "not given"
     estimator.probability = bool(estimator._probA.size)
     estimator._effective_probability = estimator.probability
 
@@ -457,17 +457,17 @@ def _prepare_neighbors(estimator: Any) -> None:
     if samples.ndim != 2 or samples.dtype.kind != "f" or not np.isfinite(samples).all():
         _refuse("the neighbours of its KNeighborsClassifier are not numbers")
     if classes.shape != (len(samples),) or classes.dtype.kind not in "iu":
-        _refuse("its KNeighborsClassifier has not one class for each neighbour")
+        _refuse("its KNeighborsClassifier does not have one class per neighbour")
     if (classes < 0).any() or (classes >= len(estimator.classes_)).any():
         _refuse("its KNeighborsClassifier has classes without a name")
     if not _whole(estimator.n_neighbors, 1, len(samples)) or estimator.weights not in ("uniform", "distance"):
-        _refuse("its KNeighborsClassifier weighs neighbours in a way that is not read")
+        _refuse("its KNeighborsClassifier has unsupported weights or an invalid number of neighbours")
     parameters = dict(estimator.effective_metric_params_ or {})
     if estimator.effective_metric_ not in _METRICS or parameters.keys() - {"p"}:
-        _refuse("its KNeighborsClassifier measures distances in a way that is not read")
+        _refuse("its KNeighborsClassifier has an unsupported metric")
     estimator.metric_params = None
     estimator.outputs_2d_ = False
-    # The search tree is a pointer structure: it is built anew from the samples, which gives the same neighbours
+    # The search tree is a pointer structure: rebuild it from the samples, which gives the same neighbours
     trees = {"kd_tree": KDTree, "ball_tree": BallTree}
     estimator._tree = None
     if make := trees.get(estimator._fit_method):
@@ -475,7 +475,7 @@ def _prepare_neighbors(estimator: Any) -> None:
             samples, max(2, min(int(estimator.leaf_size), 10_000)), metric=estimator.effective_metric_, **parameters
         )
     elif estimator._fit_method != "brute":
-        _refuse("its KNeighborsClassifier searches in a way that is not read")
+        _refuse("its KNeighborsClassifier has an unsupported algorithm")
 
 
 def _prepare_network(estimator: Any) -> None:
@@ -483,7 +483,7 @@ def _prepare_network(estimator: Any) -> None:
     if [weights.shape for weights in estimator.coefs_] != [*itertools.pairwise(layers)] or estimator.n_layers_ != len(
         layers
     ):
-        _refuse("the layers of its MLPClassifier do not fit each other")
+        _refuse("the shapes of the layers of its MLPClassifier do not match")
 
 
 def _prepare_xgboost(estimator: Any) -> None:
@@ -493,12 +493,12 @@ def _prepare_xgboost(estimator: Any) -> None:
     vars(estimator).update(n_jobs=1, device=None, verbosity=0, feature_types=None, callbacks=None, gpu_id=None)
     for name, parameter in inspect.signature(importlib.import_module("xgboost").XGBModel.__init__).parameters.items():
         if name != "self" and parameter.kind is not parameter.VAR_KEYWORD and name not in vars(estimator):
-            setattr(estimator, name, parameter.default)  # new since the version that wrote it
+            setattr(estimator, name, parameter.default)  # parameters of newer versions
     if not _whole(getattr(estimator, "n_classes_", 0), 2, MAX_CLASSES):
-        _refuse("its XGBClassifier does not say how many classes it has")
+        _refuse("its XGBClassifier has no valid number of classes")
 
 
-# The attribute that its compiled code works on, and what must hold of it
+# By class: an attribute that fitted estimators have, and the function that validates and adapts them
 _PREPARATIONS: Final[Mapping[str, tuple[str, Callable[[Any], None]]]] = MappingProxyType(
     {
         "DecisionTreeClassifier": ("tree_", _prepare_tree),
@@ -519,25 +519,25 @@ _PREPARATIONS: Final[Mapping[str, tuple[str, Callable[[Any], None]]]] = MappingP
 
 
 def check_boosters(value: Any) -> list[str]:
-    """Check the trees of XGBoost's models: they are compiled, and must be written out to be seen.
+    """Validate the trees of XGBoost models, by exporting them as JSON.
 
     Returns:
         The versions of XGBoost that wrote them.
 
     Raises:
-        UnsafePickleError: a tree points outside of itself.
+        UnsafePickleError: a tree has invalid indices or an unsupported kind.
     """
     versions = []
     for estimator in walk(value):
         if not type(estimator).__module__.startswith("xgboost.sklearn") or "_Booster" not in vars(estimator):
-            continue  # not trained, as the pattern in an ensemble is not
+            continue  # unfitted, such as the base estimator of an ensemble
         model = json.loads(bytes(estimator.get_booster().save_raw("json")))
         versions.append(vars(estimator.get_booster()).pop("written_by", ""))
         learner = model["learner"]
         booster = learner["gradient_booster"]
         booster = booster.get("gbtree", booster)
         if "model" not in booster or "trees" not in booster["model"]:
-            _refuse("its XGBClassifier is not one of trees")
+            _refuse("its XGBClassifier has a booster without trees")
         features = int(learner["learner_model_param"]["num_feature"])
         classes = max(1, int(learner["learner_model_param"]["num_class"]))
         for tree, output in zip(booster["model"]["trees"], booster["model"]["tree_info"], strict=True):
@@ -546,14 +546,14 @@ def check_boosters(value: Any) -> list[str]:
             )
             check_nodes(left, right, index, features, leaf=-1)
             if any(tree.get("split_type", ())) or not 0 <= output < classes:
-                _refuse("its XGBClassifier has trees of a kind that is not read")
+                _refuse("its XGBClassifier has categorical splits or invalid outputs, which are not supported")
             if not np.isfinite(np.array(tree["split_conditions"], dtype=np.float64)).all():
                 _refuse("it has a tree whose leaves are not numbers")
     return versions
 
 
 def walk(value: Any) -> Iterator[Any]:
-    """Every estimator in a settled one, itself first."""
+    """All estimators nested in a prepared estimator, itself first."""
     seen: set[int] = set()
     waiting = [value]
     while waiting:

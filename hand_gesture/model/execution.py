@@ -1,7 +1,7 @@
-"""Runs a model on the event loop while it is fast, and in a thread while it is slow.
+"""Runs fast models inline on the event loop, and offloads slow ones to a thread.
 
-A network of the bundled size answers before a thread would have started. A forest takes ten times as long as all else
-that a request needs, and on the loop it would hold up other requests, streams and health checks.
+The bundled network takes less time than starting a thread. A forest takes ten times as long as the rest of a request,
+and would block other requests, streams and health checks if it ran on the event loop.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from threadpoolctl import threadpool_limits
 from hand_gesture.model.classifier import Prediction
 
 SLOW_CPU_SECONDS: Final = 0.002
-SLOW_SECONDS: Final = 0.05  # for a model that waits for something; a shorter delay may be a pause of the machine
+SLOW_SECONDS: Final = 0.05  # wall-clock time, for models that block; shorter delays may be scheduling pauses
 CALLS_IN_A_THREAD: Final = 32  # after a slow one
 
 Predict = Callable[[NDArray[np.float64]], list[Prediction]]
 
 
 class Call(NamedTuple):
-    """A call of the model: its answers, in order, the seconds that it took, and whether it belongs in a thread."""
+    """Result of a model call: predictions in order, wall-clock seconds, and whether the next calls need a thread."""
 
     predictions: list[Prediction]
     seconds: float
@@ -33,20 +33,20 @@ class Call(NamedTuple):
 
 
 class Execution:
-    """Calls a model; from the time that its calls take it decides where the next ones run."""
+    """Calls a model, and decides from the duration of its calls where the next ones run."""
 
     def __init__(self, predict: Predict, sample: NDArray[np.float64]) -> None:
-        """Time the model once.
+        """Measure the model once.
 
         Args:
             predict: the model.
-            sample: hands to time it with, shape (n, 63).
+            sample: hands for the measurement, shape (n, 63).
         """
         self._predict = predict
         self._calls_in_a_thread = CALLS_IN_A_THREAD if self.call_inline(sample).is_slow else 0
 
     async def call(self, hands: NDArray[np.float64]) -> Call:
-        """Have the model answer hands, shape (n, 63)."""
+        """Classify hands, shape (n, 63), inline or in a thread."""
         if not self._calls_in_a_thread:
             call = self.call_inline(hands)
         else:
@@ -57,18 +57,18 @@ class Execution:
         return call
 
     def call_inline(self, hands: NDArray[np.float64]) -> Call:
-        """The same in the caller's thread, without a say in where the next calls run."""
+        """Classify hands in the current thread; does not affect where the next calls run."""
         started, cpu_started = perf_counter(), thread_time()
         predictions = self._predict(hands)
-        # CPU, because a call in a thread also waits for the interpreter, and would seem slow for good
+        # CPU time: in a thread the wall-clock time includes waiting for the GIL, and the model would stay slow for ever
         seconds, cpu_seconds = perf_counter() - started, thread_time() - cpu_started
         return Call(predictions, seconds, cpu_seconds >= SLOW_CPU_SECONDS or seconds >= SLOW_SECONDS)
 
 
 def use_one_thread(model: Any) -> None:
-    """Keep a model from starting threads: with so few hands they cost more than they save.
+    """Limit a model to one thread, because threads cost more than they save on small batches.
 
-    A forest with ``n_jobs=-1`` takes 70 ms where it takes 28 with one thread, and other workers need the cores.
+    A forest takes 70 ms with ``n_jobs=-1`` and 28 ms with one thread, and other workers need the cores.
     """
     threadpool_limits(limits=1)
     if hasattr(model, "get_params"):

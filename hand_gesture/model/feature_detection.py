@@ -1,4 +1,4 @@
-"""Finds the features that a classifier was trained on: under the right ones it gets the reference hands right."""
+"""Detects the features that a classifier was trained on: those with which it classifies reference hands correctly."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 
 from hand_gesture.landmarks import Unit
 from hand_gesture.model.classifier import Probabilities
-from hand_gesture.model.features import NAMED, Features, descriptions
+from hand_gesture.model.features import NAMED, Features, candidate_features
 
 MIN_RIGHT: Final = 2 / 3  # 24 of 36
-MIN_KNOWN: Final = 5  # gestures; with fewer, several descriptions get all of them right
-NAMED_BONUS: Final = 0.05  # of the mean log likelihood: what most projects use is more likely
-RIVAL: Final = 0.05  # of the mean log likelihood, within which another description comes close
-MAX_DIFFERENT: Final = 0.1  # of the answers
+MIN_KNOWN: Final = 5  # gestures; with fewer, several descriptions classify all of them correctly
+NAMED_BONUS: Final = 0.05  # of the mean log likelihood: a prior for the features that most projects use
+RIVAL: Final = 0.05  # maximum difference in mean log likelihood of an ambiguous description
+MAX_DIFFERENT: Final = 0.1  # share of predictions in which ambiguous descriptions may differ
 MAX_SECONDS: Final = 40.0
 _NAMED: Final = frozenset(NAMED.values())
-CHUNK: Final = 16  # descriptions in one call of the model
+CHUNK: Final = 16  # descriptions per model call
 
 
 @dataclass(frozen=True)
 class LabelledHands:
-    """Reference hands, shape (n, 63), in each unit, and which class each of them is of."""
+    """Reference hands, shape (n, 63), in each unit, and their classes, shape (n,)."""
 
     hands: dict[Unit, NDArray[np.float64]]
     classes: NDArray[np.intp]
@@ -34,7 +34,7 @@ class LabelledHands:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a classifier answers to the reference hands under one description."""
+    """The predictions for the reference hands with one description of features."""
 
     features: Features
     answers: NDArray[np.intp]
@@ -42,8 +42,8 @@ class Trial:
     likelihood: float  # mean logarithm of the right class's probability
 
 
-class NoFeaturesError(ValueError):
-    """It cannot be told what a classifier was trained on; the message is a sentence that says what to do."""
+class FeatureDetectionError(ValueError):
+    """The features could not be detected; the message says what to do."""
 
 
 def detect_features(
@@ -53,34 +53,35 @@ def detect_features(
     hands: dict[Unit, NDArray[np.float64]],
     gestures: Sequence[str],
 ) -> tuple[Features, str]:
-    """Choose the description under which a classifier gets the most reference hands right.
+    """Choose the features with which a classifier is most accurate on the reference hands.
 
     Args:
-        probabilities: of the classifier.
-        count: of its features.
-        classes: their names.
+        probabilities: function from features to the classifier's probabilities.
+        count: number of its features.
+        classes: its class names.
         hands: the reference hands, shape (n, 63), in each unit.
-        gestures: that they make.
+        gestures: the gestures of the reference hands.
 
     Returns:
-        The description, and a sentence about it.
+        The features, and a sentence about them for the user.
 
     Raises:
-        NoFeaturesError: too few classes are known gestures, none gets enough right, or two that differ do.
+        FeatureDetectionError: too few classes are known gestures, the accuracy is too low with all features, or the
+            result is ambiguous.
     """
     possible = [features for features in NAMED.values() if features.count == count]
-    if next(descriptions(count), None) is None:
-        raise NoFeaturesError(
-            f"The model takes {count} features; from the 21 landmarks of a hand this service makes 63 or 42, or "
-            "without the wrist 60 or 40: train on one of those."
+    if next(candidate_features(count), None) is None:
+        raise FeatureDetectionError(
+            f"The model takes {count} features; this service computes 63 or 42 from the 21 landmarks of a hand, or 60 "
+            "or 40 without the wrist: train on one of those."
         )
     index = {_plain(name): number for number, name in enumerate(classes)}
     known = [row for row, gesture in enumerate(gestures) if gesture in index]
     if len({gestures[row] for row in known}) < MIN_KNOWN:
         names = ", ".join(features.name for features in possible) or "a description, see docs/models.md"
-        raise NoFeaturesError(
-            f"Too few of the model's labels are known gestures to tell which of the {count}-number features it was "
-            f"trained on; say it with --features: {names} (docs/models.md says what they are)."
+        raise FeatureDetectionError(
+            f"Too few of the model's labels are known gestures to detect which of the {count}-number features it was "
+            f"trained on; give them with --features: {names} (described in docs/models.md)."
         )
     reference = LabelledHands(
         {unit: rows[known] for unit, rows in hands.items()}, np.array([index[gestures[row]] for row in known])
@@ -90,10 +91,10 @@ def detect_features(
     close = [trial for trial in trials if trial.right >= most - 1]
     best = max(close, key=_score)
     if best.right < MIN_RIGHT * len(known):
-        raise NoFeaturesError(
-            f"The model gets at most {best.right} of {len(known)} reference hands right, under {best.features.name}; "
-            "it was trained on features that are not known here: say them with --features (docs/models.md), or train "
-            "again."
+        raise FeatureDetectionError(
+            f"The model classifies at most {best.right} of {len(known)} reference hands correctly, with "
+            f"{best.features.name}; give the features that it was trained on with --features (docs/models.md), or "
+            "train again."
         )
     rivals = [
         trial
@@ -103,19 +104,19 @@ def detect_features(
         and (trial.answers != best.answers).mean() > MAX_DIFFERENT
     ]
     if rivals:
-        raise NoFeaturesError(
-            f"The model may have been trained on {best.features.name} or on {rivals[0].features.name}, which answer "
-            "differently; say which with --features."
+        raise FeatureDetectionError(
+            f"The model may have been trained on {best.features.name} or on {rivals[0].features.name}, and predicts "
+            "differently with each; choose one with --features."
         )
-    sentence = f"Its features are {best.features.name}: {best.right} of {len(known)} reference hands are right"
+    sentence = f"Detected features: {best.features.name} ({best.right} of {len(known)} reference hands are correct"
     wrong = [
-        f"{gestures[row]} for {classes[answer]}"
+        f"{gestures[row]} as {classes[answer]}"
         for row, answer, right in zip(known, best.answers, reference.classes, strict=True)
         if answer != right
     ]
     if wrong:
-        sentence += f" (wrong: it takes {', '.join(dict.fromkeys(wrong))})"
-    return best.features, f"{sentence}."
+        sentence += f"; confused: {', '.join(dict.fromkeys(wrong))}"
+    return best.features, f"{sentence})."
 
 
 def _score(trial: Trial) -> float:
@@ -127,17 +128,17 @@ def _plain(name: str) -> str:
 
 
 def try_all(probabilities: Probabilities, count: int, reference: LabelledHands) -> list[Trial]:
-    """Have the reference hands classified under every description of so many features, the best first.
+    """Evaluate all descriptions with this number of features, the most accurate first.
 
-    Those that few projects use are tried where none of the others gets enough right.
+    Rare descriptions are tried only if none of the common ones is accurate enough.
     """
     deadline = time.monotonic() + MAX_SECONDS
-    every = [*descriptions(count)]
-    usual = [features for features in every if features.is_usual]
-    trials = _try(probabilities, usual, reference, deadline)
+    every = [*candidate_features(count)]
+    common = [features for features in every if features.is_common]
+    trials = _evaluate_all(probabilities, common, reference, deadline)
     if trials[0].right < MIN_RIGHT * len(reference.classes):
-        unusual = [features for features in every if not features.is_usual]
-        trials = sorted(trials + _try(probabilities, unusual, reference, deadline), key=_rank)
+        rare = [features for features in every if not features.is_common]
+        trials = sorted(trials + _evaluate_all(probabilities, rare, reference, deadline), key=_rank)
     return trials
 
 
@@ -145,7 +146,7 @@ def _rank(trial: Trial) -> tuple[int, float]:
     return -trial.right, -trial.likelihood
 
 
-def _try(
+def _evaluate_all(
     probabilities: Probabilities, tried: Sequence[Features], reference: LabelledHands, deadline: float
 ) -> list[Trial]:
     trials: list[Trial] = []
@@ -163,11 +164,11 @@ def _try(
         rows = probabilities(np.concatenate([made for _, made in chunk]))
         size = len(reference.classes)
         for index, (features, _) in enumerate(chunk):
-            trials.append(_judge(features, rows[index * size : (index + 1) * size], reference.classes))
+            trials.append(_evaluate(features, rows[index * size : (index + 1) * size], reference.classes))
     return sorted(trials, key=_rank)
 
 
-def _judge(features: Features, rows: NDArray[np.floating], classes: NDArray[np.intp]) -> Trial:
+def _evaluate(features: Features, rows: NDArray[np.floating], classes: NDArray[np.intp]) -> Trial:
     answers = rows.argmax(axis=1)
     of_right = np.clip(rows[np.arange(len(classes)), classes].astype(np.float64), 1e-3, 1)
     return Trial(features, answers, int((answers == classes).sum()), float(np.log(of_right).mean()))

@@ -1,6 +1,6 @@
-"""How hands become what a classifier was trained on, described by data.
+"""Feature extraction: the preprocessing from landmarks to the input of a classifier, described by data.
 
-A description says where the origin is, what the coordinates are divided by, and which of them are kept.
+A description says what is subtracted from the coordinates, what they are divided by, and which are kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hand_gesture.landmarks import (
     turn_to_one_side,
 )
 
-# Real hands stay within about 10. A degenerate one (wrist on the finger tip) would otherwise reach infinity.
+# Features of real hands stay below 10; a degenerate hand (all points in one place) would otherwise overflow.
 MAX_FEATURE: Final = 1e3
 
 Hands = NDArray[np.float64]
@@ -33,37 +33,36 @@ Depth = Literal["absent", "as_is", "relative", "scaled"]
 
 
 class Features(BaseModel):
-    """A description of features: hands, shape (n, 63), become features, shape (n, ``count``).
+    """Describes how hands, shape (n, 63), become features, shape (n, ``count``), float32.
 
-    The hands' values are finite and at most ``MAX_COORDINATE`` times a frame's size. The features are finite, too; 32
-    bits are more than a camera resolves, and halve the arithmetic.
+    The coordinates must be finite and at most ``MAX_COORDINATE`` times a frame's size; then the features are finite.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     unit: Unit = Unit.PIXELS
-    """Of x and y: pixels keep the hand's true shape; ``image`` is MediaPipe's 0..1, as wide as the frame is."""
+    """Unit of x and y: pixels, or ``image`` for MediaPipe's 0..1, which is distorted on frames that are not square."""
     origin: Origin = "wrist"
-    """What is subtracted: nothing, the wrist, the least x and the least y, or the mean of the points."""
+    """What is subtracted: nothing, the wrist, the minimum of x and of y, or the mean of the points."""
     one_side: bool = False
-    """Whether hands are mirrored so that left and right ones are alike."""
+    """Whether left and right hands are mirrored to the same side."""
     upright: int | None = None
-    """The landmark that lies straight above the origin after turning, if any."""
+    """The landmark that is rotated to straight above the origin, if any."""
     scale: Measure | tuple[tuple[int, int], ...] = "none"
     """What the coordinates are divided by: a measure, or the mean distance of pairs of landmarks.
 
-    ``rms`` is the root mean square of the coordinates, ``largest`` their largest magnitude, ``largest_distance`` and
-    ``mean_distance`` those of the points from the origin, ``box`` the width for x and the height for y, ``box_side``
-    the larger of both.
+    ``rms`` is the root mean square of the coordinates, ``largest`` their maximum absolute value, ``largest_distance``
+    and ``mean_distance`` the maximum and mean distance of the points from the origin, ``box`` the width for x and the
+    height for y, ``box_side`` the larger of both.
     """
     scale_dimensions: Literal[2, 3] = 2
-    """Whether z counts in what the coordinates are divided by."""
+    """Whether the divisor is computed from x and y, or from x, y and z."""
     z: Depth = "absent"
-    """As MediaPipe gives it, relative to the origin's, or that and divided as x and y are."""
+    """Left out, as from MediaPipe, relative to the origin, or relative and divided like x and y."""
     wrist: bool = True
-    """Whether the wrist is among the features."""
+    """Whether the features include the wrist."""
     grouped: bool = False
-    """All x, then all y, then all z; otherwise point by point."""
+    """Order: all x, then all y, then all z; otherwise point by point."""
 
     @property
     def count(self) -> int:
@@ -72,12 +71,12 @@ class Features(BaseModel):
 
     @property
     def name(self) -> str:
-        """Its name if it has one, else what it is made of; ``parse`` reads either."""
-        return _NAMES.get(self) or _spell(self)
+        """The name in ``NAMED``, or else the description as text; ``parse`` reads both."""
+        return _NAMES.get(self) or _format(self)
 
     @property
-    def is_usual(self) -> bool:
-        """Whether it does not group or turn the coordinates, which few projects do."""
+    def is_common(self) -> bool:
+        """Whether it is neither grouped nor upright, which few projects use."""
         return not self.grouped and self.upright is None
 
     @property
@@ -86,9 +85,10 @@ class Features(BaseModel):
 
     @functools.cached_property
     def make(self) -> Callable[[Hands], NDArray[np.float32]]:
-        """From hands, shape (n, 63), in this description's unit, to features, shape (n, ``count``).
+        """Function from hands, shape (n, 63), in ``unit``, to features, shape (n, ``count``), float32.
 
-        The description is looked at once: this is called for each hand of a stream.
+        The description is evaluated once, because the function runs for every frame of a stream. float32 is more
+        precise than a camera, and halves the time of the model's arithmetic.
         """
         is_planar = self._dimensions == 2 and self.scale_dimensions == 2
         is_bounded = self.scale == "rms" and is_planar
@@ -153,7 +153,7 @@ class Features(BaseModel):
 
 
 def _divide_by_rms(relative: Hands) -> None:
-    """Divide x and y, and nothing else, by their root mean square, in as few calls as it takes."""
+    """Divide planar coordinates by their root mean square in place, with as few NumPy calls as possible."""
     flat = relative.reshape(-1, PLANAR_COUNT)
     size = np.sqrt(np.einsum("ij,ij->i", flat, flat) / PLANAR_COUNT)
     size[size < MIN_DISTANCE] = 1
@@ -161,7 +161,7 @@ def _divide_by_rms(relative: Hands) -> None:
 
 
 def _measure(scale: Measure | tuple[tuple[int, int], ...]) -> Callable[[Hands], Hands]:
-    """What to divide points by, shape (n, 1, 1), or (n, 1, 2) where x and y have their own."""
+    """Function from points to the divisor, shape (n, 1, 1), or (n, 1, 2) if x and y have different ones."""
     if isinstance(scale, tuple):
         pairs = scale
 
@@ -185,8 +185,8 @@ def _measure(scale: Measure | tuple[tuple[int, int], ...]) -> Callable[[Hands], 
 
 def _length(points: Hands, start: int, end: int) -> Hands:
     """Distances between two landmarks, shape (n,)."""
-    way = points[:, end] - points[:, start]
-    lengths: Hands = np.sqrt(np.einsum("ij,ij->i", way, way))
+    vectors = points[:, end] - points[:, start]
+    lengths: Hands = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     return lengths
 
 
@@ -227,16 +227,16 @@ wrist_middle_tip: Final = WRIST_MIDDLE_TIP.make
 
 
 class UnknownFeaturesError(ValueError):
-    """A text that names no features; the message is a sentence that says what would."""
+    """The text does not describe features; the message says what is possible."""
 
 
 def parse(text: str) -> Features:
-    """Read a description: a name such as ``min_xy``, or ``unit=pixels,origin=wrist,scale=0-9,z=scaled``.
+    """Parse a name such as ``min_xy``, or a description such as ``unit=pixels,origin=wrist,scale=0-9,z=scaled``.
 
-    What is left out is as in ``Features``. A scale by the mean of several distances is ``scale=0-5+0-17``.
+    Omitted fields have the defaults of ``Features``. The mean of several distances is written ``scale=0-5+0-17``.
 
     Raises:
-        UnknownFeaturesError: it is neither.
+        UnknownFeaturesError: the text is neither.
     """
     if text in NAMED:
         return NAMED[text]
@@ -245,7 +245,9 @@ def parse(text: str) -> Features:
         key, separator, value = part.partition("=")
         if not separator:
             names = ", ".join(NAMED)
-            raise UnknownFeaturesError(f"There are no features {text!r}; there are {names}, and descriptions.")
+            raise UnknownFeaturesError(
+                f"The features {text!r} are unknown; use a description (docs/models.md) or one of {names}."
+            )
         is_pairs = key == "scale" and value[:1].isdigit()
         values[key] = [pair.split("-") for pair in value.split("+")] if is_pairs else value
     if values.get("scale_dimensions"):
@@ -254,14 +256,16 @@ def parse(text: str) -> Features:
         features = Features.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UnknownFeaturesError(f"{text!r} describes no features: {first['loc'][0]}: {first['msg']}.") from None
+        raise UnknownFeaturesError(
+            f"{text!r} is not a description of features: {first['loc'][0]}: {first['msg']}."
+        ) from None
     landmarks = [landmark for pair in features.scale for landmark in pair] if isinstance(features.scale, tuple) else []
     if not all(0 <= landmark < LANDMARK_COUNT for landmark in (*landmarks, features.upright or 0)):
-        raise UnknownFeaturesError(f"{text!r} names a landmark that is not one of 0 to {LANDMARK_COUNT - 1}.")
+        raise UnknownFeaturesError(f"{text!r} has a landmark outside 0 to {LANDMARK_COUNT - 1}.")
     return features
 
 
-def _spell(features: Features) -> str:
+def _format(features: Features) -> str:
     parts = []
     for key, value in features.model_dump(exclude_defaults=True).items():
         is_pairs = key == "scale" and not isinstance(value, str)
@@ -281,8 +285,8 @@ _SCALES: Final[tuple[Measure | tuple[tuple[int, int], ...], ...]] = (
 )
 
 
-def descriptions(count: int) -> Iterator[Features]:
-    """Every description that gives so many features and that a project is likely to use, the most likely first."""
+def candidate_features(count: int) -> Iterator[Features]:
+    """All plausible descriptions with this number of features, the most common first."""
     named = [features for features in NAMED.values() if features.count == count]
     yield from named
     seen = set(named)
@@ -299,7 +303,7 @@ def _combinations() -> Iterator[Features]:
         for scale in _SCALES if origin != "none" else ("none",):
             is_fixed = scale == "none" or (origin == "least" and scale not in {"box", "box_side", "largest"})
             if origin == "least" and is_fixed and scale != "none":
-                continue  # distances of landmarks do not go with the corner of a box
+                continue  # relative to a bounding box's corner, distances are not used as scale
             for z in depths if scale != "none" else depths[:3]:
                 for dimensions in (2, 3) if z == "scaled" and scale not in {"box", "box_side"} else (2,):
                     for unit in Unit:

@@ -1,4 +1,4 @@
-"""Names for the classes of a classifier: from an encoder, from a list, or because the classes are names already."""
+"""Names the classes of a classifier: from an encoder, a list, or the classes themselves if they are names."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any, Final
 
 import numpy as np
 
-from hand_gesture.model.safe_pickle import Foreign
+from hand_gesture.model.safe_pickle import Placeholder
 
 MAX_NAME: Final = 100
 _SHOWN: Final = 4
 
 
 class LabelsError(ValueError):
-    """The classes cannot be named; the message is a sentence that says what to do."""
+    """The classes cannot be named; the message says what to do."""
 
 
 def read_labels(text: str) -> list[str] | dict[str, str]:
-    """Names as a person writes them: a JSON list or object, one a line, or separated by commas.
+    """Parse labels: a JSON list or object, one label per line, or labels separated by commas.
 
-    Lines of ``0: A``, ``0,A`` or ``0 A`` are read as an object, from class to name.
+    Lines like ``0: A``, ``0,A`` or ``0 A`` are parsed as a dictionary from class to name.
     """
     try:
         value = json.loads(text)
     except ValueError:
         value = None
     if isinstance(value, dict):
-        if all(isinstance(index, int) for index in value.values()) and value:  # from name to class
+        if all(isinstance(index, int) for index in value.values()) and value:  # inverted: from name to class
             return {str(index): str(name) for name, index in value.items()}
         return {str(key): str(name) for key, name in value.items()}
     if isinstance(value, list):
@@ -42,15 +42,15 @@ def read_labels(text: str) -> list[str] | dict[str, str]:
     return lines
 
 
-def names_of_encoder(encoder: Any) -> list[str] | dict[str, str] | None:  # noqa: PLR0911 (a form each)
-    """The names that an encoder holds; None if it is none.
+def names_of_encoder(encoder: Any) -> list[str] | dict[str, str] | None:  # noqa: PLR0911 (one return per format)
+    """The class names in an encoder; None if it is not one.
 
     Args:
-        encoder: a ``LabelEncoder`` of any version, or a list or dictionary that stands for one.
+        encoder: a ``LabelEncoder`` of any version, or a list or dictionary that serves as one.
     """
     if type(encoder).__name__ in {"LabelEncoder", "LabelBinarizer"}:
         return [str(name) for name in encoder.classes_]
-    if isinstance(encoder, Foreign):
+    if isinstance(encoder, Placeholder):
         return None
     if isinstance(encoder, np.ndarray) and encoder.ndim == 1 and encoder.dtype.kind in "UO":
         return [str(name) for name in encoder]
@@ -68,20 +68,20 @@ def name_classes(classes: Sequence[Any], names: list[str] | dict[str, str] | Non
     """The names of a classifier's classes, in their order.
 
     Args:
-        classes: the classifier's.
-        names: in the order of the classes' numbers, or from class to name; None where nothing was given.
-        source: where they come from, for the sentence.
+        classes: the classifier's classes.
+        names: names in the order of the class numbers, or a dictionary from class to name; None if not given.
+        source: the origin of the names, for error messages.
 
     Raises:
-        LabelsError: they do not fit, or the classes are numbers and nothing was given.
+        LabelsError: the names do not match the classes, or the classes are numbers and no names were given.
     """
     own = [str(item) for item in classes]
     are_numbers = all(name.isdigit() for name in own)
     if names is None:
         if are_numbers:
             raise LabelsError(
-                f"The model's {len(own)} classes are numbers ({_shorten(own)}); give their names with --encoder FILE, "
-                "or with --labels: a file of names, or a,b,c in the order of the numbers."
+                f"The model's {len(own)} classes are numbers ({_shorten(own)}); name them with --encoder FILE, or with "
+                "--labels: a file of names, or a,b,c in the order of the numbers."
             )
         result = own
     elif isinstance(names, Mapping):
@@ -99,7 +99,7 @@ def name_classes(classes: Sequence[Any], names: list[str] | dict[str, str] | Non
         given = [*names.values()] if isinstance(names, Mapping) else names or []
         raise LabelsError(
             f"The model has {len(own)} classes ({_shorten(own)}) and {source} {len(given)} ({_shorten(given)}), which "
-            "do not match; give those that it was trained with."
+            "do not match; give the names that it was trained with."
         )
     if len(set(result)) != len(result):
         raise LabelsError(f"{source} gives two classes the same name ({_shorten(result)}); each needs its own.")

@@ -1,7 +1,7 @@
-"""A neural network in two parts: its last hidden layer, and what the output layer makes of it.
+"""The forward pass of a neural network in two parts: up to the last hidden layer, and the output layer.
 
-The hidden layer is what gestures of a client's own are told apart by (taught.py). A batch goes through it once, for the
-known gestures and for the taught ones.
+Custom gestures (taught.py) are predicted from the last hidden layer, which is computed once for them and for the known
+gestures.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from numpy.typing import NDArray
 
 
 class Network:
-    """The arithmetic of scikit-learn's ``MLPClassifier``, bit for bit, without the checks of its input.
+    """The forward pass of scikit-learn's ``MLPClassifier`` with bit-identical results, without its input validation.
 
-    Those take six times as long as the arithmetic of one hand, and features are finite numbers of the right shape.
+    The validation takes six times as long as the arithmetic for one hand, and the features are already validated.
     """
 
     def __init__(self, weights: list[NDArray[Any]], biases: list[NDArray[Any]]) -> None:
-        """Take the layers' weights, shape (inputs, units) each, and biases."""
+        """Create a network from the weights, shape (inputs, units), and biases, shape (units,), of its layers."""
         *self._hidden, self._output = zip(weights, biases, strict=True)
         self.units = len(weights[-1])
 
     @classmethod
     def of(cls, model: Any) -> Network | None:
-        """The network of a classifier; None if it is not one of rectified linear units with a softmax output."""
-        has_this_form = (
+        """The network of a classifier; None unless it is a multi-layer perceptron with ReLU and a softmax output."""
+        is_relu_softmax = (
             getattr(model, "activation", None) == "relu" and getattr(model, "out_activation_", None) == "softmax"
         )
-        return cls(model.coefs_, model.intercepts_) if has_this_form and len(model.coefs_) > 1 else None
+        return cls(model.coefs_, model.intercepts_) if is_relu_softmax and len(model.coefs_) > 1 else None
 
     def hidden(self, features: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
-        """The last hidden layer's activations, shape (n, units), of features of shape (n, inputs)."""
+        """Activations of the last hidden layer, shape (n, units), from features, shape (n, inputs)."""
         activations: NDArray[Any] = features
         for weights, biases in self._hidden:
             activations = activations @ weights
@@ -41,7 +41,7 @@ class Network:
         return activations
 
     def probabilities(self, hidden: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Class probabilities, shape (n, classes), of the last hidden layer's activations."""
+        """Class probabilities, shape (n, classes), from activations of the last hidden layer, shape (n, units)."""
         weights, biases = self._output
         scores: NDArray[Any] = hidden @ weights
         scores += biases

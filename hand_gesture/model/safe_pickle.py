@@ -1,8 +1,8 @@
-"""Reads pickles and joblib's files without running what they say.
+"""Loads pickle and joblib files without executing code from them.
 
-A pickle is a program: it may import anything and call it. This unpickler imports classes of a list only, calls no
-constructor, and builds arrays itself, from what the file holds. Everything else that a pickle names becomes a
-``Foreign``, which does nothing: what a model does not need may stay in the file.
+A pickle can import and call anything. This unpickler imports only allowlisted classes, calls no constructors, and
+builds arrays itself from the bytes in the file. Any other global in the pickle becomes a ``Placeholder``, so that files
+may contain unsupported objects that the model does not need.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from typing import Any, Final, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_DEPTH: Final = 100  # of files within files; joblib writes one level
-_NUMPY: Final = ("numpy.core", "numpy._core")  # the name before and since numpy 2
+MAX_DEPTH: Final = 100  # of nested pickles; joblib nests one level
+_NUMPY: Final = ("numpy.core", "numpy._core")  # before and since NumPy 2
 _DTYPE: Final = re.compile(r"[<=|]?(b1|[iu][1248]|f[248]|c8|c16|O8?|[US]\d{1,5}|V\d{1,4})")
 
 
 class UnsafePickleError(ValueError):
-    """The pickle cannot be read; the message says why, as the end of a sentence."""
+    """The pickle is unsafe or damaged; the message is the end of a sentence that says why."""
 
 
-class Foreign:
-    """Something that a pickle names and that is neither imported nor called: it only remembers what it was told."""
+class Placeholder:
+    """Stands for an object whose class is not allowlisted; keeps its arguments, state and items, but does nothing."""
 
     def __init__(self, name: str, arguments: object = None) -> None:
         self.name = name
@@ -40,7 +40,7 @@ class Foreign:
 
 
 class _Structure:
-    """A dtype with fields, until its fields are known."""
+    """A structured dtype that is still being built."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -48,7 +48,7 @@ class _Structure:
 
 
 class _JoblibArray:
-    """joblib's ``NumpyArrayWrapper``: says what the array is whose bytes follow in the file."""
+    """Replaces joblib's ``NumpyArrayWrapper``: metadata of an array whose bytes follow in the file."""
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}
@@ -58,51 +58,51 @@ def _refuse(what: str) -> NoReturn:
     raise UnsafePickleError(what)
 
 
-# --- What a pickle may call, in place of the functions that it names. Nothing here makes more than the file holds.
+# --- Safe replacements of the functions that pickles call. None allocates more memory than the file has bytes.
 
 
 def _make_dtype(code: str, _align: object = False, _copy: object = False) -> np.dtype[Any] | _Structure:
     if type(code) is not str or not _DTYPE.fullmatch(code):
-        _refuse(f"it describes an array by {str(code)[:20]!r}, which no classifier needs")
+        _refuse(f"it has an array of the unsupported type {str(code)[:20]!r}")
     if "V" in code:
         return _Structure(int(code.split("V")[1]))
     return np.dtype(code)
 
 
 def _plain(dtype: object, *, objects: bool = False) -> np.dtype[Any]:
-    """A dtype whose values are bytes of the file, or references where they are allowed."""
+    """Validate a dtype: of plain bytes, or also of object references if ``objects``."""
     if isinstance(dtype, _Structure):
         dtype = dtype.dtype
     if not isinstance(dtype, np.dtype) or dtype.itemsize == 0 or (dtype.hasobject and not objects):
-        _refuse("it has an array of a type that no classifier needs")
+        _refuse("it has an array of an unsupported type")
     return dtype
 
 
 def _describe_dtype(dtype: object, state: object) -> None:
-    """What ``dtype.__setstate__`` is told: the byte order, and the fields of a structure."""
+    """Replaces ``dtype.__setstate__``: checks the byte order, and sets the fields of a structured dtype."""
     if not isinstance(state, tuple) or len(state) not in (8, 9):
-        _refuse("it describes the type of an array in a way that numpy does not")
+        _refuse("it has an invalid array type")
     _version, order, subarray, names, fields, size, *_ = state
     if order == ">":
         _refuse("its arrays were written on a big-endian machine")
     if order not in ("<", "|", "=") or subarray is not None:
-        _refuse("it describes the type of an array in a way that numpy does not")
+        _refuse("it has an invalid array type")
     if isinstance(dtype, _Structure):
         if dtype.dtype is not None or not (
             isinstance(names, tuple) and isinstance(fields, dict) and size == dtype.size
         ):
-            _refuse("it describes the type of an array in a way that numpy does not")
+            _refuse("it has an invalid array type")
         formats, offsets = [], []
         for name in names:
             format_, offset = fields[name][:2]
             plain = _plain(format_)
             if type(offset) is not int or not 0 <= offset <= size - plain.itemsize:
-                _refuse("it describes the type of an array in a way that numpy does not")
+                _refuse("it has an invalid array type")
             formats.append(plain)
             offsets.append(offset)
         dtype.dtype = np.dtype({"names": [*names], "formats": formats, "offsets": offsets, "itemsize": size})
     elif names or fields:
-        _refuse("it describes the type of an array in a way that numpy does not")
+        _refuse("it has an invalid array type")
 
 
 def _make_empty_array(_subtype: object, _shape: object, _kind: object) -> NDArray[Any]:
@@ -113,21 +113,21 @@ def _shape(shape: object) -> tuple[int, ...]:
     if type(shape) is int:
         shape = (shape,)
     if not isinstance(shape, tuple) or len(shape) > 8 or not all(type(side) is int and side >= 0 for side in shape):
-        _refuse("it has an array of an impossible shape")
+        _refuse("it has an array with an invalid shape")
     return shape
 
 
 def _fill_array(array: NDArray[Any], state: object) -> None:
-    """What ``ndarray.__setstate__`` is told, for an array that is still empty."""
+    """Replaces ``ndarray.__setstate__`` for an array that is still empty."""
     if not isinstance(state, tuple) or len(state) != 5 or array.dtype != np.int8 or array.size:
-        _refuse("it builds an array in a way that numpy does not")
+        _refuse("it has an invalid array")
     version, shape, dtype, is_fortran, data = state
     dtype, shape = _plain(dtype, objects=type(data) is list), _shape(shape)
     if dtype.hasobject:
         if dtype.kind != "O" or len(data) != math.prod(shape):
-            _refuse("it builds an array in a way that numpy does not")
+            _refuse("it has an invalid array")
     elif not isinstance(data, bytes | bytearray) or len(data) != math.prod(shape) * dtype.itemsize:
-        _refuse("it has an array of another size than its bytes")
+        _refuse("it has an array whose size does not match its data")
     fill: Any = array.__setstate__
     fill((version, shape, dtype, bool(is_fortran), data if dtype.hasobject else bytes(data)))
 
@@ -137,7 +137,7 @@ def _array_of_buffer(
 ) -> NDArray[Any]:
     plain, sides = _plain(dtype), _shape(shape)
     if not isinstance(buffer, bytes | bytearray) or len(buffer) != math.prod(sides) * plain.itemsize:
-        _refuse("it has an array of another size than its bytes")
+        _refuse("it has an array whose size does not match its data")
     return np.frombuffer(bytearray(buffer), plain).reshape(sides, order="F" if order == "F" else "C")
 
 
@@ -146,13 +146,13 @@ def _make_scalar(dtype: object, data: object = b"") -> Any:
     if type(data) is str:  # of protocol 2 and below
         data = data.encode("latin1")
     if type(data) is not bytes or len(data) != plain.itemsize:
-        _refuse("it has a number of another size than its bytes")
+        _refuse("it has a number whose size does not match its data")
     return np.frombuffer(data, plain)[0]
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
-        _refuse("it encodes text in a way that pickle does not")
+        _refuse("it has an invalid call of codecs.encode")
     return text.encode("latin1")
 
 
@@ -161,7 +161,7 @@ def _make_bytes(*arguments: object) -> bytes:
         return b""
     (content,) = arguments
     if type(content) is not list or not all(type(item) is int for item in content):
-        _refuse("it makes bytes in a way that pickle does not")
+        _refuse("it has an invalid call of bytes")
     return bytes(cast("list[int]", content))
 
 
@@ -172,12 +172,12 @@ def _make_bytearray(*arguments: object) -> bytearray:
     if type(content) is str:
         return bytearray(_encode(content, cast("str", encoding[0] if encoding else "latin1")))
     if type(content) is not bytes:
-        _refuse("it makes a bytearray in a way that no classifier needs")
+        _refuse("it has an invalid call of bytearray")
     return bytearray(content)
 
 
 def _is_simple(key: object) -> bool:
-    """Whether hashing it is quick: tuples within tuples take the time and the stack that a file says."""
+    """Whether a key can be hashed quickly: nested tuples could exhaust time or stack."""
     if type(key) is tuple:
         return all(type(item) is not tuple and _is_simple(item) for item in key)
     return isinstance(key, str | bytes | int | float | bool | np.generic | None)
@@ -185,7 +185,7 @@ def _is_simple(key: object) -> bool:
 
 def _make_set(items: object = ()) -> set[object]:
     if type(items) not in (list, tuple) or not all(map(_is_simple, cast("list[object]", items))):
-        _refuse("it makes a set in a way that no classifier needs")
+        _refuse("it has an invalid call of set")
     return set(cast("list[object]", items))
 
 
@@ -195,17 +195,17 @@ def _make_frozenset(items: object = ()) -> frozenset[object]:
 
 def _make_ordered_dict(*arguments: object) -> OrderedDict[object, object]:
     if arguments:
-        _refuse("it makes a dictionary in a way that pickle does not")
+        _refuse("it has an invalid call of OrderedDict")
     return OrderedDict()
 
 
 def _make_default_dict(*_: object) -> dict[object, object]:
-    return {}  # what it makes of a missing key does not matter
+    return {}  # without the default factory, which models do not need
 
 
 def _make_slice(*arguments: object) -> slice:
     if not all(argument is None or type(argument) is int for argument in arguments) or not 1 <= len(arguments) <= 3:
-        _refuse("it makes a slice in a way that pickle does not")
+        _refuse("it has an invalid call of slice")
     return slice(*arguments)
 
 
@@ -226,7 +226,7 @@ _CALLS: Final[Mapping[tuple[str, str], Callable[..., Any]]] = MappingProxyType(
         ("joblib.numpy_pickle", "NumpyArrayWrapper"): _JoblibArray,
     }
 )
-# Types that pickles pass around and that nothing is made of
+# Types that pickles refer to, for example as arguments, but that are never instantiated
 _TYPES: Final = MappingProxyType(
     {
         ("numpy", "ndarray"): np.ndarray,
@@ -238,33 +238,33 @@ _TYPES: Final = MappingProxyType(
 
 
 class Special:
-    """How objects of a class are made and given their state, where ``object.__new__`` and ``__dict__`` will not do."""
+    """Creates and restores objects of a class for which ``object.__new__`` and ``__dict__`` are not enough."""
 
     def make(self, cls: type, arguments: tuple[Any, ...]) -> Any:
-        """An object, before its state.
+        """Create an object without its state.
 
         Raises:
-            UnsafePickleError: the arguments are not those that pickle writes.
+            UnsafePickleError: the arguments are not what pickle writes.
         """
         raise NotImplementedError
 
     def set_state(self, instance: Any, state: Any) -> None:
-        """Give it its state.
+        """Set the state of an object.
 
         Raises:
-            UnsafePickleError: the state is not one that the class can have.
+            UnsafePickleError: the state is invalid for the class.
         """
         raise NotImplementedError
 
 
 class Unpickler(pickle._Unpickler):
-    # ruff: noqa: D102 (pickle's names for what it does)
-    """An unpickler in Python, each of whose operations that calls or changes something is checked.
+    # ruff: noqa: D102 (overrides of pickle's methods)
+    """Python's unpickler, with checks of every opcode that calls a function or changes an object.
 
     Args:
-        file: the pickle. It may hold joblib's arrays.
-        classes: from module and name to what the pickle may make: a class, which is imported when it is needed.
-        special: how those are made for which an empty object and its attributes will not do.
+        file: the pickle, possibly with joblib's arrays.
+        classes: the allowlist of (module, name), imported when needed.
+        special: handlers for classes that cannot be restored through ``__dict__``.
     """
 
     dispatch = pickle._Unpickler.dispatch.copy()
@@ -281,7 +281,7 @@ class Unpickler(pickle._Unpickler):
         self._file, self._classes, self._special, self._depth = file, classes, special, depth
         self._names: dict[type, tuple[str, str]] = {}
         self.versions: set[str] = set()
-        """What wrote it: the versions of scikit-learn that its estimators name."""
+        """The versions of scikit-learn that wrote the estimators in the file."""
 
     def find_class(self, module: str, name: str) -> Any:
         key = (module, name)
@@ -298,35 +298,35 @@ class Unpickler(pickle._Unpickler):
                 raise UnsafePickleError(f"it needs {module}.{name}, which is not installed") from None
             self._names[found] = key
             return found
-        return Foreign(f"{module}.{name}")
+        return Placeholder(f"{module}.{name}")
 
     def _reconstruct(self, cls: object, base: object, _state: object) -> Any:
-        """What protocols 0 and 1 call to make an object."""
+        """Replaces ``copyreg._reconstructor``, which protocols 0 and 1 call to create objects."""
         if base is not object:
-            _refuse("it makes an object in a way that no classifier needs")
+            _refuse("it has an invalid call of copyreg")
         return self._call(cls, ())
 
     def _call(self, function: Any, arguments: Any) -> Any:
         if type(arguments) is not tuple:
-            _refuse("it makes a call in a way that pickle does not")
-        if isinstance(function, Foreign):
-            if function.name == "builtins.getattr" and arguments and isinstance(arguments[0], Foreign):
-                return arguments[0]  # a method of a class, which names it
-            return Foreign(function.name, arguments)
+            _refuse("it has a call with invalid arguments")
+        if isinstance(function, Placeholder):
+            if function.name == "builtins.getattr" and arguments and isinstance(arguments[0], Placeholder):
+                return arguments[0]  # a reference to a method becomes its class
+            return Placeholder(function.name, arguments)
         if isinstance(function, type) and function in self._names:
             special = self._special.get(self._names[function])
             if special:
                 return special.make(function, arguments)
             if arguments:
-                _refuse(f"it makes a {function.__name__} with arguments, which pickle does not")
+                _refuse(f"it creates a {function.__name__} with arguments, which no classifier needs")
             make: Any = function.__new__
             return make(function)
         if function in _CALLS.values() or function == self._reconstruct:
             try:
                 return function(*arguments)
             except TypeError:
-                _refuse("it makes a call in a way that pickle does not")
-        _refuse("it calls what is not a function")
+                _refuse("it has a call with invalid arguments")
+        _refuse("it calls something that is not a function")
 
     def load_reduce(self) -> None:
         arguments = self.stack.pop()
@@ -337,19 +337,19 @@ class Unpickler(pickle._Unpickler):
 
     def load_newobj_ex(self) -> None:
         if self.stack.pop():
-            _refuse("it makes an object with arguments, which no classifier needs")
+            _refuse("it creates an object with arguments, which no classifier needs")
         self.load_reduce()
 
     dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex  # type: ignore[assignment]
 
-    def _instantiate(self, cls: Any, arguments: Any) -> None:  # the oldest protocols' calls
+    def _instantiate(self, cls: Any, arguments: Any) -> None:  # INST and OBJ of protocol 0 and 1
         self.append(self._call(cls, tuple(arguments)))  # type: ignore[attr-defined]
 
     def load_build(self) -> None:
         state = self.stack.pop()
         instance = self.stack[-1]
         key = self._names.get(type(instance))
-        if isinstance(instance, Foreign):
+        if isinstance(instance, Placeholder):
             instance.state = state
         elif isinstance(instance, np.dtype | _Structure):
             _describe_dtype(instance, state)
@@ -358,7 +358,7 @@ class Unpickler(pickle._Unpickler):
         elif type(instance) is _JoblibArray:
             self.stack[-1] = self._read_array(state)
         elif key is None:
-            _refuse(f"it changes a {type(instance).__name__} in a way that no classifier needs")
+            _refuse(f"it sets the state of a {type(instance).__name__}, which no classifier needs")
         elif special := self._special.get(key):
             special.set_state(instance, state)
         else:
@@ -370,48 +370,48 @@ class Unpickler(pickle._Unpickler):
         if type(state) is tuple and len(state) == 2 and state[1] is None:
             state = state[0]
         if type(state) is not dict:
-            _refuse(f"it gives a {type(instance).__name__} another state than pickle does")
+            _refuse(f"it has a {type(instance).__name__} with an invalid state")
         state = dict(state)
         version = state.pop("_sklearn_version", None)
         if type(version) is str:
             self.versions.add(version)
         for name in state:
             if type(name) is not str or name.startswith("__") or callable(getattr(type(instance), name, None)):
-                _refuse(f"it changes what a {type(instance).__name__} does")
+                _refuse(f"it overrides a method of {type(instance).__name__}")
         vars(instance).update(state)
 
     def _read_array(self, state: Any) -> Any:
-        """An array as joblib writes it: its description, padding so that it is aligned, then its bytes or a pickle.
+        """Read an array in joblib's format: metadata, alignment padding, then raw bytes or a nested pickle.
 
         https://github.com/joblib/joblib/blob/main/joblib/numpy_pickle.py
         """
         if type(state) is not dict:
-            _refuse("it has an array that joblib did not write")
+            _refuse("it has an invalid joblib array")
         dtype, shape = _plain(state.get("dtype"), objects=True), _shape(state.get("shape"))
         if dtype.hasobject:
             if self._depth == MAX_DEPTH:
-                _refuse("it has files within files")
+                _refuse("it has too many nested pickles")
             inner = type(self)(self._file, self._classes, self._special, self._depth + 1)
             array = inner.load()
             self.versions |= inner.versions
             self._names |= inner._names
             if type(array) is not np.ndarray:
-                _refuse("it has an array that joblib did not write")
+                _refuse("it has an invalid joblib array")
             return array
         if state.get("numpy_array_alignment_bytes") is not None:
             padding = self._file.read(1)
             self._file.read(padding[0] if padding else 0)
-        content = self._file.read(min(math.prod(shape) * dtype.itemsize, self._left()))
+        content = self._file.read(min(math.prod(shape) * dtype.itemsize, self._remaining()))
         array = _array_of_buffer(content, dtype, shape[::-1] if state.get("order") == "F" else shape)
         return array.transpose() if state.get("order") == "F" else array
 
-    def _left(self) -> int:
+    def _remaining(self) -> int:
         return len(self._file.getbuffer()) - self._file.tell()
 
     def load_bytearray8(self) -> None:
         size = int.from_bytes(self.read(8), "little")  # type: ignore[attr-defined]
         if size > len(self._file.getbuffer()):
-            _refuse("it ends early")
+            _refuse("it is truncated")
         self.append(bytearray(self.read(size)))  # type: ignore[attr-defined]
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8  # type: ignore[assignment]
@@ -429,7 +429,7 @@ class Unpickler(pickle._Unpickler):
 
     def _extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if isinstance(target, Foreign):
+        if isinstance(target, Placeholder):
             target.items += items
         elif type(target) is list:
             target += items
@@ -456,7 +456,7 @@ class Unpickler(pickle._Unpickler):
 
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if isinstance(target, Foreign):
+        if isinstance(target, Placeholder):
             target.items += items
             return
         if not isinstance(target, dict) or len(items) % 2 or not all(map(_is_simple, items[::2])):
@@ -486,13 +486,13 @@ class Unpickler(pickle._Unpickler):
 def load(
     content: bytes, classes: frozenset[tuple[str, str]], special: Mapping[tuple[str, str], Special]
 ) -> tuple[Any, set[str]]:
-    """Read a pickle; see ``Unpickler``.
+    """Load a pickle with ``Unpickler``.
 
     Returns:
-        What it holds, and the versions of scikit-learn that wrote it.
+        The object, and the versions of scikit-learn that wrote it.
 
     Raises:
-        UnsafePickleError: it is no pickle, or asks for something that no classifier needs.
+        UnsafePickleError: the content is not a pickle, or not safe.
     """
     unpickler = Unpickler(BytesIO(content), classes, special)
     try:
@@ -500,10 +500,10 @@ def load(
     except UnsafePickleError:
         raise
     except MemoryError:
-        raise UnsafePickleError("it asks for more memory than it may have") from None
+        raise UnsafePickleError("it needs too much memory") from None
     except RecursionError:
         raise UnsafePickleError("it is nested too deeply") from None
     except EOFError:
-        raise UnsafePickleError("it ends early") from None
-    except Exception as error:  # a hostile stream can make the unpickler fail in any way
+        raise UnsafePickleError("it is truncated") from None
+    except Exception as error:  # a malformed pickle can raise any exception
         raise UnsafePickleError(f"it cannot be read as a pickle ({type(error).__name__}: {error})") from None

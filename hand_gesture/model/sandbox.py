@@ -1,9 +1,9 @@
-"""Reads model files in a process of its own, which can do little else.
+"""Reads untrusted model files in a sandboxed subprocess.
 
-What holds: new files, sockets and pipes cannot be opened, because the process may have no more file descriptors
-(POSIX); memory and CPU time are limited (memory on Linux only); Python's own calls that start processes or change files
-are refused. What does not: code that takes over the process could call the system directly for what needs no file
-descriptor, such as removing files of the user. On Windows only Python's calls and the time are limited.
+The process cannot open files, sockets or pipes, because its limit of file descriptors is used up (POSIX); memory
+(Linux) and CPU time (POSIX) are limited; an audit hook blocks Python functions that start processes or change files.
+Not blocked are system calls without file descriptors, such as unlink, if an exploit runs native code. On Windows there
+are only the audit hook and the timeout.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pydantic import BaseModel, ValidationError
 from hand_gesture.model.artifacts import (
     Artifacts,
     ArtifactsError,
-    answer_reference_hands,
     check_gestures,
+    check_reference_hands,
     load_classifier,
     read_artifacts,
 )
@@ -38,10 +38,10 @@ from hand_gesture.model.inspection import (
 )
 
 MAX_FILE_BYTES: Final = 500_000_000
-SPARE_BYTES: Final = 300_000_000  # that a small model may take to load and answer
-BYTES_FOR_EACH: Final = 6  # of the file: as it is, unpacked, as objects, and written anew
+SPARE_BYTES: Final = 300_000_000  # memory for loading a small model and predicting
+BYTES_PER_FILE_BYTE: Final = 6  # memory for the file: raw, decompressed, as objects, and serialized again
 CPU_SECONDS: Final = 180
-SECONDS: Final = 600.0  # on a machine that does much else
+SECONDS: Final = 600.0  # wall-clock timeout, generous for a busy machine
 _PROJECT: Final = Path(__file__).parents[2]
 REFUSED: Final = (
     *(
@@ -64,7 +64,7 @@ REFUSED: Final = (
 
 
 class _Request(BaseModel):
-    """What is asked of the process: to inspect a model, or to load artifacts as the service will."""
+    """Request to the subprocess: inspect a model, or check artifacts."""
 
     files: dict[str, tuple[str, int]] = {}  # role to name and size
     options: Options = Options()
@@ -80,10 +80,10 @@ class _Answer(BaseModel):
 def inspect_in_sandbox(
     model: ModelFile, encoder: ModelFile | None, scaler: ModelFile | None, options: Options, reference: Reference
 ) -> tuple[Finding, bytes]:
-    """See ``inspection.inspect``.
+    """Run ``inspection.inspect`` in the sandbox.
 
     Raises:
-        InspectionError: the model cannot be used, or reading it took too much.
+        InspectionError: the model cannot be used, or exceeded the limits on memory or time.
     """
     files = {role: file for role, file in (("model", model), ("encoder", encoder), ("scaler", scaler)) if file}
     for file in files.values():
@@ -101,10 +101,10 @@ def inspect_in_sandbox(
 
 
 def check_in_sandbox(folder: Path) -> None:
-    """Load a folder of artifacts as the service will, and have the reference hands answered.
+    """Load a folder of artifacts in the sandbox as the service will, and classify the reference hands.
 
     Raises:
-        ArtifactsError: something is wrong, or it took too much.
+        ArtifactsError: the artifacts cannot be used, or exceeded the limits on memory or time.
     """
     try:
         answer, _ = _ask(_Request(artifacts=str(folder.resolve())), [], str(folder))
@@ -117,7 +117,7 @@ def check_in_sandbox(folder: Path) -> None:
 def _ask(request: _Request, contents: list[bytes], name: str) -> tuple[_Answer, bytes]:
     environment = {key: value for key, value in os.environ.items() if key in {"PATH", "LD_LIBRARY_PATH", "SYSTEMROOT"}}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment["PYTHONHASHSEED"] = "0"  # the same model is the same bytes each time
+    environment["PYTHONHASHSEED"] = "0"  # so that the same model is always serialized to the same bytes
     with subprocess.Popen(
         [sys.executable, "-m", "hand_gesture.model.sandbox"],
         cwd=_PROJECT,
@@ -141,22 +141,22 @@ def _ask(request: _Request, contents: list[bytes], name: str) -> tuple[_Answer, 
 
 
 def _explain_end(code: int, errors: bytes) -> str:
-    """Why the process ended without an answer."""
+    """Explain why the subprocess exited without an answer."""
     if code == -getattr(signal, "SIGXCPU", 0):
         return f"reading it took more than {CPU_SECONDS} seconds"
     if b"MemoryError" in errors or b"bad_alloc" in errors or b"llocat" in errors:
-        return "it takes too much memory"
+        return "it needs too much memory"
     if code < 0:
-        return f"reading it ended the process ({signal.Signals(-code).name}), so it is damaged or hostile"
+        return f"reading it ended the process ({signal.Signals(-code).name}), so it is damaged or malicious"
     lines = errors.decode(errors="replace").strip().splitlines()
     return f"reading it failed ({lines[-1][:200] if lines else f'exit code {code}'})"
 
 
-# --- In the process itself
+# --- In the subprocess
 
 
 def main() -> None:
-    """Answer one request on the standard input."""
+    """Process one request from standard input."""
     warnings.simplefilter("ignore")
     source, target = sys.stdin.buffer, sys.stdout.buffer
     request = _Request.model_validate_json(source.readline())
@@ -169,16 +169,16 @@ def main() -> None:
     except (InspectionError, ArtifactsError) as error:
         answer = _Answer(error=str(error))
     except MemoryError:
-        answer = _Answer(error="The model was not loaded: it takes too much memory.")
+        answer = _Answer(error="The model was not loaded: it needs too much memory.")
     target.write(answer.model_dump_json().encode() + b"\n" + content)
     target.flush()
-    os._exit(0)  # nothing of a hostile file is torn down
+    os._exit(0)  # run no destructors of objects from the file
 
 
 def _inspect(request: _Request, source: BinaryIO) -> tuple[_Answer, bytes]:
     files = {role: ModelFile(name, source.read(size)) for role, (name, size) in request.files.items()}
     _restrict([file.content for file in files.values()])
-    assert request.reference is not None  # noqa: S101 (it comes with every model)
+    assert request.reference is not None  # noqa: S101 (always set together with a model)
     finding, content = inspect(
         files["model"], files.get("encoder"), files.get("scaler"), request.options, request.reference
     )
@@ -189,14 +189,14 @@ def _check(folder: Path) -> _Answer:
     files, manifest, version = read_artifacts(folder)
     _restrict([*files.values()])
     classifier = load_classifier(files, manifest)
-    answer_reference_hands(Artifacts(classifier, manifest, version), files)
+    check_reference_hands(Artifacts(classifier, manifest, version), files)
     check_gestures(classifier, files)
     return _Answer()
 
 
 def _restrict(contents: list[bytes]) -> None:
-    """Import what may be needed, then take away what no classifier needs."""
-    from hand_gesture.model import estimators  # noqa: PLC0415 (the parent imports none of it)
+    """Import the libraries that the files may need, then enter the sandbox."""
+    from hand_gesture.model import estimators  # noqa: PLC0415 (not imported in the parent process)
 
     estimators.import_all(libraries_for(*contents))
     with contextlib.suppress(ImportError):  # not on Windows
@@ -205,7 +205,7 @@ def _restrict(contents: list[bytes]) -> None:
 
 
 def limit(size: int) -> None:
-    """Limit what this process may take from now on, for files of so many bytes; what is open stays so below 3 only."""
+    """Limit the resources of this process for files of ``size`` bytes, and close all but the standard streams."""
     import resource  # noqa: PLC0415
 
     def lower(kind: int, value: int) -> None:
@@ -217,7 +217,7 @@ def limit(size: int) -> None:
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_FSIZE, 0)
     if (now := _address_space()) and sys.platform.startswith("linux"):
-        lower(resource.RLIMIT_AS, now + SPARE_BYTES + BYTES_FOR_EACH * size)
+        lower(resource.RLIMIT_AS, now + SPARE_BYTES + BYTES_PER_FILE_BYTE * size)
     lower(resource.RLIMIT_NPROC, 0)
     os.closerange(3, 4096)
     lower(resource.RLIMIT_NOFILE, 0)
@@ -230,9 +230,9 @@ def _address_space() -> int:
 
 
 def refuse(event: str, _arguments: tuple[Any, ...]) -> None:
-    """An audit hook that refuses what no classifier needs."""
+    """Audit hook that blocks the events in ``REFUSED``."""
     if event.startswith(REFUSED):
-        raise PermissionError(f"{event} is not allowed while a model file is read")
+        raise PermissionError(f"{event} is not allowed while reading a model file")
 
 
 if __name__ == "__main__":

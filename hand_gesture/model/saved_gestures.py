@@ -1,4 +1,4 @@
-"""Gestures that a model has been taught for everyone, as they lie beside it."""
+"""The file of custom gestures that were added to a model for all clients (gestures.json)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _Hand = Annotated[list[float], Field(min_length=COORDINATE_COUNT, max_length=COO
 
 
 class SavedGesture(BaseModel):
-    """Examples of 63 numbers each, in pixels or another unit in which a hand has its true shape."""
+    """Examples of 63 numbers each, in pixels or another unit that does not distort the hand."""
 
     hands: Annotated[list[_Hand], Field(min_length=1, max_length=MAX_EXAMPLES)]
     command: str | None = None
 
 
 class SavedGestures(BaseModel):
-    """Gestures in the form of ``POST /gestures``, so that the file can be opened and taught elsewhere, too."""
+    """Custom gestures in the format of ``POST /gestures``, so that the file can be used there, too."""
 
     gestures: Annotated[dict[str, SavedGesture], Field(min_length=1, max_length=MAX_GESTURES)]
 
     @classmethod
     def of(cls, gestures: Mapping[str, OwnGesture]) -> SavedGestures:
-        """Gestures as they are to be written."""
+        """Convert custom gestures for writing."""
         return cls(
             gestures={
                 name: SavedGesture(hands=gesture.examples.tolist(), command=gesture.command)
@@ -39,5 +39,5 @@ class SavedGestures(BaseModel):
         )
 
     def own_gestures(self) -> dict[str, OwnGesture]:
-        """Gestures as they are taught."""
+        """Convert to what ``Teacher.teach`` takes."""
         return {name: OwnGesture(np.array(saved.hands), saved.command) for name, saved in self.gestures.items()}

@@ -1,4 +1,4 @@
-"""The model to serve, from the BentoML model store."""
+"""Finds the model to serve in the BentoML model store."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def find_model(tag: str) -> tuple[bentoml.Model, Manifest]:
     """Find a model and verify its files, without loading it.
 
     Raises:
-        SystemExit: there is no such model, or its files are damaged; the message says what to do.
+        SystemExit: the model does not exist or its files are damaged; the message says what to do.
     """
     try:
         model = bentoml.models.get(tag)
         manifest, _ = verify_artifacts(Path(model.path), expected_version=model.tag.version)
-        _ = manifest.described_features  # raises where this version does not know them
+        _ = manifest.described_features  # raises if the features are unknown
     except bentoml.exceptions.NotFound:
         raise SystemExit(
             f"There is no model {tag} in the BentoML model store; run `.venv/bin/python import_model.py` first."

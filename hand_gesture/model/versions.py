@@ -1,9 +1,9 @@
-"""Which estimators of other versions of scikit-learn answer the same under the installed one.
+"""Knows which estimators of other scikit-learn versions predict the same with the installed version.
 
-What is listed was compared: the answers to the same hands under the version that wrote a file and under this one differ
-by at most 7e-7 (support vector machines of 1.1.3 to 1.8.0, networks, pipelines and scalers of 1.6.1, neighbours of 1.3
-and 1.5, LogisticRegression of 1.8.0, forests of 1.2.0 to 1.8.0, all that is listed since 1.2 of 1.2.2, LabelEncoder of
-any), or the code that predicts has not changed since.
+The listed ones were compared on the same hands: probabilities differ by at most 7e-7 between the version that wrote the
+file and the installed one. Compared were support vector machines of 1.1.3 to 1.8.0, networks, pipelines and scalers of
+1.6.1, neighbours of 1.3 and 1.5, LogisticRegression of 1.8.0, forests of 1.2.0 to 1.8.0, everything listed since 1.2 of
+1.2.2, and LabelEncoder of any version; for others the prediction code has not changed since the listed version.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ _FORESTS_HOLD_PROBABILITIES: Final = (1, 4)
 
 
 class VersionError(ValueError):
-    """The versions do not go together; the message is a sentence that says what to do."""
+    """The model was written by an incompatible version; the message says what to do."""
 
 
 def check_versions(name: str, model: Any, written_by: Iterable[str], installed: str, *, trust: bool) -> str:
-    """Say whether a model of another version of scikit-learn may be used.
+    """Check whether a model written by other versions of scikit-learn can be used.
 
     Args:
-        name: the file's, for the sentence.
-        model: settled; see ``estimators.settle``.
-        written_by: the versions that its estimators name.
-        installed: the version that is installed.
-        trust: whether whoever imports it says that it answers the same.
+        name: the file's name, for messages.
+        model: the model, after ``estimators.prepare``.
+        written_by: the versions that wrote its estimators.
+        installed: the installed version.
+        trust: accept estimators that may predict differently (``--trust-version``).
 
     Returns:
-        A sentence; "" where the version is the installed one.
+        A sentence for the user; empty if the installed version wrote the model.
 
     Raises:
-        VersionError: it is not known to answer the same.
+        VersionError: the model may predict differently.
     """
     others = sorted(version for version in written_by if version != installed)
     if not others:
@@ -64,20 +64,20 @@ def check_versions(name: str, model: Any, written_by: Iterable[str], installed: 
     unknown = sorted(kind for kind in kinds if oldest < _SINCE.get(kind, _parse(installed)))
     if max(map(_parse, others)) > _parse(installed):
         unknown = sorted(kinds)
-    reason = f"{' and '.join(unknown)} may answer otherwise under {installed}"
+    reason = f"{' and '.join(unknown)} may predict differently with {installed}"
     if not unknown and (ovr := _one_versus_rest(model)):
-        unknown, reason = [ovr], f"{ovr} of one class against the rest has other probabilities under {installed}"
+        unknown, reason = [ovr], f"a one-versus-rest {ovr} has different probabilities with {installed}"
     if unknown and not trust:
         raise VersionError(
-            f"{was}, and {reason}; train it again with scikit-learn {installed}, or add --trust-version if you have "
-            "compared its answers."
+            f"{was}, and {reason}; train it again with scikit-learn {installed}, or compare its predictions and add "
+            "--trust-version."
         )
     if unknown:
-        return f"{was}, and {reason}; it is used because you said --trust-version."
+        return f"{was}, and {reason}; it is used because of --trust-version."
     if oldest < _FORESTS_HOLD_PROBABILITIES and kinds & {"DecisionTreeClassifier", "ExtraTreeClassifier"}:
-        return f"{was}; its trees were converted and answer the same under {installed}."
+        return f"{was}; its trees were converted and predict the same with {installed}."
     main = type(model).__name__
-    return f"{was}; {main} answers the same under {installed}."
+    return f"{was}; {main} predicts the same with {installed}."
 
 
 def _parse(version: str) -> tuple[int, int]:
@@ -86,7 +86,7 @@ def _parse(version: str) -> tuple[int, int]:
 
 
 def _one_versus_rest(model: Any) -> str:
-    """The logistic regression, if any, that decided between each class and the rest, as older versions could."""
+    """Type of the one-versus-rest logistic regression in a model, which older versions supported; empty if none."""
     for estimator in walk(model):
         if type(estimator).__name__.startswith("LogisticRegression") and len(getattr(estimator, "classes_", ())) > 2:
             way = getattr(estimator, "multi_class", "auto")

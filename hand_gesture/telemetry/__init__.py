@@ -1,1 +1,1 @@
-"""What the service says of itself: figures for Prometheus, and logs."""
+"""Metrics for Prometheus, and logs."""

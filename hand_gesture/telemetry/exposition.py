@@ -1,8 +1,8 @@
-"""How workers share their figures, and the page that exposes them.
+"""Shares metrics between workers, and renders /metrics.
 
-Through prometheus_client's multi-process mode, which `bentoml serve` turns on: each worker counts in files that it maps
-into its memory, and whichever worker is asked for the page adds them all up. Where these files cannot be written, each
-worker counts for itself: predictions matter more than figures.
+Uses prometheus_client's multiprocess mode, which `bentoml serve` turns on: each worker counts in memory-mapped files,
+and the worker that gets the request for /metrics sums over all of them. If the files cannot be written, each worker
+counts separately, because predictions matter more than metrics.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_late
 from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue, MutexValue
 
-# Much more than a worker's figures take; prometheus_client starts each of its files with 64 KiB
+# Far above the size of a worker's metrics; prometheus_client creates files of 64 KiB
 RESERVED_BYTES: Final = 1 << 20
 
 logger = logging.getLogger("bentoml.service.hand_gesture.exposition")
 
-_own_files: list[Path] = []  # in which this process counts
+_own_files: list[Path] = []  # of this process
 
 
 class MetricsLostError(Exception):
-    """Files in which this process counts are gone, and with them what all workers have counted."""
+    """The metric files of this process were deleted."""
 
 
 @contextlib.contextmanager
 def shared_by_workers() -> Iterator[None]:
-    """Metrics made within this context are shared by all workers, if there is a place for them."""
+    """Context in which created metrics are shared by all workers, if their files can be written."""
     try:
         _check_space()
     except OSError as error:
-        logger.error("figures cannot be shared, /metrics shows those of one worker: %s", error)
+        logger.error("metrics cannot be shared between workers, /metrics shows those of one worker: %s", error)
         values.ValueClass = MutexValue
         yield
         return
@@ -48,15 +48,15 @@ def shared_by_workers() -> Iterator[None]:
 
 
 def render_metrics() -> bytes:
-    """All workers' figures in Prometheus' text format.
+    """Metrics of all workers in Prometheus' text format.
 
     Raises:
-        MetricsLostError: something has removed files of this worker's, as cleaners of temporary folders do.
+        MetricsLostError: files of this worker were deleted, for example by a cleaner of temporary folders.
     """
     if values.ValueClass is MutexValue:
         return generate_latest(REGISTRY)
     if not all(path.exists() for path in _own_files):
-        raise MetricsLostError(f"Figures were removed from {_folder()} while the service runs; start it anew.")
+        raise MetricsLostError(f"Metric files were deleted from {_folder()} while the service was running; restart it.")
     _remove_dead_workers()
     registry = CollectorRegistry()
     registry.register(_AllWorkersCollector())
@@ -64,7 +64,7 @@ def render_metrics() -> bytes:
 
 
 class _AllWorkersCollector(Collector):
-    """Adds up the workers' files as prometheus_client's own collector does, which fails where one is still empty."""
+    """Sums over the workers' files like prometheus_client's collector, which fails if a file is still empty."""
 
     def collect(self) -> Iterable[Metric]:
         figures: Iterable[Metric] = multiprocess.MultiProcessCollector.merge(_filled_files())  # type: ignore[no-untyped-call]
@@ -72,9 +72,9 @@ class _AllWorkersCollector(Collector):
 
 
 def _filled_files() -> Iterator[str]:
-    """The workers' files, without those that a starting worker has made and not yet written to."""
+    """The workers' files, without those that a starting worker has created but not written to yet."""
     for path in _folder().glob("*.db"):
-        with contextlib.suppress(FileNotFoundError):  # another worker may be forgetting a dead one
+        with contextlib.suppress(FileNotFoundError):  # another worker may have deleted it
             if path.stat().st_size:
                 yield str(path)
 
@@ -89,17 +89,17 @@ def _check_space() -> None:
 
 
 def _reserve_space() -> None:
-    """Take the files' space on the disk: a process that writes where a full disk has none is killed (SIGBUS)."""
+    """Allocate the files' disk space: writing to a sparse mapped file on a full disk kills the process (SIGBUS)."""
     _own_files[:] = _folder().glob(f"*_{os.getpid()}.db")
     for path in _own_files:
-        content = path.read_bytes()  # with holes, read as zeros
+        content = path.read_bytes()  # sparse: holes read as zeros
         with path.open("r+b") as file:
             file.write(content)
 
 
 def _remove_dead_workers() -> None:
-    """Drop the live gauges of workers that were killed; their counters stay, for counters must not fall."""
+    """Delete the live gauges of dead workers; their counters stay, because counters must not decrease."""
     for file in _folder().glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])
         if not psutil.pid_exists(pid):
-            file.unlink(missing_ok=True)  # another worker may be at it, too
+            file.unlink(missing_ok=True)  # another worker may have deleted it

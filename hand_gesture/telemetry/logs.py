@@ -1,4 +1,4 @@
-"""Logs as JSON, one line an event."""
+"""Structured logging: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-# These bring handlers of their own, and so write in other forms, or twice
+# Loggers with handlers of their own, which would log in other formats or twice
 _LOGGERS = ("bentoml", "circus", "uvicorn", "uvicorn.error")
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC, RFC 3339), level, logger, message, process, and the exception if any.
+    """Formats records as JSON: time (UTC, RFC 3339), level, logger, message, process ID, and the exception, if any.
 
-    Neither bodies nor headers are ever logged. Of an exception there are its type and the places it came through, but
-    not its words, which may quote what a client sent.
+    Bodies and headers are never logged. Of an exception only the type and stack are logged, because its message may
+    quote data of a client.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Format a record as one line."""
         event: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -33,11 +33,11 @@ class JSONFormatter(logging.Formatter):
             frames = traceback.extract_tb(error.__traceback__)
             event["exception"] = type(error).__name__
             event["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-        return json.dumps(event)  # in ASCII: whatever the event holds, every output can encode it
+        return json.dumps(event)  # ASCII, which every output can encode
 
 
 def use_json_logs() -> None:
-    """Send what every logger says to standard output as JSON, at the levels that BentoML has set."""
+    """Log to standard output as JSON from all loggers, at the levels that BentoML has set."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JSONFormatter())
     logging.getLogger().handlers = [handler]

@@ -13,14 +13,14 @@ from hand_gesture.telemetry.metrics import Metrics
 
 
 class MeasuredModel:
-    """A model whose calls are recorded. Hands have the shape (n, 63); predictions come in their order."""
+    """A model with metrics. Takes hands, shape (n, 63), and returns their predictions in order."""
 
     def __init__(self, execution: Execution, metrics: Metrics) -> None:
         self._execution = execution
         self._metrics = metrics
 
     async def predict(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
-        """Classify a batch of hands that came by a route: on the event loop, or in a thread if the model is slow."""
+        """Classify a batch of hands from a route: on the event loop, or in a thread if the model is slow."""
         call = await self._execution.call(hands)
         loop = asyncio.get_running_loop()
         # Record metrics after the responses are written, two event-loop iterations later: a lone stream's answers would

@@ -1,6 +1,6 @@
-"""Every Prometheus metric of the service.
+"""All Prometheus metrics of the service.
 
-They are made when a worker first asks for them, because only then does it know where workers share their figures.
+Created on first use in a worker, when the folder of the shared metric files is known.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.telemetry.exposition import shared_by_workers
 
-# A child of BentoML's logger, whose level and format it inherits
+# A child of BentoML's logger, to inherit its level and format
 logger = logging.getLogger("bentoml.service.hand_gesture.metrics")
 
 _INFERENCE_BUCKETS: Final = (
@@ -33,7 +33,7 @@ _REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06,
 _TEACHING_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _CONFIDENCE_BUCKETS: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-# Those of RFC 6455 and the IANA registry that can be seen at a stream's end
+# Close codes of RFC 6455 and the IANA registry that can occur
 _CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013})
 
 
@@ -43,95 +43,87 @@ class Metrics:
     def __init__(self) -> None:
         self.inference_duration = Histogram(
             "hand_gesture_inference_duration_seconds",
-            "Time of one model call, features included; a call answers a whole batch.",
+            "Duration of one model call, which classifies a batch, including features.",
             buckets=_INFERENCE_BUCKETS,
         )
         self.batch_size = Histogram(
             "hand_gesture_batch_size",
-            "Hands in one model call, by the route that they came from.",
+            "Hands per model call, by route.",
             ["route"],
             buckets=_BATCH_BUCKETS,
         )
         self.missing_landmarks = Counter(
-            "hand_gesture_missing_landmarks", "Points of hands that were absent, null or not finite."
+            "hand_gesture_missing_landmarks", "Landmarks that were absent, null or not finite."
         )
-        self.invalid_requests = Counter(
-            "hand_gesture_invalid_requests", "Requests rejected for what they hold, by reason.", ["reason"]
-        )
-        self.predictions = Counter(
-            "hand_gesture_predictions", "Hands classified, by gesture; none made none of them.", ["gesture"]
-        )
+        self.invalid_requests = Counter("hand_gesture_invalid_requests", "Invalid requests, by reason.", ["reason"])
+        self.predictions = Counter("hand_gesture_predictions", "Hands classified, by gesture or none.", ["gesture"])
         self.taught_predictions = Counter(
             "hand_gesture_taught_predictions",
-            "Hands that got a gesture of the client's own, of any name; hand_gesture_predictions_total counts what the "
-            "classifier said of them.",
+            "Hands classified as a client's custom gesture; hand_gesture_predictions_total counts the classifier's "
+            "prediction for them.",
         )
         self.teachings = Counter(
-            "hand_gesture_teachings", "Sets of clients' own gestures: taught, or kept from before.", ["result"]
+            "hand_gesture_teachings", "Sets of custom gestures: newly trained (taught) or cached (kept).", ["result"]
         )
         self.teaching_duration = Histogram(
             "hand_gesture_teaching_duration_seconds",
-            "Time to teach a set of clients' own gestures, or to report on it.",
+            "Time to train a set of custom gestures, or to report on it.",
             buckets=_TEACHING_BUCKETS,
         )
         self.confidence = Histogram(
             "hand_gesture_prediction_confidence",
-            "Probability that the classifier gives its answer, none included.",
+            "Probability of the predicted class, including none.",
             buckets=_CONFIDENCE_BUCKETS,
         )
         self.requests = Counter(
             "hand_gesture_requests",
-            "Prediction requests and frames of streams, by route and status.",
+            "Prediction requests and stream frames, by route and status.",
             ["route", "status"],
         )
         self.request_duration = Histogram(
             "hand_gesture_request_duration_seconds",
-            "Time from the first byte of a prediction request, or a stream's frame, to its answer, waiting for a batch "
-            "included.",
+            "Time from the first byte of a prediction request or stream frame to its response, including the wait for "
+            "a batch.",
             ["route"],
             buckets=_REQUEST_BUCKETS,
         )
         self.in_flight = Gauge(
-            "hand_gesture_requests_in_flight", "Prediction requests being answered.", multiprocess_mode="livesum"
+            "hand_gesture_requests_in_flight", "Prediction requests being processed.", multiprocess_mode="livesum"
         )
-        self.streams = Gauge("hand_gesture_streams", "Streams that are open.", multiprocess_mode="livesum")
-        self.closed_streams = Counter(
-            "hand_gesture_closed_streams", "Streams that have ended, by their close code.", ["code"]
-        )
-        self.frames = Counter(
-            "hand_gesture_frames", "Frames of streams that were classified, by the number of their hands.", ["hands"]
-        )
+        self.streams = Gauge("hand_gesture_streams", "Open streams.", multiprocess_mode="livesum")
+        self.closed_streams = Counter("hand_gesture_closed_streams", "Closed streams, by close code.", ["code"])
+        self.frames = Counter("hand_gesture_frames", "Classified stream frames, by number of hands.", ["hands"])
         self.changes = Counter(
             "hand_gesture_changes",
-            "Changes of what a hand on a stream holds, by the gesture that it held then; none: it let go.",
+            "Changes of the held gesture on streams, by the new gesture or none.",
             ["gesture"],
         )
         self.cpu_usage = Gauge(
             "hand_gesture_cpu_usage_percent",
-            "CPU of the service's whole process tree since the sample before; 100 is one core.",
+            "CPU usage of all processes of the service since the previous sample; 100 is one core.",
             multiprocess_mode="livemostrecent",
         )
         self.memory = Gauge(
             "hand_gesture_memory_bytes",
-            "Resident memory of the service's whole process tree.",
+            "Resident memory of all processes of the service.",
             multiprocess_mode="livemostrecent",
         )
-        self.workers = Gauge("hand_gesture_workers", "Worker processes that are up.", multiprocess_mode="livesum")
+        self.workers = Gauge("hand_gesture_workers", "Running worker processes.", multiprocess_mode="livesum")
         self.model_info = Gauge(
             "hand_gesture_model_info",
-            "The model that answers; always 1.",
+            "The served model; always 1.",
             ["version", "digest", "feature_contract", "kind"],
             multiprocess_mode="livemax",
         )
         self.workers.set(1)
-        # A series that is there from the start lets rate() see its first increment.
+        # Create all series at start, so that rate() sees their first increment
         for reason in Reason:
             self.invalid_requests.labels(reason.value)
         for result in ("taught", "kept"):
             self.teachings.labels(result)
         for code in _CLOSE_CODES:
             self.closed_streams.labels(code)
-        # Finding the series of some labels takes as long as counting; these are needed for every request and call
+        # Looking up a series by its labels takes as long as incrementing it, so cache those used for every request
         self._batch_size_of = cache(self.batch_size.labels)
         self._predictions_of = cache(self.predictions.labels)
         self._requests_of = cache(self.requests.labels)
@@ -148,7 +140,7 @@ class Metrics:
     def declare_model(
         self, *, gestures: Sequence[str], version: str, digest: str, feature_contract: str, kind: str
     ) -> None:
-        """Announce the model and start a series for each of its gestures."""
+        """Set the model's info metric, and create a series for each gesture."""
         self.model_info.labels(version=version, digest=digest, feature_contract=feature_contract, kind=kind).set(1)
         self._gestures = frozenset(gestures)
         for gesture in gestures:
@@ -156,20 +148,20 @@ class Metrics:
             self.changes.labels(gesture)
 
     def begin_request(self) -> None:
-        """Count a prediction request as being answered, until ``end_request``."""
+        """Count a prediction request as in flight until ``end_request``."""
         self._being_answered += 1
         self._schedule_flush()
 
     def end_request(self, route: str, status: int, seconds: float) -> None:
-        """Count a prediction request and its time."""
+        """Count a finished prediction request and its duration."""
         self._being_answered -= 1
         self.count_answer(route, status, seconds)
 
     def count_answer(self, route: str, status: int, seconds: float, hands: int | None = None) -> None:
-        """Count the answer to a request or a frame, with all others of this turn of the event loop.
+        """Count the response to a request or a frame.
 
-        ``hands`` are those of a stream's frame, where they were classified. The requests of a batch are answered in one
-        turn, and to count them one by one takes four times as long.
+        ``hands`` is the number of hands of a classified stream frame. All responses of one event-loop iteration are
+        recorded together, which takes a quarter of the time, because the requests of a batch are answered together.
         """
         self._answered[route, status].append(seconds)
         if hands is not None:
@@ -194,23 +186,23 @@ class Metrics:
             self._hands_in_frames.clear()
 
     def count_change(self, gesture: str) -> None:
-        """Count a hand that holds something else than before; gestures that are not the model's count together."""
+        """Count a change of the held gesture; custom gestures count as ``other``."""
         self._changes_of(gesture if gesture in self._gestures else "other").inc()
 
     def open_stream(self) -> int:
-        """Count a stream that is open from now on, and say how many this worker has."""
+        """Count an opened stream; returns the number of open streams of this worker."""
         self._open_streams += 1
         self.streams.set(self._open_streams)
         return self._open_streams
 
     def close_stream(self, code: int) -> None:
-        """Count a stream that has ended; codes that clients made up are counted together."""
+        """Count a closed stream; codes outside of the registry count as ``other``."""
         self._open_streams -= 1
         self.streams.set(self._open_streams)
         self.closed_streams.labels(code if code in _CLOSE_CODES else "other").inc()
 
     def count_rejected(self, reason: Reason, missing_landmarks: int = 0) -> None:
-        """Count a request that was rejected for what it holds."""
+        """Count an invalid request."""
         self.invalid_requests.labels(reason).inc()
         if missing_landmarks:
             self.missing_landmarks.inc(missing_landmarks)
@@ -225,10 +217,10 @@ class Metrics:
 
 
 def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
-    """Observe values at once.
+    """Observe several values in one call.
 
-    One by one they take a sixth of the time of a batch. prometheus_client offers no other way, so this reaches into it;
-    tests/unit/telemetry/test_metrics.py fails where a new version changes what is used here.
+    Observing them one by one takes a sixth of the time of a batch. prometheus_client has no public API for this;
+    tests/unit/telemetry/test_metrics.py fails if a new version changes the private attributes used here.
     """
     if len(values) == 1:
         histogram.observe(values[0])
@@ -241,21 +233,21 @@ def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
 
 @cache
 def get_metrics() -> Metrics:
-    """This worker's metrics, made on first use."""
+    """This worker's metrics, created on first use."""
     with shared_by_workers():
         return Metrics()
 
 
 def make_lost_workers_counter() -> Counter:
-    """The supervisor's one metric: a worker that is lost cannot count itself."""
+    """The only metric of the supervisor: a crashed worker cannot count itself."""
     with shared_by_workers():
-        return Counter("hand_gesture_lost_workers", "Worker processes that ended though nobody had told them to.")
+        return Counter("hand_gesture_lost_workers", "Worker processes that exited unexpectedly.")
 
 
 class ProcessTreeSampler:
-    """Measures the service's processes: the supervisor that `bentoml serve` runs, and all its workers.
+    """Measures CPU and memory of the process tree: the supervisor of `bentoml serve` and all its workers.
 
-    Every worker samples the whole tree, so that the figures live on when one of them dies.
+    Every worker samples the whole tree, so that the metrics stay current when one of them exits.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -263,30 +255,30 @@ class ProcessTreeSampler:
         self._processes: dict[int, psutil.Process] = {}
 
     def sample(self) -> None:
-        """Take a sample; the first one only sets the mark from which CPU is measured."""
+        """Take a sample; the first one only starts the measurement of CPU usage."""
         supervisor = psutil.Process().parent() or psutil.Process()
         tree = {process.pid: process for process in [supervisor, *supervisor.children(recursive=True)]}
-        # cpu_percent() measures since its last call on the same object
+        # cpu_percent() measures since the previous call on the same object
         self._processes = {pid: self._processes.get(pid, process) for pid, process in tree.items()}
         cpu, memory = 0.0, 0
         for process in self._processes.values():
             try:
                 cpu += process.cpu_percent()
                 memory += process.memory_info().rss
-            except (psutil.NoSuchProcess, psutil.AccessDenied):  # ended meanwhile, or about to
+            except (psutil.NoSuchProcess, psutil.AccessDenied):  # exited meanwhile
                 continue
         self._metrics.cpu_usage.set(cpu)
         self._metrics.memory.set(memory)
 
     async def sample_forever(self, seconds: float) -> None:
-        """Take a sample now and then; one that fails is said in the log, and the next is taken all the same."""
+        """Take a sample every ``seconds``; a failure is logged and does not stop the sampling."""
         is_failing = False
         while True:
             try:
                 await asyncio.to_thread(self.sample)
                 is_failing = False
             except Exception:
-                if not is_failing:  # said once, not every few seconds
-                    logger.exception("CPU and memory cannot be measured; what /metrics shows of them is old")
+                if not is_failing:  # log only the first of consecutive failures
+                    logger.exception("CPU and memory cannot be measured; their values in /metrics are stale")
                 is_failing = True
             await asyncio.sleep(seconds)

@@ -33,11 +33,11 @@ Panel = heatmap.Panel | stat.Panel | table.Panel | timeseries.Panel
 
 
 def build() -> Dashboard:
-    """Put the dashboard together, row by row."""
+    """Build the dashboard row by row."""
     dashboard = (
         Dashboard("Hand gestures")
         .uid("hand-gesture")
-        .description("How the model, the data and the server of the hand-gesture service are doing.")
+        .description("Model, data and server metrics of the hand-gesture service.")
         .tags(["hand-gesture", "bentoml"])
         .time("now-30m", "now")
         .refresh("10s")
@@ -116,11 +116,11 @@ def _number(
 
 
 ROWS: Final[dict[str, list[Panel]]] = {
-    "Model, data, server: the three that were chosen first": [
+    "Key metrics: model, data, server": [
         _graph(
             "Inference latency",
-            "Model: the time of one model call, which answers a whole batch. A camera at 30 frames a second has 33 ms "
-            "for everything; the model should take less than one of them.",
+            "Model: duration of one model call, which classifies a whole batch. A camera at 30 frames per second has "
+            "33 ms per frame; the bundled model takes less than 1 ms.",
             units.Milliseconds,
             *(
                 _query(
@@ -132,23 +132,22 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         _graph(
             "Missing landmarks",
-            "Data: points of hands that were absent, null or not finite, in each second. A rise says that a "
-            "camera or a client has changed.",
+            "Data: landmarks per second that were absent, null or not finite. A rise means that a camera or a client "
+            "has changed.",
             units.CountsPerSecond,
             _query(f"sum(rate({_select('hand_gesture_missing_landmarks_total')}[$__rate_interval]))", "missing"),
             thresholds=_thresholds(1, 100),
         ),
         _number(
             "Missing landmarks, total",
-            "Data: the same points, counted over the time shown.",
+            "Data: the same landmarks, summed over the selected time range.",
             units.Short,
             _query(f"sum(increase({_select('hand_gesture_missing_landmarks_total')}[$__range]))"),
             _thresholds(100, 10_000),
         ),
         _graph(
             "CPU usage",
-            "Server: what all processes of the service use; 100 % is one core. Near 100 % for each worker it is "
-            "time for another.",
+            "Server: CPU usage of all processes of the service; 100 % is one core. Near 100 % per worker, add another.",
             units.Percent,
             _query(_select("hand_gesture_cpu_usage_percent"), "{{instance}}"),
             thresholds=_thresholds(70, 90),
@@ -157,13 +156,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Requests": [
         _graph(
             "Requests",
-            "Prediction requests, and frames of streams, in each second, by route.",
+            "Prediction requests and stream frames per second, by route.",
             units.RequestsPerSecond,
             _query(f"sum by (route) (rate({_select('hand_gesture_requests_total')}[$__rate_interval]))", "{{route}}"),
         ),
         _graph(
             "Errors",
-            "Requests that were not answered with 200, by route and status: 4xx are the clients', 5xx the service's.",
+            "Requests with a status other than 200, by route: 4xx are client errors, 5xx are server errors.",
             units.RequestsPerSecond,
             _query(
                 f"sum by (route, status) (rate({_select('hand_gesture_requests_total', NOT_OK)}[$__rate_interval]))",
@@ -172,8 +171,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
             thresholds=_thresholds(1, 10),
         ),
         _graph(
-            "Refused, by reason",
-            "Requests refused for what they hold.",
+            "Rejected requests",
+            "Invalid requests per second, by reason; docs/reference.md explains each.",
             units.RequestsPerSecond,
             _query(
                 f"sum by (reason) (rate({_select('hand_gesture_invalid_requests_total')}[$__rate_interval]))",
@@ -182,8 +181,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
             thresholds=_thresholds(1, 10),
         ),
         _graph(
-            "Duration",
-            "From the first byte of a request to its answer, waiting for a batch included.",
+            "Request latency",
+            "From the first byte of a request to its response, including the wait for a batch.",
             units.Seconds,
             *(
                 _query(
@@ -198,13 +197,13 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Streams": [
         _graph(
             "Open streams",
-            "Cameras that stream at this moment. A worker takes MAX_STREAMS of them.",
+            "Streams open now. A worker accepts at most MAX_STREAMS.",
             units.Short,
             _query(_select("hand_gesture_streams"), "{{instance}}"),
         ),
         _graph(
             "Frames",
-            "Frames of streams in each second, by status: 200 was answered, 400 was no hand.",
+            "Stream frames per second, by status: 200 classified, 400 invalid, 503 and 504 overload.",
             units.CountsPerSecond,
             _query(
                 f"sum by (status) (rate({_select('hand_gesture_requests_total', OF_STREAMS)}[$__rate_interval]))",
@@ -212,9 +211,9 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ),
         ),
         _graph(
-            "Streams that ended",
-            "In each second, by close code: 1000 and 1001 are clients that left, 1006 connections that broke, 1013 "
-            "streams for which there was no room; docs/stream.md has the others.",
+            "Closed streams",
+            "Streams closed per second, by close code: 1000 and 1001, the client left or was idle; 1006, the "
+            "connection broke; 1013, over the limit. docs/stream.md lists all codes.",
             units.CountsPerSecond,
             _query(
                 f"sum by (code) (rate({_select('hand_gesture_closed_streams_total')}[$__rate_interval]))", "{{code}}"
@@ -223,18 +222,18 @@ ROWS: Final[dict[str, list[Panel]]] = {
     ],
     "Hands on streams": [
         _graph(
-            "Hands in a frame",
-            "Frames of streams that were answered in each second, by the number of hands in them. 0 alone: the camera "
-            "shows nobody, or the client finds no hands.",
+            "Hands per frame",
+            "Classified stream frames per second, by their number of hands. Only 0: nobody is in front of the camera, "
+            "or the client detects no hands.",
             units.CountsPerSecond,
             _query(
                 f"sum by (hands) (rate({_select('hand_gesture_frames_total')}[$__rate_interval]))", "{{hands}} hands"
             ),
         ),
         _graph(
-            "Changes of what hands hold",
-            "In each second, by the gesture that a hand holds from then on, or none. Many more than players make: "
-            "hold_ms is too short, or the model is unsure.",
+            "Changes of the held gesture",
+            "Changes per second, by the new held gesture. Many more than players make: hold_ms is too short, or the "
+            "model is unsure.",
             units.CountsPerSecond,
             _query(
                 f"sum by (gesture) (rate({_select('hand_gesture_changes_total')}[$__rate_interval]))", "{{gesture}}"
@@ -243,16 +242,16 @@ ROWS: Final[dict[str, list[Panel]]] = {
     ],
     "Replicas and proxy": [
         _graph(
-            "Requests and frames of each replica",
-            "Answered in each second. One that has far less than the others was started later, or is slow.",
+            "Requests and frames per replica",
+            "Responses per second. A replica with far fewer than the others started later or is slow.",
             units.CountsPerSecond,
             _query(
                 f"sum by (instance) (rate({_select('hand_gesture_requests_total')}[$__rate_interval]))", "{{instance}}"
             ),
         ),
         _graph(
-            "Replicas that the proxy uses",
-            "Those whose /readyz answers it; 0: everybody gets an error.",
+            "Healthy replicas",
+            "Replicas whose /readyz check passes at the proxy. At 0 every request fails.",
             units.Short,
             _query(f"min by (proxy) (haproxy_backend_active_servers{{{OF_BACKENDS}}})", "{{proxy}}"),
             thresholds=ThresholdsConfig()
@@ -260,8 +259,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
             .steps([Threshold(None, "red"), Threshold(1, "green")]),
         ),
         _graph(
-            "Answers through the proxy",
-            "In each second, by class of status.",
+            "Responses of the proxy",
+            "Responses per second, by status class.",
             units.CountsPerSecond,
             _query(
                 f"sum by (code) (rate(haproxy_frontend_http_responses_total{{{OF_PUBLIC}}}[$__rate_interval]))",
@@ -269,18 +268,18 @@ ROWS: Final[dict[str, list[Panel]]] = {
             ),
         ),
         _graph(
-            "Refused by the proxy, and sent again",
-            "In each second: requests of addresses that send too many, that are too large or ask for figures; and "
-            "requests that went to another replica because the first had gone.",
+            "Rejected and retried by the proxy",
+            "Requests per second that the proxy rejected (rate limit, body size, /metrics), and retries on another "
+            "replica after the first one failed.",
             units.CountsPerSecond,
-            _query(f"sum(rate(haproxy_frontend_requests_denied_total{{{OF_PUBLIC}}}[$__rate_interval]))", "refused"),
-            _query(f"sum(rate(haproxy_backend_retry_warnings_total{{{OF_BACKENDS}}}[$__rate_interval]))", "sent again"),
+            _query(f"sum(rate(haproxy_frontend_requests_denied_total{{{OF_PUBLIC}}}[$__rate_interval]))", "rejected"),
+            _query(f"sum(rate(haproxy_backend_retry_warnings_total{{{OF_BACKENDS}}}[$__rate_interval]))", "retried"),
         ),
     ],
     "Batching": [
         _graph(
-            "Hands in a model call",
-            "The mean size of a batch: above 1, requests in flight together share model calls.",
+            "Mean batch size",
+            "Hands per model call. Above 1, concurrent requests share model calls.",
             units.Short,
             _query(
                 f"sum by (route) (rate({_select('hand_gesture_batch_size_sum')}[$__rate_interval]))"
@@ -290,7 +289,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         heatmap.Panel()
         .title("Distribution of batch sizes")
-        .description("How many model calls had how many hands.")
+        .description("Number of model calls by batch size.")
         .datasource(PROMETHEUS)
         .unit(units.Short)
         .thresholds(_thresholds())
@@ -303,7 +302,7 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         _graph(
             "In flight",
-            "Requests being answered at this moment.",
+            "Requests being processed now.",
             units.Short,
             _query(_select("hand_gesture_requests_in_flight"), "{{instance}}"),
             thresholds=_thresholds(500, 2000),
@@ -312,7 +311,8 @@ ROWS: Final[dict[str, list[Panel]]] = {
     "Model": [
         _graph(
             "Gestures",
-            "Hands classified in each second. A gesture that takes over may be drift, or a game that asks for it.",
+            "Hands classified per second, by gesture. If one gesture dominates, either a game asks for it or the data "
+            "has drifted.",
             units.CountsPerSecond,
             _query(
                 f"sum by (gesture) (rate({_select('hand_gesture_predictions_total')}[$__rate_interval]))", "{{gesture}}"
@@ -320,32 +320,33 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         _graph(
             "Confidence",
-            "The probability that the model gives its answers: the mean, and the value that one in ten stays below.",
+            "Probability of the predicted class: mean and 10th percentile.",
             units.PercentUnit,
             _query(
                 f"sum(rate({_select('hand_gesture_prediction_confidence_sum')}[$__rate_interval]))"
                 f" / sum(rate({_select('hand_gesture_prediction_confidence_count')}[$__rate_interval]))",
                 "mean",
             ),
-            _query(_quantile(0.1, "hand_gesture_prediction_confidence"), "lowest tenth"),
+            _query(_quantile(0.1, "hand_gesture_prediction_confidence"), "p10"),
         ),
         _graph(
             "Hands without a gesture",
-            "The share of hands that made none of the gestures, over a quarter of an hour.",
+            "Share of hands classified as none, over 15 minutes.",
             units.PercentUnit,
             _query(_select("instance:hand_gesture_none:share15m"), "{{instance}}"),
             thresholds=_thresholds(0.8, 0.9),
         ),
         _graph(
-            "Distance from the training set's mix",
-            "0: gestures as frequent as in training; 1: nothing in common. Of an hour's hands that make one.",
+            "Gesture drift",
+            "Total variation distance between the gestures of the last hour and the training data, without none. 0: "
+            "the same distribution; 1: no overlap.",
             units.PercentUnit,
             _query(_select("instance:hand_gesture_gesture_mix:distance1h"), "{{instance}}"),
             thresholds=_thresholds(0.85, 0.9),
         ),
         table.Panel()
         .title("Model version")
-        .description("Which model answers: its kind, its features, and the digest of its file.")
+        .description("The served model: classifier, features, and the digest of its file.")
         .datasource(PROMETHEUS)
         .unit(units.Short)
         .thresholds(_thresholds())
@@ -361,27 +362,27 @@ ROWS: Final[dict[str, list[Panel]]] = {
         ),
         _number(
             "Workers",
-            "Worker processes that are up.",
+            "Running worker processes.",
             units.Short,
             _query(f"sum({_select('hand_gesture_workers')})"),
         ),
         _number(
-            "Workers lost",
-            "Worker processes that ended by themselves within the time shown, and were replaced.",
+            "Worker crashes",
+            "Worker processes that exited unexpectedly in the selected time range, and were replaced.",
             units.Short,
             _query(f"sum(increase({_select('hand_gesture_lost_workers_total')}[$__range]))"),
             _thresholds(1, 3),
         ),
         _number(
-            "Instances that answer Prometheus",
-            "The share of instances whose last scrape worked.",
+            "Instances up",
+            "Share of instances whose last scrape succeeded.",
             units.PercentUnit,
             _query(f"avg({_select('up', OF_JOB)})"),
             ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([Threshold(None, "red"), Threshold(1, "green")]),
         ),
         table.Panel()
         .title("Alerts")
-        .description("Alerts that fire or are about to; monitoring/README.md says what to do about each.")
+        .description("Firing and pending alerts; monitoring/README.md says what to do about each.")
         .datasource(PROMETHEUS)
         .unit(units.Short)
         .thresholds(_thresholds())

@@ -1,4 +1,4 @@
-"""A real browser before the real page, which in each test asks no other host and leaves the console clean."""
+"""Fixtures with real browsers; each test checks that the page contacts no other host and logs no errors."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ OPTIONS = [
 ]
 ALLOWED = "--use-fake-ui-for-media-stream"
 FAKE_CAMERA = "--use-fake-device-for-media-stream"
-SECONDS = 120  # on a machine that does much else
+SECONDS = 120  # generous for a busy machine
 needs_finder = pytest.mark.skipif(not MEDIAPIPE.exists(), reason="MediaPipe was not fetched: run make page")
 needs_hands = pytest.mark.skipif(
     not CAMERA_VIDEO or not MEDIAPIPE.exists(), reason="no film of hands was given: CAMERA_VIDEO=FILE.mjpeg"
 )
-# What the page shows, as it changes: each gesture that holds, "" where there is no hand, and each command
+# Records changes of the page: held gestures, "" without a hand, and commands
 RECORDER = """
   window.held = [];
   window.fired = [];
@@ -58,7 +58,7 @@ Launch = Callable[..., Browser]
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")  # while it is there, no other event loop can run in this thread
+@pytest.fixture(scope="module")  # module scope: no other event loop can run in this thread meanwhile
 def playwright() -> Iterator[Playwright]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here: install Debian's package chromium")
@@ -68,7 +68,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="module")
 def launch(playwright: Playwright) -> Iterator[Launch]:
-    """Starts a browser with options of its own; the same one for the same options."""
+    """Starts browsers, and reuses them for the same options."""
     browsers: dict[tuple[str, ...], Browser] = {}
 
     def start(*options: str) -> Browser:
@@ -83,7 +83,7 @@ def launch(playwright: Playwright) -> Iterator[Launch]:
 
 @pytest.fixture
 def open_page(launch: Launch) -> Iterator[Open]:
-    """Opens a page in a browser that has a camera and allows it; in the end its requests and its console are judged."""
+    """Opens a page in a browser with an allowed camera; checks its requests and console at the end."""
     with contextlib.ExitStack() as contexts:
         asked: list[str] = []
         said: list[str] = []
@@ -136,7 +136,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def until(page: Page, condition: str) -> None:
-    """Wait until an expression holds in the page, whose policy forbids Playwright's own way of that."""
+    """Wait until an expression is truthy; the page's CSP blocks Playwright's wait_for_function."""
     deadline = time.monotonic() + SECONDS
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
@@ -144,13 +144,13 @@ def until(page: Page, condition: str) -> None:
 
 
 def screenshot(page: Page, name: str) -> None:
-    """Keep what the page looks like now, as an output of the build."""
+    """Save a screenshot to build/screenshots/."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
 def axe_problems(page: Page) -> list[str]:
-    """What axe-core finds that is serious or worse."""
+    """Serious and critical accessibility violations found by axe-core."""
     if not AXE.exists():
         pytest.skip("axe-core is not installed: run make node_modules/.package-lock.json")
     page.evaluate(AXE.read_text())
@@ -163,7 +163,7 @@ def axe_problems(page: Page) -> list[str]:
     ]
 
 
-# In the film, each gesture is followed by a wall: like, dislike, stop, fist, palm
+# In the video, each gesture is followed by a wall: like, dislike, stop, fist, palm
 _PICTURES_OF_A_GESTURE, PICTURES_OF_A_WALL = 60, 18
 LIKE_PICTURE, WALL_PICTURE = 30, _PICTURES_OF_A_GESTURE + PICTURES_OF_A_WALL // 2
 STOP_PICTURE, FIST_PICTURE, PALM_PICTURE = (
@@ -172,5 +172,5 @@ STOP_PICTURE, FIST_PICTURE, PALM_PICTURE = (
 
 
 def film(path: str = CAMERA_VIDEO) -> list[bytes]:
-    """The pictures of a film in Motion JPEG, each a JPEG file."""
+    """The frames of a Motion JPEG video, each a JPEG file."""
     return [b"\xff\xd8\xff" + part for part in Path(path).read_bytes().split(b"\xff\xd8\xff")[1:]]

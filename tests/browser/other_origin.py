@@ -1,4 +1,4 @@
-"""Pages of another origin than the service's, which load its module, GET /gestures.js."""
+"""Pages of another origin that load the module, GET /gestures.js."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ COMMANDS = ["up", "down", "right", "left"]
 CAME_IN_ORDER = f"moves.join().includes('{','.join(COMMANDS)}')"
 NOTHING = {"tracks": 0, "sockets": 0, "workers": 0, "timers": 0, "addresses": 0, "listeners": 0, "locks": 0}
 
-# The five lines, and a move that is seen once however often a busy machine lets go of it
+# The five lines of the README, with moves recorded once, also if a busy machine releases a gesture
 FIVE_LINES = """
 <script>window.moves = []; const move = (command) => command !== moves.at(-1) && moves.push(command);</script>
 <script type="module">
@@ -18,7 +18,7 @@ FIVE_LINES = """
   await startGestures({ onChange: ({ held, command }) => command && move(command) });
 </script>
 """
-# The module for whatever a test does with it; what it tells is kept
+# The module with all callbacks recorded
 ANY = """
 <script src="counter.js"></script>
 <script type="module">
@@ -72,7 +72,7 @@ class Site:
     folder: Path
 
     def page(self, content: str, service: str, name: str = "index.html") -> str:
-        """Write a page, and give its address."""
+        """Write a page and return its address."""
         head = '<!doctype html><meta charset="utf-8"><title>Game</title><link rel="icon" href="data:,">'
         (self.folder / name).write_text(head + content.replace("$service", service))
         return f"{self.url}/{name}"

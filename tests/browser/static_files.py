@@ -1,4 +1,4 @@
-"""A folder served on an origin of its own, as a game's pages are."""
+"""Serves a folder on another origin, like the pages of a game."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serve_folder(folder: Path, **headers: str) -> Iterator[str]:
-    """Serve a folder, and give its address; headers, with _ for -, are sent with every file."""
+    """Serve a folder and yield its address; headers, with _ for -, are sent with every file."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     handler = functools.partial(_Handler, directory=str(folder), headers=named)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as files:

@@ -1,4 +1,4 @@
-"""A tab of each browser that the page is tested in, with the few operations that all of them have.
+"""Tabs of all tested browsers with a common interface.
 
 Playwright drives Chromium, and Debian's Firefox through WebDriver BiDi; Selenium drives WebKitGTK through its own
 WebKitWebDriver. Firefox and WebKitGTK have WebGL only where there is a screen, so they get a virtual one.
@@ -30,7 +30,7 @@ MINI_BROWSER = next(iter(sorted(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrow
 XVFB = shutil.which("Xvfb")
 SCREEN = (1280, 900)
 FIREFOX_PREFERENCES: dict[str, str | float | bool] = {"media.navigator.permission.disabled": True}
-# What must never happen, from when the page is loaded
+# Records uncaught errors, unhandled rejections and CSP violations
 WATCH_FOR_FAILURES = """(() => {
   window.failures = [];
   addEventListener("error", ({ message }) => window.failures.push(`error: ${message}`));
@@ -46,13 +46,13 @@ class Tab(Protocol):
         """Load a page."""
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression, awaited."""
+        """Evaluate a JavaScript expression, and await its value."""
 
     def choose_file(self, path: Path) -> None:
         """Choose a photo."""
 
     def screenshot(self, path: Path) -> None:
-        """Write what can be seen as PNG."""
+        """Write a screenshot as PNG."""
 
 
 class PlaywrightTab:
@@ -67,7 +67,7 @@ class PlaywrightTab:
         self._page.goto(url)
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression, awaited."""
+        """Evaluate a JavaScript expression, and await its value."""
         return self._page.evaluate(expression)
 
     def choose_file(self, path: Path) -> None:
@@ -75,8 +75,8 @@ class PlaywrightTab:
         self._page.set_input_files("#file", path)
 
     def screenshot(self, path: Path) -> None:
-        """Write what can be seen as PNG."""
-        self._page.screenshot(path=path, caret="initial")  # hiding it needs an inline style, which the policy forbids
+        """Write a screenshot as PNG."""
+        self._page.screenshot(path=path, caret="initial")  # hiding it needs an inline style, which the CSP blocks
 
 
 class SeleniumTab:
@@ -91,7 +91,7 @@ class SeleniumTab:
         self._driver.get(url)
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression, awaited."""
+        """Evaluate a JavaScript expression, and await its value."""
         return self._driver.execute_script(f"return ({expression})")
 
     def choose_file(self, path: Path) -> None:
@@ -99,13 +99,13 @@ class SeleniumTab:
         self._driver.find_element(By.ID, "file").send_keys(str(path))
 
     def screenshot(self, path: Path) -> None:
-        """Write what can be seen as PNG."""
+        """Write a screenshot as PNG."""
         self._driver.save_screenshot(str(path))
 
 
 @contextlib.contextmanager
 def virtual_screen(width: int, height: int) -> Iterator[dict[str, str]]:
-    """Start an X server without hardware, and give the environment of programs that draw on it."""
+    """Start a virtual X server, and yield the environment variables for its clients."""
     if XVFB is None:
         pytest.skip("there is no virtual screen here: install Debian's package xvfb")
     reading, writing = os.pipe()
@@ -126,7 +126,7 @@ def virtual_screen(width: int, height: int) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def chromium_tab(*, webgl: bool = True) -> Iterator[Tab]:
-    """A new Chromium, which has no camera."""
+    """A new Chromium without a camera."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here: install Debian's package chromium")
     options = [*OPTIONS, ALLOWED, *([] if webgl else ["--disable-software-rasterizer"])]
@@ -138,7 +138,7 @@ def chromium_tab(*, webgl: bool = True) -> Iterator[Tab]:
 
 @contextlib.contextmanager
 def firefox_tab(*, webgl: bool = True) -> Iterator[Tab]:
-    """A new Firefox, which has no camera."""
+    """A new Firefox without a camera."""
     if FIREFOX is None:
         pytest.skip("there is no Firefox here: install Debian's package firefox-esr")
     with virtual_screen(*SCREEN) as environment, sync_playwright() as playwright:
@@ -155,7 +155,7 @@ def firefox_tab(*, webgl: bool = True) -> Iterator[Tab]:
 
 @contextlib.contextmanager
 def webkit_tab(*, webgl: bool = True, screen: tuple[int, int] = SCREEN, dark: bool = False) -> Iterator[Tab]:
-    """A new WebKitGTK, which can have no camera; its WebGL, which workers lack, cannot be switched off from outside."""
+    """A new WebKitGTK without a camera; its WebGL, which workers lack, cannot be disabled."""
     if WEBKIT_DRIVER is None or MINI_BROWSER is None:
         pytest.skip("there is no WebKitGTK here: install Debian's package webkit2gtk-driver")
     if not webgl:
@@ -179,21 +179,21 @@ TABS = {"chromium": chromium_tab, "firefox": firefox_tab, "webkit": webkit_tab}
 
 
 def open_page(tab: Tab, url: str) -> None:
-    """Load the page, wait until it knows its gestures, and watch for failures from then on."""
+    """Load the page, wait until it has its gestures, and record errors from then on."""
     tab.go(url)
     until(tab, "document.querySelectorAll('#gestures li').length > 0")
     tab.evaluate(WATCH_FOR_FAILURES)
 
 
 def press(tab: Tab, element: str) -> None:
-    """Press a button, which must be there to be pressed."""
+    """Click a button, which must be visible and enabled."""
     until(tab, f"document.querySelector(`{element}`)?.checkVisibility()")
     assert tab.evaluate(f"!document.querySelector(`{element}`).disabled"), f"{element} cannot be pressed"
     tab.evaluate(f"document.querySelector(`{element}`).click()")
 
 
 def problem(tab: Tab) -> str:
-    """The sentence that says what is wrong, once there is one."""
+    """Wait for an error message and return it."""
     until(tab, "!document.getElementById('problem').hidden")
     return str(tab.evaluate("document.getElementById('problem').textContent"))
 

@@ -1,4 +1,4 @@
-"""The page with a camera before which hands are held up: like, dislike, stop, fist, palm, and a wall between them."""
+"""The page with a fake camera that shows like, dislike, stop, fist and palm, with a wall in between."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_each_gesture_holds_and_commands_fire_once_each(server: Server, open_pag
     page = open_page(server.url, browser=BEFORE_HANDS)
     page.on("websocket", lambda socket: socket.on("framereceived", lambda message: received.append(str(message))))
     page.get_by_role("button", name="Start camera").click()
-    # On a busy machine a gesture is let go of and holds again, or is missed until the film comes round again
+    # On a busy machine a gesture may be released and held again, or be missed until the video repeats
     until(page, f"{[*SHOWN, '']}.every((name) => window.held.includes(name))")
     assert set(page.evaluate("window.held")) <= {*SHOWN, "", "none"}
     expect(page.locator("#service")).to_have_text("Connected")
@@ -59,7 +59,7 @@ def test_each_gesture_holds_and_commands_fire_once_each(server: Server, open_pag
     fired = page.evaluate("window.fired")
     assert set(fired) == {"up", "down", "right", "left"}
     assert fired == commands[: len(fired)]
-    assert len(commands) - len(fired) in (0, 1)  # the stream may have ended with one on its way
+    assert len(commands) - len(fired) in (0, 1)  # one may be in flight when the stream ends
     expect(page.locator(".answer")).to_have_count(0)
     expect(page.get_by_role("button", name="Start camera")).to_be_visible()
     assert page.evaluate("document.getElementById('video').srcObject") is None
@@ -98,7 +98,7 @@ def test_a_second_visit_loads_nothing(server: Server, open_page: Open) -> None:
 
 @needs_hands
 @pytest.mark.skipif(HAPROXY is None, reason="haproxy, which counts here, is not installed")
-def test_a_second_visit_asks_for_the_page_alone(server: Server, open_page: Open, tmp_path: Path) -> None:
+def test_a_second_visit_requests_only_the_page(server: Server, open_page: Open, tmp_path: Path) -> None:
     with proxy_before(server.url, tmp_path) as proxy:
 
         def requests() -> float:
@@ -113,7 +113,7 @@ def test_a_second_visit_asks_for_the_page_alone(server: Server, open_page: Open,
         page.get_by_role("button", name="Start camera").click()
         page.wait_for_selector(".answer")
         again = requests() - first
-        page.close()  # it would miss the proxy
+        page.close()  # it would log errors without the proxy
         assert first > 15
         assert 3 <= again < first / 2  # the page, the reference hands, the stream; on a busy machine that again
 
@@ -143,7 +143,7 @@ def test_photos(server: Server, open_page: Open, tmp_path: Path) -> None:
     page.route_web_socket("**/stream", as_one)
     page.reload()
     page.set_input_files("#file", tmp_path / "both.png")
-    expect(page.locator(".answer")).to_have_count(1)  # a hand that was found twice
+    expect(page.locator(".answer")).to_have_count(1)  # a hand that was detected twice
 
 
 @needs_hands

@@ -1,4 +1,4 @@
-"""What the page does in each browser: Chromium, Firefox and WebKitGTK, each skipped where it is not installed.
+"""The page in Chromium, Firefox and WebKitGTK; browsers that are not installed are skipped.
 
 None of them has a camera here. Where hands are needed a canvas that shows them stands for it.
 """
@@ -61,7 +61,7 @@ def tab(request: pytest.FixtureRequest) -> Iterator[Tab]:
 
 @pytest.fixture
 def page(tab: Tab, server: Server) -> Iterator[Tab]:
-    """The page, which in the end has left no camera on, no error and no promise that was rejected and not handled."""
+    """The page; checks at the end that the camera is off, without errors and unhandled rejections."""
     open_page(tab, server.url)
     yield tab
     assert tab.evaluate("window.failures") == []
@@ -69,12 +69,12 @@ def page(tab: Tab, server: Server) -> Iterator[Tab]:
 
 
 def show_film(tab: Tab, *pictures: int) -> None:
-    """Let pictures of the film take the camera's place, two seconds each."""
+    """Replace the camera by frames of the video, two seconds each."""
     show_stills(tab, *(film()[picture] for picture in pictures))
 
 
 def show_stills(tab: Tab, *jpegs: bytes) -> None:
-    """Let pictures take the camera's place, two seconds each."""
+    """Replace the camera by images, two seconds each."""
     stills = [base64.b64encode(jpeg).decode() for jpeg in jpegs]
     tab.evaluate(f"({(HERE / 'film_camera.js').read_text()})({json.dumps(stills)}, 20)")
 
@@ -99,7 +99,7 @@ def test_welcome(page: Tab, request: pytest.FixtureRequest) -> None:
     violations = serious_violations(page)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(SCREENSHOTS / f"{request.node.callspec.params['tab']}.png")
-    page.evaluate("void (window.failures = [])")  # the screenshot and axe use inline styles, which the policy forbids
+    page.evaluate("void (window.failures = [])")  # the screenshot and axe use inline styles, which the CSP blocks
     assert violations == []
 
 
@@ -144,7 +144,7 @@ def test_one_hand_or_two(page: Tab) -> None:
 
 
 @needs_hands
-def test_a_gesture_comes_to_hold_and_ends_however_few_pictures_a_second(page: Tab) -> None:
+def test_a_gesture_is_held_and_released_at_low_frame_rates(page: Tab) -> None:
     show_film(page, LIKE_PICTURE)
     press(page, START)
     until(page, "document.querySelector('.answer .state')?.textContent === 'Held: up'")
@@ -156,7 +156,7 @@ def test_a_gesture_comes_to_hold_and_ends_however_few_pictures_a_second(page: Ta
 
 
 @needs_hands
-def test_two_hands_hold_each_its_own(page: Tab) -> None:
+def test_two_hands_hold_their_own_gestures(page: Tab) -> None:
     like, stop = (Image.open(io.BytesIO(film()[picture])) for picture in (LIKE_PICTURE, STOP_PICTURE))
     both = Image.new("RGB", (800, 400))
     for left, hand in ((0, like), (400, stop.transpose(Image.Transpose.FLIP_LEFT_RIGHT))):
@@ -183,7 +183,7 @@ def test_photos(page: Tab, tmp_path: Path) -> None:
 
 
 @needs_finder
-def test_a_camera_that_is_allowed_too_late_is_not_used(page: Tab) -> None:
+def test_late_permission_for_the_camera_is_ignored(page: Tab) -> None:
     page.evaluate(ANSWERED_LATE)
     press(page, START)
     until(page, "window.late.length === 1")
@@ -203,7 +203,7 @@ def test_a_camera_that_is_allowed_too_late_is_not_used(page: Tab) -> None:
 
 
 @needs_finder
-def test_a_camera_that_is_denied_too_late_changes_nothing(page: Tab) -> None:
+def test_late_denial_of_the_camera_is_ignored(page: Tab) -> None:
     page.evaluate(ANSWERED_LATE)
     press(page, START)
     until(page, "window.late.length === 1")
@@ -245,7 +245,7 @@ def test_a_video_that_does_not_play(page: Tab) -> None:
 
 
 @needs_hands
-def test_a_finder_that_fails_while_it_runs(page: Tab) -> None:
+def test_mediapipe_that_fails_while_running(page: Tab) -> None:
     show_film(page, LIKE_PICTURE)
     press(page, START)
     until(page, shows("like"))
@@ -297,14 +297,14 @@ def test_key(tab: Tab, home: Path) -> None:
 
 @needs_hands
 @pytest.mark.parametrize("run", range(RANDOM_RUNS))
-def test_whatever_happens_the_page_goes_on(page: Tab, run: int) -> None:
-    """Presses, permissions, photos, failures of all kinds at random; PAGE_SEED=N repeats what a run printed."""
+def test_the_page_recovers_from_all_errors(page: Tab, run: int) -> None:
+    """Random clicks, permissions, photos and failures; PAGE_SEED=N repeats a run."""
     seed = (SEED + run) % 2**31
     print(f"PAGE_SEED={seed}")
     show_film(page, LIKE_PICTURE, WALL_PICTURE)
     done = page.evaluate(f"({(HERE / 'random_driver.js').read_text()})({seed}, {RANDOM_STEPS})")
     print(*done)
-    # What was begun last has come to something: a picture, or a sentence
+    # The last action has a result: a video, or an error message
     until(page, f"!{AT_THE_WELCOME} || !document.getElementById('start').disabled")
     press(page, "#gestures button")
     until(page, AN_ANSWER)

@@ -1,4 +1,4 @@
-"""The smallest page, examples/browser.html, with its CDN answered from the same packages."""
+"""The smallest page, examples/browser.html, with the CDN replaced by local packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CDN = "https://cdn.jsdelivr.net/npm/@mediapipe/tasks-vision@"
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[str]:
-    """The examples, served as their users serve them."""
+    """The examples on a static file server."""
     with serve_folder(PROJECT / "examples") as url:
         yield url
 
@@ -49,7 +49,7 @@ def test_gestures_come_and_go(server: Server, open_page: Open, folder: str) -> N
 
 
 @needs_finder
-def test_it_says_what_is_wrong(open_page: Open, folder: str) -> None:
+def test_errors_are_reported(open_page: Open, folder: str) -> None:
     page = open_page(browser=(ALLOWED,))
     page.goto(f"{folder}/browser.html")
     expect(page.locator("#gesture")).to_have_text("Requested device not found")

@@ -1,4 +1,4 @@
-"""The examples that play: a maze, pong for two, slides; each before a fake camera."""
+"""The example games with a fake camera: a maze, pong for two, slides."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SHOWN = "[...document.querySelectorAll('section')].findIndex((slide) => slide.cl
 
 @pytest.fixture
 def examples(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The examples on an origin of their own, with room for a file of gestures."""
+    """A copy of the examples on another origin, to which a file of gestures can be added."""
     for page in (PROJECT / "examples").glob("*.html"):
         (tmp_path / page.name).write_text(page.read_text())
     with serve_folder(tmp_path) as url:
@@ -63,7 +63,7 @@ def test_maze(server: Server, open_page: Open, examples: tuple[str, Path]) -> No
     screenshot(page, "maze")
 
 
-# Whether the ball was in the middle, where it is drawn in white, and left it
+# Detects that the ball, drawn in white, has left the middle
 WATCH_THE_BALL = """(() => {
   let wasThere = false;
   window.isServed = false;
@@ -113,7 +113,7 @@ def test_pong(server: Server, open_page: Open, examples: tuple[str, Path], tmp_p
 
 
 def lying(tilt: float) -> list[list[float]]:
-    """The reference hand of stop in pixels, turned to the left as the photograph in the film is."""
+    """The reference hand of stop in pixels, rotated to the left like the photograph in the video."""
     points = np.array(REFERENCE.hands["stop"])[:, :2] * REFERENCE.image_size
     turned = (points[:, 0] + 1j * points[:, 1] - 320 - 240j) * np.exp(-1j * np.radians(90 + tilt))
     return [[float(point.real) + 320, float(point.imag) + 240] for point in turned]

@@ -1,4 +1,4 @@
-"""The module for other pages, GET /gestures.js, on pages of another origin than the service's, in Chromium."""
+"""The module GET /gestures.js on pages of another origin, in Chromium."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HIDE = """(isHidden) => {
   Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
-# What a page must allow: docs/game.md
+# The CSP that a page needs: docs/game.md
 STRICT = (
     "default-src 'none'; script-src 'unsafe-inline' $service 'wasm-unsafe-eval'; "
     "connect-src $service $stream; worker-src blob:; img-src data:"
@@ -39,26 +39,26 @@ STRICT = (
 
 
 def run(page: Page, options: str = "{}") -> None:
-    """Start with these options, and wait for answers."""
+    """Start the module with options, and wait for answers."""
     until(page, "window.start !== undefined")
     page.evaluate(f"start({options}).then((running) => {{ window.running = running; }})")
     until(page, "frames > 0")
 
 
 def left(page: Page) -> dict[str, int]:
-    """What the page has taken and not given back, of each kind."""
+    """Resources that the page has not released, by kind."""
     counts: dict[str, int] = page.evaluate("left()")
     return counts
 
 
 def own(page: Page, options: str = "{}") -> None:
-    """Open a stream of the page's own results."""
+    """Open a stream for MediaPipe results of the page."""
     until(page, "window.openStream !== undefined")
     page.evaluate(f"void (window.stream = openStream({options}))")
 
 
 def send(page: Page, results: object, picture: object = None, frames: int = 20) -> None:
-    """Send frames that are alike, each when there is an answer to the one before, until so many are answered."""
+    """Send identical frames, each after the answer to the previous one, until this number is answered."""
     page.evaluate(
         """async ([results, picture, frames]) => {
           for (let answered = 0; answered < frames && !problems.length; ) {
@@ -103,7 +103,7 @@ def test_first_answer_comes_soon(server: Server, site: Site, open_page: Open) ->
 
 
 @needs_hands
-def test_nothing_is_left_after_stop(server: Server, site: Site, open_page: Open) -> None:
+def test_stop_releases_everything(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
     assert left(page) == NOTHING
     until(page, "window.start !== undefined")
@@ -261,7 +261,7 @@ def test_camera_denied(server: Server, site: Site, open_page: Open) -> None:
 
 
 @needs_finder
-def test_camera_that_goes(server: Server, site: Site, open_page: Open) -> None:
+def test_camera_that_is_unplugged(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     run(page)
     page.evaluate("running.video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
@@ -271,7 +271,7 @@ def test_camera_that_goes(server: Server, site: Site, open_page: Open) -> None:
 
 
 @needs_finder
-def test_hidden_tab_rests(server: Server, site: Site, open_page: Open) -> None:
+def test_hidden_tab_is_paused(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     run(page)
     page.evaluate(HIDE, True)
@@ -315,7 +315,7 @@ def test_finder_that_has_loaded(server: Server, site: Site, open_page: Open) -> 
 
 
 @needs_finder
-def test_hands_are_looked_for_as_configured(server: Server, site: Site, open_page: Open) -> None:
+def test_detection_options_are_used(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     sent: list[str | bytes] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message)))  # noqa: PLW0108
@@ -328,7 +328,7 @@ def test_hands_are_looked_for_as_configured(server: Server, site: Site, open_pag
     assert settings[0]["image_size"] == [640, 480]
 
 
-def test_results_of_the_pages_own(server: Server, site: Site, open_page: Open) -> None:
+def test_mediapipe_results_of_the_page(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     own(page)
     hand = as_objects(LIKE)
@@ -354,7 +354,7 @@ def test_results_of_the_pages_own(server: Server, site: Site, open_page: Open) -
     assert left(page) == NOTHING
 
 
-def test_results_keep_the_hands_shape(server: Server, site: Site, open_page: Open) -> None:
+def test_image_size_of_results_is_used(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     sent: list[str | bytes] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message)))  # noqa: PLW0108
@@ -381,7 +381,7 @@ def test_own_gestures(server: Server, site: Site, open_page: Open, given: str) -
     assert page.evaluate("[moves, seen]") == [["jump"], ["L"]]
 
 
-def test_own_gestures_that_are_not_there(server: Server, site: Site, open_page: Open) -> None:
+def test_missing_file_of_gestures(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), errors="Failed to load resource")
     own(page, options="{ gestures: 'nothing.json' }")
     page.evaluate("stream.send([], [640, 480])")
@@ -399,7 +399,7 @@ def test_origin_that_is_not_allowed(home: Path, site: Site, open_page: Open) -> 
         page.evaluate("stream.send([], [640, 480])")
         until(page, "problems.length > 0")
         until(page, "left().sockets === 0")
-        assert left(page) == NOTHING  # it does not try again
+        assert left(page) == NOTHING  # it does not reconnect
         assert page.evaluate("problems") == [["forbidden_origin", REFUSED]]
 
 

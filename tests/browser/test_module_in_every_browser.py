@@ -1,4 +1,4 @@
-"""The module for other pages in each browser, with a film in the camera's place."""
+"""The module in all browsers, with a video instead of the camera."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PICTURES = 78  # of a gesture and the wall after it, in the film
 
 @pytest.fixture(scope="module")
 def film_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The film in a format that every browser plays: like, dislike, stop, fist, two seconds each, a wall after each."""
+    """A video that every browser plays: like, dislike, stop, fist, two seconds each, a wall after each."""
     stills = [
         base64.b64encode(film()[PICTURES * gesture + picture]).decode() for gesture in range(4) for picture in (30, 70)
     ]
@@ -30,7 +30,7 @@ def film_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_hands
 @pytest.mark.parametrize("name", TABS)
-def test_a_film_plays_and_nothing_is_left(server: Server, site: Site, name: str, film_file: Path) -> None:
+def test_a_video_is_processed_and_everything_released(server: Server, site: Site, name: str, film_file: Path) -> None:
     (site.folder / "film.webm").write_bytes(film_file.read_bytes())
     with TABS[name]() as tab:
         tab.go(site.page(ANY, server.url))

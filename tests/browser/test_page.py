@@ -1,4 +1,4 @@
-"""The page without hands before a camera: what it plays, what it says when something is wrong, what people can do."""
+"""The page without a hand in the camera: playback, error messages and controls."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def problem(page: Page) -> str:
 
 
 def run(command: list[str], program: str) -> str:
-    """What a program prints that a command reads from its input."""
+    """Output of a command with this standard input."""
     result = subprocess.run(command, input=program, capture_output=True, text=True, check=False)
     assert result.returncode == 0, (program, result.stderr)
     return result.stdout
@@ -74,7 +74,7 @@ def test_playback_goes_on_from_hand_to_hand(server: Server, open_page: Open) -> 
     until(page, "window.held.filter((name) => name && name !== 'none').length >= 3 && window.fired.length > 0")
     record, fired = page.evaluate("[window.held, window.fired]")
     held = [*dict.fromkeys(name for name in record if name not in ("", "none"))]
-    assert held == [name for name in REFERENCE.hands if name in held]  # a busy machine may leave some out
+    assert held == [name for name in REFERENCE.hands if name in held]  # some may be missed on a busy machine
     assert set(fired) <= {CLASSIFIER.commands[name] for name in held if name in CLASSIFIER.commands}
 
 
@@ -86,7 +86,7 @@ def test_keyboard_alone(server: Server, open_page: Open) -> None:
             break
     page.keyboard.press("Enter")
     page.wait_for_selector(".answer")
-    until(page, "document.getElementById('spoken').textContent !== ''")  # what a screen reader says
+    until(page, "document.getElementById('spoken').textContent !== ''")  # the live region for screen readers
     assert page.inner_text("#spoken").replace(" ", "_") in REFERENCE.hands
     page.locator("#hold").focus()
     page.keyboard.press("ArrowRight")
@@ -174,7 +174,7 @@ def test_no_webassembly(server: Server, open_page: Open) -> None:
     assert problem(page).startswith("This browser has no WebAssembly with SIMD")
 
 
-def test_finder_that_was_not_fetched(home: Path, open_page: Open, tmp_path: Path) -> None:
+def test_mediapipe_that_was_not_downloaded(home: Path, open_page: Open, tmp_path: Path) -> None:
     for name in ("service.py", "hand_gesture", "bentofile.yaml"):
         (tmp_path / name).symlink_to(PROJECT / name)
     with serve(home, "--working-dir", str(tmp_path), "service:HandGesture") as server:
@@ -186,7 +186,7 @@ def test_finder_that_was_not_fetched(home: Path, open_page: Open, tmp_path: Path
 
 
 @needs_finder
-def test_finder_that_does_not_load(server: Server, open_page: Open) -> None:
+def test_mediapipe_that_does_not_load(server: Server, open_page: Open) -> None:
     page = open_page(server.url, errors="Failed to load resource: net::ERR_FAILED")
     page.route("**/*.wasm", lambda route: route.abort())
     press(page, "Start camera")
@@ -241,7 +241,7 @@ def test_service_that_goes_away_and_comes_back(home: Path, open_page: Open) -> N
         expect(page.locator("#service")).to_have_text("Connected")
         page.wait_for_selector(".answer")
         expect(page.locator("#problem")).to_be_hidden()
-        expect(page.locator("#gestures li span")).to_have_text(["A", "B"])  # it may serve another model now
+        expect(page.locator("#gestures li span")).to_have_text(["A", "B"])  # another model may be served now
 
 
 def test_service_that_freezes(home: Path, open_page: Open) -> None:
@@ -296,7 +296,7 @@ def test_hidden_page_sends_nothing(server: Server, open_page: Open) -> None:
     page.wait_for_selector(".answer")
 
 
-def test_slow_network_builds_no_queue(server: Server, open_page: Open) -> None:
+def test_slow_network_queues_no_frames(server: Server, open_page: Open) -> None:
     page = open_page(server.url)
     sent, answered, most = 0, 0, 0
 
@@ -325,9 +325,9 @@ def test_slow_network_builds_no_queue(server: Server, open_page: Open) -> None:
     assert most == 1
 
 
-def test_last_hand_in_other_languages(server: Server, open_page: Open) -> None:
+def test_last_hand_is_translated(server: Server, open_page: Open) -> None:
     page = open_page(server.url, permissions=["clipboard-read", "clipboard-write"])
-    press(page, "curl")  # before there was a hand, an example
+    press(page, "curl")  # an example, before the first hand
     until(page, "document.querySelector('[data-copy=curl]').textContent === 'Copied'")
     assert next(iter(REFERENCE.hands)) in run(["sh"], page.evaluate("navigator.clipboard.readText()"))
     page.locator("#gestures li[data-gesture=rock] button").click()
@@ -406,7 +406,7 @@ def test_gestures_of_any_name(server: Server, open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 390, 844, 1280])
-def test_strip_has_no_orphans(server: Server, open_page: Open, width: int) -> None:
+def test_list_of_gestures_has_no_single_last_row(server: Server, open_page: Open, width: int) -> None:
     page = open_page(server.url, viewport={"width": width, "height": 700})
     expect(page.locator("#gestures li")).to_have_count(len(REFERENCE.hands))
     tops = page.eval_on_selector_all("#gestures li", "(items) => items.map((item) => Math.round(item.offsetTop))")
@@ -415,7 +415,7 @@ def test_strip_has_no_orphans(server: Server, open_page: Open, width: int) -> No
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_stop_is_seen_on_a_phone_on_its_side(server: Server, open_page: Open) -> None:
+def test_stop_button_is_visible_on_a_phone_in_landscape(server: Server, open_page: Open) -> None:
     page = open_page(server.url, viewport={"width": 844, "height": 390})
     press(page, PLAY)
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_in_viewport(ratio=1)
@@ -426,7 +426,7 @@ def test_without_javascript_it_says_so(server: Server, open_page: Open) -> None:
     assert "This page needs JavaScript" in page.content()
 
 
-def test_hands_of_a_stream_keep_their_numbers(server: Server, open_page: Open) -> None:
+def test_hands_of_a_stream_keep_their_ids(server: Server, open_page: Open) -> None:
     page = open_page(server.url)
     module = page.get_attribute("link[href$='/stream.js']", "href")
     left, right = ([{"x": x / 3 + shift, "y": y, "z": z} for x, y, z in LIKE] for shift in (0, 0.6))
@@ -462,7 +462,7 @@ def test_hands_of_a_stream_keep_their_numbers(server: Server, open_page: Open) -
     ]
 
 
-def test_waits_between_attempts_grow_and_differ(server: Server, open_page: Open) -> None:
+def test_reconnects_use_exponential_backoff_with_jitter(server: Server, open_page: Open) -> None:
     page = open_page(server.url)
     module = page.get_attribute("link[href$='/stream.js']", "href")
     waits = page.evaluate(

@@ -1,4 +1,4 @@
-"""Gestures of one's own on the page: recorded, judged, shown, saved and opened again.
+"""Custom gestures on the page: recording, report, recognition, saving and opening.
 
 What is recorded is a hand that lies on its side, which the model takes for none. The film of it is made of a photograph
 in the film of hands, turned by a right angle and tilted a little.
@@ -52,7 +52,7 @@ HIDE = """(isHidden) => {
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 
-# What a screen reader says
+# Records the live region for screen readers
 WATCH_STATUS = """() => {
   const status = document.getElementById("teach-status");
   window.said = [];
@@ -75,7 +75,7 @@ def lying_hand(tilt: float = 0) -> bytes:
 
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Camera:
-    """Options of a browser with a camera before which the hand lies and tilts, and a wall for a moment."""
+    """Browser options for a fake camera with a tilting hand, and a wall for a moment."""
     tilting = [picture for tilt in TILTS for picture in [lying_hand(tilt)] * PICTURES_OF_A_TILT]
     path = tmp_path_factory.mktemp("film") / "lying_hand.mjpeg"
     path.write_bytes(b"".join(tilting + [film()[WALL_PICTURE]] * PICTURES_OF_A_WALL))
@@ -123,7 +123,7 @@ def problem(page: Page) -> str:
 
 
 def shown_after_playing(page: Page, gesture: str) -> str:
-    """What the page's stream says to an example of a gesture."""
+    """Answer of the page's stream to an example of a gesture."""
     card = page.locator("#gestures li").filter(has=page.locator(f"span:text-is('{gesture}')"))
     card.get_by_role("button").click()
     caption = f"document.getElementById('caption').textContent === 'Reference hand: {gesture}'"
@@ -138,7 +138,7 @@ def test_a_recorded_gesture_is_held_and_its_file_works_elsewhere(
     page = open_page(server.url, browser=camera, viewport={"width": 1280, "height": 800})
     open_panel(page)
     page.evaluate(WATCH_STATUS)
-    record(page, "on its side", "jump")  # which starts the camera
+    record(page, "on its side", "jump")  # starts the camera
     until(page, IS_RECORDING)
     said = page.evaluate("window.said")
     assert said[said.index("3") :] == ["3", "2", "1", "Recording: turn and tilt the hand a little."]
@@ -200,7 +200,7 @@ def test_record_more_and_photos(server: Server, open_page: Open, camera: Camera,
     chooser.value.set_files([tmp_path / "-8.jpg", tmp_path / "wall.png", tmp_path / "8.jpg"])
     until(page, HAS_REPORT)
     examples = page.locator("#taught .example")
-    expect(examples).to_have_count(2)  # the wall is none
+    expect(examples).to_have_count(2)  # the wall is not an example
     assert page.evaluate(CAMERA_IS_OFF)
     page.get_by_label("Name").fill("FLAT")  # the same gesture
     drop(page, tmp_path / "0.jpg", "image/jpeg")
@@ -241,7 +241,7 @@ def test_a_camera_that_is_denied(server: Server, open_page: Open) -> None:
 
 @needs_finder
 @pytest.mark.parametrize("how", ["Stop", "Escape", "Cancel", "Close", "hidden", "photos"])
-def test_a_recording_ends_with_what_the_person_does_next(server: Server, open_page: Open, how: str) -> None:
+def test_other_actions_end_a_recording(server: Server, open_page: Open, how: str) -> None:
     page = open_page(server.url)
     open_panel(page)
     record(page, "heart")
@@ -272,7 +272,7 @@ def test_a_recording_ends_with_what_the_person_does_next(server: Server, open_pa
 
 
 @needs_finder
-def test_a_camera_that_is_not_wanted_any_more_does_not_start(server: Server, open_page: Open) -> None:
+def test_a_cancelled_camera_does_not_start(server: Server, open_page: Open) -> None:
     page = open_page(server.url)
     page.evaluate("""() => {
       const { getUserMedia } = MediaDevices.prototype;
@@ -306,7 +306,7 @@ def test_a_camera_that_is_not_wanted_any_more_does_not_start(server: Server, ope
         ("a\u200bb", "A name has at most 50 characters, all visible: choose another one."),
     ],
 )
-def test_a_name_that_cannot_be(server: Server, open_page: Open, name: str, sentence: str) -> None:
+def test_invalid_names(server: Server, open_page: Open, name: str, sentence: str) -> None:
     page = open_page(server.url)
     expect(page.locator("#gestures li")).to_have_count(len(REFERENCE.hands))
     open_panel(page)
@@ -322,7 +322,7 @@ def drop_text(page: Page, name: str, media_type: str, text: str) -> None:
     page.evaluate(DROP, [name, media_type, content])
 
 
-def test_opened_gestures_are_told_at_once_and_removed_with_their_last_example(
+def test_opened_gestures_work_at_once_and_disappear_with_their_last_example(
     server: Server, open_page: Open, tmp_path: Path
 ) -> None:
     page = open_page(server.url)
@@ -360,7 +360,7 @@ FORMS = [
 ]
 
 
-def test_every_form_of_a_hand_can_be_opened(server: Server, open_page: Open, tmp_path: Path) -> None:
+def test_every_format_of_a_hand_can_be_opened(server: Server, open_page: Open, tmp_path: Path) -> None:
     page = open_page(server.url)
     open_panel(page)
     normalized = [[x / 640, y / 480, 0.1] for x, y in HAND]
@@ -382,7 +382,7 @@ def test_every_form_of_a_hand_can_be_opened(server: Server, open_page: Open, tmp
         assert saved[name] == {"hands": [expected] * len(FORMS), "image_size": [100, 100]}
 
 
-def test_as_many_gestures_as_can_be(server: Server, open_page: Open, tmp_path: Path) -> None:
+def test_maximum_number_of_gestures(server: Server, open_page: Open, tmp_path: Path) -> None:
     page = open_page(server.url)
     sent: list[int] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(len(message))))
@@ -433,7 +433,7 @@ NAMED_ODDLY = {"__proto__": "1", "constructor": "2", "<img src=x onerror=alert(1
     ],
     ids=range(18),
 )
-def test_a_hostile_file_changes_nothing(
+def test_a_malicious_file_changes_nothing(
     server: Server, open_page: Open, tmp_path: Path, content: Any, sentence: str
 ) -> None:
     page = open_page(server.url, errors="Failed to load resource: the server responded with a status of 400")
@@ -544,7 +544,7 @@ SCREENS: dict[str, dict[str, Any]] = {
 @needs_hands
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", SCREENS)
-def test_it_fits_every_screen(
+def test_layout_fits_every_screen(
     server: Server, open_page: Open, camera: Camera, tmp_path: Path, screen: str, scheme: str
 ) -> None:
     page = open_page(server.url, browser=camera, color_scheme=scheme, **SCREENS[screen])

@@ -14,7 +14,7 @@ from tests.server import Server
 
 @needs_finder
 @pytest.mark.parametrize("name", TABS)
-def test_it_is_said(server: Server, name: str, tmp_path: Path) -> None:
+def test_missing_webgl_is_reported(server: Server, name: str, tmp_path: Path) -> None:
     with TABS[name](webgl=False) as tab:
         open_page(tab, server.url)
         tab.evaluate("void (MediaDevices.prototype.getUserMedia = async () => canvasStream())")

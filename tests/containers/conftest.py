@@ -1,4 +1,4 @@
-"""A real Docker engine: the image is built, the stack is brought up, and everything is taken down afterwards."""
+"""Fixtures on a real Docker engine: builds the image, starts the stack, and removes everything afterwards."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ IMAGE = "hand-gesture:latest"
 
 
 def docker(*arguments: str, check: bool = True) -> str:
-    """Run docker and return what it prints."""
+    """Run docker and return its output."""
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=120)
     assert not check or result.returncode == 0, result.stdout + result.stderr
     return result.stdout.strip()
 
 
 def eventually(condition: Callable[[], Any], *, seconds: float, every: float = 0.2) -> Any:
-    """Wait until a condition holds and return what it gave."""
+    """Wait until a condition is truthy and return its value."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -43,7 +43,7 @@ def eventually(condition: Callable[[], Any], *, seconds: float, every: float = 0
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The image, built by the command that users type."""
+    """The image, built with ``make image``."""
     if (
         shutil.which("docker") is None
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
@@ -65,7 +65,7 @@ class Container:
 
 @pytest.fixture
 def start(image: str) -> Iterator[Callable[..., Container]]:
-    """Starts containers as hardened as they may be: read-only, no capabilities, a port of one's own."""
+    """Starts hardened containers: read-only, without capabilities, on another port."""
     started: list[Container] = []
 
     def run(**settings: object) -> Container:
@@ -88,7 +88,7 @@ def start(image: str) -> Iterator[Callable[..., Container]]:
 
 @dataclass
 class Stack:
-    """The compose project, without Grafana, which has no image on some networks."""
+    """The compose project without Grafana, whose image some networks cannot pull."""
 
     project: str
     environment: dict[str, str]
@@ -105,11 +105,11 @@ class Stack:
         return result.stdout
 
     def get(self, service: str, address: str) -> Any:
-        """Ask a service that is not published, from inside its container."""
+        """Send a request from inside a container, to a service without a published port."""
         return json.loads(self.compose("exec", "-T", service, "wget", "-qO-", address))
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that Prometheus gives for an expression now."""
+        """Result of a Prometheus query."""
         answer = self.get("prometheus", f"http://localhost:9090/api/v1/query?query={quote(expression)}")
         assert answer["status"] == "success"
         result: list[dict[str, Any]] = answer["data"]["result"]

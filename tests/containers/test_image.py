@@ -32,7 +32,7 @@ def test_size_and_labels(image: str) -> None:
     assert details["Config"]["User"] not in ("", "root", "0")
 
 
-def test_nothing_is_inside_that_serving_does_not_need(image: str) -> None:
+def test_image_has_no_unneeded_packages(image: str) -> None:
     script = """
         for tool in gcc cc g++ make git uv; do command -v $tool; done
         find /app /home -type d '(' -name tests -o -name test ')'
@@ -42,7 +42,7 @@ def test_nothing_is_inside_that_serving_does_not_need(image: str) -> None:
 
 
 def packages_inside(image: str) -> set[str]:
-    """Each as name==version."""
+    """Packages as name==version."""
     script = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
     lines = docker("run", "--rm", "--entrypoint", "/app/.venv/bin/python", image, "-c", script).splitlines()
     assert len(lines) > 50
@@ -53,21 +53,21 @@ def normalized(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-def test_versions_are_those_of_the_lock(image: str) -> None:
+def test_installed_versions_match_the_lock(image: str) -> None:
     lock = re.findall(
         r"^([A-Za-z0-9._-]+==\S+?)(?: ;.*)? \\$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE
     )
     assert packages_inside(image) <= {normalized(line) for line in lock}
 
 
-def test_sbom_inside_names_what_is_inside(image: str) -> None:
+def test_sbom_matches_the_installed_packages(image: str) -> None:
     sbom = docker("run", "--rm", "--entrypoint", "cat", image, "/home/bentoml/bento/src/build/sbom.json")
     components = json.loads(sbom)["components"]
     named = {normalized(f"{component['name']}=={component['version']}") for component in components}
     assert packages_inside(image) <= named
 
 
-def test_serves_hardened_on_the_port_it_is_told(start: Callable[..., Container]) -> None:
+def test_hardened_container_serves_on_the_configured_port(start: Callable[..., Container]) -> None:
     started = time.monotonic()
     container = start()
     eventually(lambda: ready(container), seconds=180, every=0.05)
@@ -78,9 +78,7 @@ def test_serves_hardened_on_the_port_it_is_told(start: Callable[..., Container])
 
 
 @pytest.mark.parametrize("settings", [{"PORT": ""}, {"PORT": "", "BENTOML_PORT": 4000}], ids=str)
-def test_health_check_asks_where_the_service_listens(
-    start: Callable[..., Container], settings: dict[str, object]
-) -> None:
+def test_health_check_uses_the_configured_address(start: Callable[..., Container], settings: dict[str, object]) -> None:
     name = start(**settings).name
     eventually(lambda: docker("inspect", "--format={{.State.Health.Status}}", name) == "healthy", seconds=180)
 
@@ -103,13 +101,13 @@ def test_sigterm_finishes_requests_in_flight_and_exits_0(start: Callable[..., Co
 
 
 async def _stop_in_the_middle(container: Container, *, requests: int) -> list[int]:
-    """Send half of each request, tell the container to stop, send the rest, and read the answers."""
+    """Send half of each request, stop the container, send the rest, and read the responses."""
     url = container.client.base_url
     content = encode_request(url.host, "/predict", json.dumps(BODY).encode())
     connections = [await asyncio.open_connection(url.host, url.port) for _ in range(requests)]
     for _, writer in connections:
         writer.write(content[: len(content) // 2])
-    # All have been begun to be read; a connection on which nothing has come would be closed
+    # The service has started to read all of them; connections without data would be closed
     await asyncio.to_thread(eventually, lambda: in_flight(container) == requests, seconds=60)
     docker("kill", "--signal", "TERM", container.name)
     await asyncio.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The page as the image serves it, in a real browser."""
+"""The page of the image in a real browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["launch", "open_page", "playwright"]  # fixtures
 
 
 @pytest.mark.skipif(not CAMERA_VIDEO, reason="no film of hands was given: CAMERA_VIDEO=FILE.mjpeg")
-def test_image_shows_gestures_of_a_camera(start: Callable[..., Container], open_page: Open) -> None:
+def test_page_of_the_image_recognizes_gestures(start: Callable[..., Container], open_page: Open) -> None:
     container = start()
     eventually(lambda: container.client.get("/readyz").is_success, seconds=60)
     camera = (ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}")
@@ -26,7 +26,7 @@ def test_image_shows_gestures_of_a_camera(start: Callable[..., Container], open_
     page.get_by_role("button", name="Stop", exact=True).click()
 
 
-def test_image_says_where_its_finder_is(start: Callable[..., Container]) -> None:
+def test_image_serves_mediapipe(start: Callable[..., Container]) -> None:
     container = start()
     eventually(lambda: container.client.get("/readyz").is_success, seconds=60)
     assert 'name="finder" content="mediapipe/' in container.client.get("/").text

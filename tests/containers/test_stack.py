@@ -18,9 +18,9 @@ from tests.server import PROJECT
 
 MONITORING = PROJECT / "monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana" / "dashboards" / "hand-gesture.json").read_text())
-# These have data only while something is wrong
+# Panels that have data only while something is wrong
 MAY_BE_EMPTY = {"Alerts"}
-OF_PROXY = "haproxy_"  # which is not in this stack
+OF_PROXY = "haproxy_"  # not part of this stack
 
 
 def panels() -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def panels() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def busy(stack: Stack) -> Stack:
-    """The stack after traffic of every kind."""
+    """The stack after all kinds of traffic."""
     for _ in range(4):
         be_busy(str(stack.client.base_url), "Authorization: Bearer a-key")
         time.sleep(4)
@@ -37,7 +37,7 @@ def busy(stack: Stack) -> Stack:
 
 
 def be_busy(url: str, *headers: str) -> None:
-    """Send something of every kind."""
+    """Send all kinds of requests and frames."""
     bodies: list[Any] = [*shaken_hands(900), *[{"landmarks": LIKE[:15]}] * 100]
     batch = {"hands": [*REFERENCE.hands.values()], "image_size": REFERENCE.image_size}
     post = partial(post_all, url, headers=headers)
@@ -52,7 +52,7 @@ def be_busy(url: str, *headers: str) -> None:
             assert b'"held"' in stream.recv(decode=False)
 
 
-def test_figures_of_a_request_are_in_prometheus(stack: Stack) -> None:
+def test_metrics_of_a_request_are_in_prometheus(stack: Stack) -> None:
     stack.client.post("/predict", json={"landmarks": LIKE}).raise_for_status()
     started = time.monotonic()
     eventually(
@@ -66,7 +66,7 @@ def test_figures_of_a_request_are_in_prometheus(stack: Stack) -> None:
     print(f"in Prometheus after {time.monotonic() - started:.1f} s")
 
 
-def test_workers_figures_are_there_once(busy: Stack) -> None:
+def test_metrics_of_workers_are_not_duplicated(busy: Stack) -> None:
     (workers,) = busy.query("hand_gesture_workers")
     assert workers["value"][1] == "2"
     (total,) = busy.query("sum(hand_gesture_requests_total)")
@@ -116,7 +116,7 @@ def test_every_rule_is_healthy_and_evaluated(busy: Stack) -> None:
 
 
 def test_alert_reaches_alertmanager(busy: Stack) -> None:
-    """The service is stopped, and HandGestureAbsent must come out at the other end."""
+    """Stop the service and expect HandGestureAbsent in Alertmanager."""
     (container,) = busy.compose("ps", "--quiet", "api").split()
     docker("stop", container)
 
@@ -132,8 +132,8 @@ def test_alert_reaches_alertmanager(busy: Stack) -> None:
     assert eventually(lambda: busy.query('up{job="hand_gesture"} == 1'), seconds=180)
 
 
-def test_down_leaves_nothing(stack: Stack) -> None:
-    """Last in this file: it takes the stack down."""
+def test_make_down_removes_all_containers(stack: Stack) -> None:
+    """Must be last in this file, because it removes the stack."""
     stack.compose("down", "--volumes")
     label = f"label=com.docker.compose.project={stack.project}"
     for kind in (["ps", "--all"], ["volume", "ls"], ["network", "ls"]):

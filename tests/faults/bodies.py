@@ -1,4 +1,4 @@
-"""Good and bad bodies for load, with what the service must answer."""
+"""Valid and invalid bodies for load, with the expected responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.load import Expected
 
 
 def good_hands(count: int = 500) -> list[Expected]:
-    """Different hands, each with its gesture."""
+    """Different hands with their gestures."""
     bodies = [orjson.dumps(body) for body in shaken_hands(count)]
     gestures = [CLASSIFIER.predict(decode_hand_request(body))[0].gesture for body in bodies]
     return [
@@ -21,7 +21,7 @@ def good_hands(count: int = 500) -> list[Expected]:
 
 
 def bad_bodies() -> list[Expected]:
-    """What the corpus has that is refused, as large as a hand is; the larger ones are just more load."""
+    """Invalid bodies of the corpus of the size of one hand; larger ones would only add load."""
     return [
         Expected(body, 400, b'"reason":"%b"' % reason.encode())
         for body, reason in ONE_HAND.values()
@@ -30,7 +30,7 @@ def bad_bodies() -> list[Expected]:
 
 
 def one_in_five_bad() -> list[Expected]:
-    """Four good hands, then a bad body, and so on."""
+    """Four valid hands, then an invalid body, and so on."""
     good, bad = good_hands(), bad_bodies()
     return [bad[index // 5 % len(bad)] if index % 5 == 4 else good[index] for index in range(len(good))]
 

@@ -1,4 +1,4 @@
-"""Hands that faulty.py fails on: those whose wrist has one of these z."""
+"""Marked hands for which faulty.py fails: their wrist has one of these values of z."""
 
 RAISES = 0.111
 SLOW = 0.222

@@ -1,4 +1,4 @@
-"""The place for figures is full or read-only: predictions go on."""
+"""The disk is full or read-only: predictions continue without shared metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.bodies import good_hands
 from tests.load import post_all
 from tests.server import GENEROUS_LIMITS, Server, serve
 
-# A mount namespace of its own: what is mounted here is seen by nothing else
+# A separate mount namespace, so that mounts are not visible elsewhere
 OWN_MOUNTS = ("unshare", "--mount", "--map-root-user")
 BODIES = [expected.body for expected in good_hands(100)]
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not may_mount(), reason="nothing can be mounted 
 
 
 def mounted(folder: Path, *options: str) -> list[str]:
-    """A wrapper that mounts a disk of its own over a folder."""
+    """A command prefix that mounts a small file system over a folder."""
     folder.mkdir(parents=True)
     script = f'mount -t tmpfs -o {",".join(options)} tmpfs "{folder}" && exec "$@"'
     return [*OWN_MOUNTS, "sh", "-c", script, "sh"]
@@ -41,12 +41,12 @@ def check_predictions(server: Server, count: int) -> None:
     assert [answer.status for answer in answers] == [200] * count
 
 
-def test_without_room_for_figures_each_worker_counts_for_itself(home: Path, tmp_path: Path) -> None:
+def test_without_disk_space_for_metrics_each_worker_counts_separately(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "small"
     with serve(home, wrapper=mounted(folder, "size=256k"), TMPDIR=folder, **GENEROUS_LIMITS) as server:
         check_predictions(server, 100)
         assert server.metrics()['hand_gesture_requests_total{route="/predict",status="200"}'] == 100
-        assert "figures cannot be shared, /metrics shows those of one worker" in server.log.read_text()
+        assert "metrics cannot be shared between workers, /metrics shows those of one worker" in server.log.read_text()
 
 
 def test_predictions_go_on_when_the_disk_gets_full(home: Path, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_predictions_go_on_when_the_disk_gets_full(home: Path, tmp_path: Path) -
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(bytes(4096)):
                 pass
-        for route in ("/predict_batch", "/predict/command", "/predict"):  # series that were not there before
+        for route in ("/predict_batch", "/predict/command", "/predict"):  # creates new series
             server.client.post(route, content=b"{")
         check_predictions(server, 100)
         assert server.client.get("/readyz").is_success

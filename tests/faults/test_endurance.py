@@ -1,4 +1,4 @@
-"""Ten minutes of good and bad requests: memory, file descriptors and threads stay what they were."""
+"""Ten minutes of valid and invalid requests: memory, file descriptors and threads do not grow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONNECTIONS = 32
 
 
 def holdings(server: Server) -> dict[str, int]:
-    """What the service's processes hold."""
+    """Resources of the service's processes."""
     processes = [*server.workers()]
     return {
         "bytes": sum(process.memory_info().rss for process in processes),
@@ -30,7 +30,7 @@ def test_nothing_grows(home: Path) -> None:
         before: dict[str, int] = {}
         started = time.monotonic()
         while time.monotonic() < started + 60 * MINUTES:
-            # A second each, so that connections come and go, and what is kept of the outcomes does not grow
+            # One second each, so that connections are reopened, and the list of results stays short
             with traffic(server.url, one_in_five_bad(), connections=CONNECTIONS) as load:
                 time.sleep(10)
             requests += len(load.outcomes)

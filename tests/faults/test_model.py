@@ -1,4 +1,4 @@
-"""A model that raises, is slow, or takes its time to start."""
+"""A model that raises exceptions, is slow, or starts slowly."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def impatient(home: Path) -> Iterator[Server]:
         yield running
 
 
-def test_a_batch_that_the_model_raises_on_gets_a_clear_error_and_the_next_its_answers(faulty: Server) -> None:
+def test_a_model_error_affects_only_its_batch(faulty: Server) -> None:
     for _ in range(5):
         answers = asyncio.run(post_all(faulty.url, "/predict", [*GOOD, marked(RAISES)], connections=21))
         failed = [answer for answer in answers if answer.status == 500]
@@ -55,12 +55,12 @@ def test_a_batch_that_the_model_raises_on_gets_a_clear_error_and_the_next_its_an
         assert event["message"] == "a request to /predict could not be answered"
         assert event["exception"] == "RuntimeError"
         assert any("faulty.py" in place for place in event["trace"])
-    # the exception's words hold the hands, and the log must not
+    # The exception's message contains hands, which must not be logged
     assert not re.search(r"\d\.\d{4}", json.dumps(errors))
 
 
-def test_a_stream_outlives_a_model_that_fails_or_is_too_slow(impatient: Server) -> None:
-    impatient.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
+def test_a_stream_survives_model_errors_and_timeouts(impatient: Server) -> None:
+    impatient.client.post("/predict", content=marked(SLOW))  # from now on the model is called in a thread
     time.sleep(SLOW_SECONDS)  # the model cannot be interrupted
     with connect(impatient.url.replace("http", "ws") + "/stream") as stream:
         stream.send("{}")
@@ -73,8 +73,8 @@ def test_a_stream_outlives_a_model_that_fails_or_is_too_slow(impatient: Server) 
             assert "held" in json.loads(stream.recv(60))
 
 
-def test_a_model_that_is_too_slow_gets_a_clear_error_in_time_and_the_next_batch_its_answers(impatient: Server) -> None:
-    impatient.client.post("/predict", content=marked(SLOW))  # now the service knows, and calls the model in a thread
+def test_a_slow_model_causes_a_timeout_only_for_its_batch(impatient: Server) -> None:
+    impatient.client.post("/predict", content=marked(SLOW))  # from now on the model is called in a thread
     for _ in range(2):
         answers = asyncio.run(post_all(impatient.url, "/predict", [marked(SLOW)] * 10, connections=10))
         assert {answer.status for answer in answers} == {504}
@@ -86,7 +86,7 @@ def test_a_model_that_is_too_slow_gets_a_clear_error_in_time_and_the_next_batch_
         assert {answer.status for answer in answers} == {200}
 
 
-def test_a_slow_model_holds_up_neither_health_checks_nor_figures(faulty: Server) -> None:
+def test_a_slow_model_does_not_block_health_checks_or_metrics(faulty: Server) -> None:
     faulty.client.post("/predict", content=marked(SLOW))
     slow = threading.Thread(target=lambda: httpx.post(f"{faulty.url}/predict", content=marked(SLOW), timeout=60))
     slow.start()
@@ -98,7 +98,7 @@ def test_a_slow_model_holds_up_neither_health_checks_nor_figures(faulty: Server)
     slow.join()
 
 
-def test_not_ready_before_the_model_has_answered_once(home: Path) -> None:
+def test_not_ready_before_the_first_prediction(home: Path) -> None:
     seen: list[tuple[float, bool]] = []
     done = threading.Event()
     port, seconds = free_port(), 3.0

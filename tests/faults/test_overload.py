@@ -1,4 +1,4 @@
-"""Four times as many clients as the service takes at once."""
+"""Overload: four times as many clients as the service accepts at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.faults.bodies import good_hands
 from tests.load import Outcome, Traffic, percentile, traffic
 from tests.server import serve
 
-TAKEN = 128  # connections at which the service is as fast as it gets
+TAKEN = 128  # connections at which throughput is highest
 ROUNDS = 3
 SECONDS = 3
 SECONDS_TO_SETTLE = 1
@@ -25,14 +25,14 @@ SECONDS_TO_RECOVER = 2
 
 @pytest.fixture(autouse=True)
 def _no_collections() -> Iterator[None]:
-    """Outcomes pile up, and walking through them again and again would slow down the load."""
+    """Disable garbage collection, which would slow down the load by traversing the growing list of results."""
     gc.disable()
     yield
     gc.enable()
 
 
 def observe(*loads: Traffic, after: float) -> dict[int, list[Outcome]]:
-    """What comes of the requests of some seconds, by status 200 and 503."""
+    """Results of the requests of some seconds, with status 200 and 503."""
     time.sleep(after)
     start = perf_counter()
     time.sleep(SECONDS)
@@ -49,10 +49,10 @@ def observe(*loads: Traffic, after: float) -> dict[int, list[Outcome]]:
         pytest.param(0, 2 * OVERLOAD_PAUSE_SECONDS, 0.3, id="they do not"),
     ],
 )
-def test_what_is_too_much_is_refused_quickly_and_the_rest_stays_fast(
+def test_overload_is_rejected_quickly_and_accepted_requests_stay_fast(
     home: Path, patience: float, longer: float, rate_kept: float
 ) -> None:
-    """Each overload is compared with the normal load before and after it, as the machine's own speed changes."""
+    """Compares each overload with the normal load before and after it, because the speed of the machine varies."""
     hands = good_hands()
     crowded: list[dict[int, list[Outcome]]] = []
     with (

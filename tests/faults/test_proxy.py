@@ -1,4 +1,4 @@
-"""The proxy of deploy/haproxy/ before the service, and clients that mean it harm."""
+"""The proxy of deploy/haproxy/ in front of the service, and malicious clients."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installe
 
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[Server]:
-    """A service that refuses nothing for the time that it takes."""
+    """A service with generous limits."""
     with serve(home, **GENEROUS_LIMITS) as running:
         yield running
 
 
 @pytest.fixture
 def start_proxy(server: Server, tmp_path: Path) -> Iterator[Callable[..., Proxy]]:
-    """Starts the proxy before the service."""
+    """Starts the proxy in front of the service."""
     with contextlib.ExitStack() as proxies:
         yield lambda *arguments, **settings: proxies.enter_context(
             proxy_before(server.url, tmp_path, *arguments, **settings)
@@ -54,7 +54,7 @@ def from_address(address: str, proxy: Proxy) -> socket.socket:
     return socket.create_connection(("127.0.0.1", proxy.port), timeout=120, source_address=(address, 0))
 
 
-def test_figures_are_not_passed_on(start_proxy: Callable[..., Proxy]) -> None:
+def test_metrics_are_not_forwarded(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy()
     for path in ("/metrics", "/metrics/", "/%6detrics", "/metrics?x=1", "/metrics%0a"):
         with from_address("127.0.0.1", proxy) as client:
@@ -63,7 +63,7 @@ def test_figures_are_not_passed_on(start_proxy: Callable[..., Proxy]) -> None:
     assert figure(proxy, 'haproxy_frontend_requests_denied_total{proxy="public"}') == 5
 
 
-def test_what_is_too_large_or_no_http_gets_the_same_errors(start_proxy: Callable[..., Proxy]) -> None:
+def test_oversized_and_malformed_requests_get_the_services_errors(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy()
     answer = httpx.post(f"{proxy.url}/predict_batch", content=b" " * 2_000_001, timeout=60)
     assert (answer.status_code, answer.json()["reason"]) == (413, "body_too_large")
@@ -74,7 +74,7 @@ def test_what_is_too_large_or_no_http_gets_the_same_errors(start_proxy: Callable
         assert client.recv(4000).startswith(b"HTTP/1.1 400")
 
 
-def test_without_replicas_it_says_when_to_come_back(start_proxy: Callable[..., Proxy], server: Server) -> None:
+def test_without_replicas_clients_get_retry_after(start_proxy: Callable[..., Proxy], server: Server) -> None:
     proxy = start_proxy()
     (worker,) = server.workers()
     worker.suspend()
@@ -99,7 +99,7 @@ def test_slow_headers(start_proxy: Callable[..., Proxy]) -> None:
 
 
 async def _trickle(proxy: Proxy, clients: int) -> list[bytes]:
-    """Send headers a byte at a time until the proxy has had enough; what it said to each client."""
+    """Send headers byte by byte until the proxy closes the connections; returns its responses."""
 
     async def client(index: int) -> bytes:
         address = (f"127.0.1.{1 + index % 4}", 0)
@@ -116,7 +116,7 @@ async def _trickle(proxy: Proxy, clients: int) -> list[bytes]:
 
 
 def test_flood_of_one_client(start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy(REQUESTS_PER_SECOND=50)  # less than a flood is on any machine, more than the good clients send
+    proxy = start_proxy(REQUESTS_PER_SECOND=50)  # below a flood on any machine, above what the valid clients send
     with traffic(proxy.url, GOOD, connections=GOOD_CLIENTS, interval=1 / 5) as good:
         answers = asyncio.run(_flood(proxy, clients=16, each=500))
     statuses = {status for status, _ in answers}
@@ -142,7 +142,7 @@ async def _flood(proxy: Proxy, clients: int, each: int) -> list[tuple[int, bytes
     return [answer for answers in await asyncio.gather(*(client() for _ in range(clients))) for answer in answers]
 
 
-def test_page_can_read_that_it_asks_too_often(start_proxy: Callable[..., Proxy]) -> None:
+def test_browsers_can_read_the_rate_limit_error(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy(REQUESTS_PER_SECOND=1)
     with httpx.Client(base_url=proxy.url, timeout=60) as client:
         answers = [client.post("/predict", json=BODY, headers={"Origin": "https://game.example"}) for _ in range(20)]
@@ -156,10 +156,10 @@ def test_connections_of_one_client(start_proxy: Callable[..., Proxy]) -> None:
     with contextlib.ExitStack() as held:
         clients: list[socket.socket] = []
         for _ in range(60):
-            with contextlib.suppress(OSError):  # one too many is reset, at once or later
+            with contextlib.suppress(OSError):  # connections above the limit are reset
                 clients.append(held.enter_context(from_address("127.0.0.2", proxy)))
         for client in clients:
-            with contextlib.suppress(OSError):  # the last ten are closed before they have said anything
+            with contextlib.suppress(OSError):  # connections above the limit are closed at once
                 client.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sum(_is_answered(client) for client in clients) == 50
         assert httpx.get(f"{proxy.url}/livez", timeout=60).is_success  # from another address
@@ -178,7 +178,7 @@ def test_ten_thousand_idle_connections(start_proxy: Callable[..., Proxy]) -> Non
         closed = asyncio.run(_be_idle(proxy, connections=10_000))
         before = len(good.outcomes)
         deadline = time.monotonic() + 60
-        while len(good.outcomes) < before + 10:  # and goes on afterwards
+        while len(good.outcomes) < before + 10:  # and continues afterwards
             assert time.monotonic() < deadline
             time.sleep(0.05)
     assert closed == 10_000
@@ -186,7 +186,7 @@ def test_ten_thousand_idle_connections(start_proxy: Callable[..., Proxy]) -> Non
 
 
 async def _be_idle(proxy: Proxy, connections: int) -> int:
-    """Open connections and say nothing; how many of them the proxy has closed in the end, which is waited for."""
+    """Open idle connections, and wait until the proxy has closed them; returns how many."""
 
     async def client(index: int) -> bool:
         address = (f"127.0.2.{1 + index % 40}", 0)
@@ -220,7 +220,7 @@ def test_tls(start_proxy: Callable[..., Proxy], tmp_path: Path) -> None:
     assert (answer.status_code, answer.headers["location"]) == (308, f"https://{address}/predict?x=1")
 
 
-def test_client_is_named_to_the_service_and_streams_pass(start_proxy: Callable[..., Proxy]) -> None:
+def test_client_address_is_forwarded_and_streams_work(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy()
     with connect(proxy.url.replace("http", "ws") + "/stream") as stream:
         stream.send(json.dumps({"image_size": IMAGE_SIZE}))

@@ -1,4 +1,4 @@
-"""SIGTERM under load: what was accepted is answered, and the service ends well."""
+"""SIGTERM under load: accepted requests are answered, and the exit code is 0."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.server import GENEROUS_LIMITS, Server, serve
 
 
 def keep_figures(server: Server, folder: Path) -> None:
-    """Have the files in which the workers count in a second place, for the service removes its own at its end."""
+    """Hard-link the workers' metric files, because the service deletes them on exit."""
     figures = Path(server.workers()[0].environ()["PROMETHEUS_MULTIPROC_DIR"])
     for file in figures.iterdir():
         (folder / file.name).hardlink_to(file)
 
 
 def answered_by_server(folder: Path) -> int:
-    """Predictions that the service has answered, from those files."""
+    """Number of answered predictions according to these files."""
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     value = registry.get_sample_value("hand_gesture_requests_total", {"route": "/predict", "status": "200"})
@@ -35,7 +35,7 @@ def answered_by_server(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_every_answer_arrives(home: Path, tmp_path: Path, workers: int) -> None:
+def test_shutdown_answers_every_request(home: Path, tmp_path: Path, workers: int) -> None:
     with (
         serve(home, WORKERS=workers, **GENEROUS_LIMITS) as server,
         traffic(server.url, good_hands(), connections=64) as load,
@@ -54,14 +54,14 @@ def test_every_answer_arrives(home: Path, tmp_path: Path, workers: int) -> None:
     assert len(load.outcomes) == answered_by_server(tmp_path)
 
 
-def test_requests_that_the_model_works_on_are_answered_and_the_service_is_not_ready(home: Path) -> None:
+def test_shutdown_finishes_requests_in_flight_and_is_not_ready(home: Path) -> None:
     slow = [marked(SLOW)] * 20
     answers: list[Answer] = []
     with serve(home, "tests.faults.faulty:HandGesture", **GENEROUS_LIMITS) as server:
         client = threading.Thread(
             target=lambda: answers.extend(asyncio.run(post_all(server.url, "/predict", slow, connections=20)))
         )
-        # The first slow call is made in the event loop, which cannot accept more meanwhile; from then on in a thread
+        # The first slow call blocks the event loop; later ones run in a thread
         httpx.post(f"{server.url}/predict", content=slow[0], timeout=60)
         client.start()
         while server.metrics()["hand_gesture_requests_in_flight"] != len(slow):

@@ -1,4 +1,4 @@
-"""Streams while the service ends or loses a worker, and clients that send too fast, do not read, or come and go."""
+"""Streams during shutdown or the loss of a worker, and clients that flood, do not read, or reconnect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WARM_UP_SECONDS = 60
 
 @contextlib.contextmanager
 def streaming(server: Server, cameras: int = CAMERAS, interval: float = 0.1) -> Iterator[StreamTraffic]:
-    """Keep cameras streaming within the context."""
+    """Run cameras within the context."""
     result = StreamTraffic()
     stop = asyncio.Event()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -58,8 +58,8 @@ def wait_until_all_stream(load: StreamTraffic) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: int) -> None:
-    # As soon as the last is answered: how many frames a paced camera has in flight depends on the machine
+def test_shutdown_answers_received_frames_and_closes_streams_with_1012(home: Path, workers: int) -> None:
+    # Send after each answer: the frames in flight at a fixed rate would depend on the machine
     with serve(home, WORKERS=workers, **GENEROUS_LIMITS) as server, streaming(server, interval=0) as load:
         wait_until_all_stream(load)
         started = time.monotonic()
@@ -70,17 +70,17 @@ def test_service_that_ends_says_so_and_answers_what_it_has(home: Path, workers: 
         f"closed with {set(load.closed)}, ended after {seconds:.1f} s"
     )
     assert load.wrong == []
-    # A camera that connects again at once may find the other worker, which ends a moment later
+    # A camera that reconnects at once may reach the other worker, which exits a moment later
     assert len(load.closed) == load.opened >= CAMERAS
     assert set(load.closed) == {SERVICE_RESTART}
-    assert load.unanswered <= load.opened  # at most the one of each that came after
+    assert load.unanswered <= load.opened  # at most one late frame per stream
 
 
 def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> None:
     with serve(home, "tests.stream_limits:HandGesture", MAX_WAITING_FRAMES=1000, **GENEROUS_LIMITS) as server:
         raw = RawStream(server)
         raw.socket.sendall(GOOD * 200)
-        raw.answer()  # the others have come, too
+        raw.answer()  # so the other frames have arrived, too
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         answers = 1
@@ -98,19 +98,19 @@ def test_frames_that_have_arrived_are_answered_before_the_end(home: Path) -> Non
     assert answers == 200
 
 
-def test_refused_client_that_has_sent_ahead_need_not_wait_for_its_close_to_be_read(home: Path) -> None:
+def test_rejected_client_with_unread_frames_gets_its_close_frame_at_once(home: Path) -> None:
     with serve(home, "tests.stream_limits:HandGesture", MAX_WAITING_FRAMES=2, CLIENT_TIMEOUT_SECONDS=60) as server:
-        raw = RawStream(server, settings=GOOD * 200)  # a frame where the settings are due
-        raw.socket.settimeout(30)  # before the server's patience ends
+        raw = RawStream(server, settings=GOOD * 200)  # frames instead of the settings
+        raw.socket.settimeout(30)  # before the server's write timeout
         with raw.socket:
             assert raw.end() == UNSUPPORTED_DATA
             raw.socket.sendall(client_frame(CLOSE, UNSUPPORTED_DATA.to_bytes(2)))
             assert raw.socket.recv(1) == b""
 
 
-def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
+def test_killed_worker_closes_only_its_own_streams(home: Path) -> None:
     with serve(home, WORKERS=2, **GENEROUS_LIMITS) as server:
-        # As soon as the last is answered: how many frames a paced camera has in flight depends on the machine
+        # Send after each answer: the frames in flight at a fixed rate would depend on the machine
         with streaming(server, interval=0) as load:
             wait_until_all_stream(load)
             victim = max(server.workers(), key=held_connections)
@@ -126,14 +126,14 @@ def test_killed_worker_takes_only_its_streams_with_it(home: Path) -> None:
     )
     assert load.wrong == []
     assert load.closed == []
-    assert held - 1 <= load.opened - CAMERAS <= held  # one may be that which asks for the figures
-    assert load.unanswered <= held  # those in flight
+    assert held - 1 <= load.opened - CAMERAS <= held  # one may be the connection that requests the metrics
+    assert load.unanswered <= held  # in flight
     # The killed one may have counted answers that were not sent yet, and sent those of one turn of its event loop that
     # it had not counted yet: of those in flight.
     assert len(load.seconds) - held <= answered <= len(load.seconds) + load.unanswered
 
 
-def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobody(home: Path) -> None:
+def test_flooding_and_stalled_clients_use_little_memory_and_do_not_affect_others(home: Path) -> None:
     with serve(home, **GENEROUS_LIMITS) as server, contextlib.ExitStack() as stack:
         (worker,) = server.workers()
         good = RawStream(server)
@@ -150,7 +150,7 @@ def test_clients_that_send_too_fast_or_do_not_read_hold_little_and_disturb_nobod
             stack.enter_context(raw.socket)
             raw.socket.setblocking(False)
             with contextlib.suppress(BlockingIOError, ConnectionError):
-                for _ in range(200):  # until the network is full: nothing is ever read
+                for _ in range(200):  # until all buffers are full, because nothing is read
                     sent += raw.socket.send(data)
         most = 0
         answered = 0
@@ -184,7 +184,7 @@ def test_many_streams_may_open_at_once(home: Path) -> None:
 
 
 def test_nothing_grows(home: Path) -> None:
-    """Ten minutes of 200 cameras that come and go."""
+    """Ten minutes of 200 cameras that reconnect."""
     frames = opened = 0
     with serve(home, **GENEROUS_LIMITS) as server:
         before: dict[str, int] = {}

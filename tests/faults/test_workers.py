@@ -1,4 +1,4 @@
-"""Two workers under load, one of which is killed."""
+"""One of two workers is killed under load."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def held_connections(worker: psutil.Process) -> int:
 
 
 def wait_for_workers(server: Server, gone: psutil.Process) -> float:
-    """Wait until a new worker's model has answered; the time that it took."""
+    """Wait until a new worker has made a first prediction; returns the seconds."""
     started = perf_counter()
     while perf_counter() - started < 120:
-        with contextlib.suppress(httpx.TransportError):  # the client's connection may have been the killed worker's
+        with contextlib.suppress(httpx.TransportError):  # the connection may have been to the killed worker
             pids = {process.pid for process in server.workers()}
             if gone.pid not in pids and len(pids) == 2 and server.metrics()["hand_gesture_workers"] == 2:
                 return perf_counter() - started
@@ -34,7 +34,7 @@ def wait_for_workers(server: Server, gone: psutil.Process) -> float:
     raise AssertionError("the worker was not replaced")
 
 
-def test_killed_worker_takes_only_its_requests_with_it_and_is_replaced(home: Path) -> None:
+def test_killed_worker_loses_only_its_own_requests_and_is_replaced(home: Path) -> None:
     with serve(home, WORKERS=2, **GENEROUS_LIMITS) as server:
         with traffic(server.url, good_hands(), connections=CONNECTIONS) as load:
             time.sleep(2)
@@ -54,7 +54,7 @@ def test_killed_worker_takes_only_its_requests_with_it_and_is_replaced(home: Pat
     assert load.lost <= held
     assert load.wrong() == []
     assert load.refused == 0
-    assert pause < seconds  # the other one goes on
+    assert pause < seconds  # the other worker continues
     # Counters do not fall with a worker. The killed one may have counted answers that it had not sent yet, and sent
     # those of one turn of its event loop that it had not counted yet: one for each of its connections at most.
     assert len(load.outcomes) - held <= answered <= len(load.outcomes) + load.lost

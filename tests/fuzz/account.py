@@ -1,4 +1,4 @@
-"""How a running service counts bodies."""
+"""How a running service counts requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MISSING = "hand_gesture_missing_landmarks_total"
 
 @dataclass
 class Account:
-    """How the service's figures changed within a context: rejections by reason, missing points."""
+    """Changes of the service's metrics within a context: rejections by reason, missing landmarks."""
 
     rejections: dict[str, float] = field(default_factory=dict)
     missing_points: float = 0
@@ -45,8 +45,8 @@ def account(server: Server) -> Iterator[Account]:
 
 
 def reading_cost(body: bytes) -> float:
-    """CPU seconds that it takes to read a body of /predict_batch, or to refuse it."""
-    gc.disable()  # as rare in the service, which freezes what is alive when it is ready
+    """CPU seconds to parse or reject a body of /predict_batch."""
+    gc.disable()  # rare in the service, too, which calls gc.freeze() when ready
     started = time.process_time()
     with contextlib.suppress(RejectedRequestError):
         decode_hands_request(body, max_hands=MAX_HANDS)
@@ -56,7 +56,7 @@ def reading_cost(body: bytes) -> float:
 
 
 class Connection:
-    """A connection kept open, with less between than an HTTP client for people."""
+    """A persistent connection with less overhead than an HTTP library."""
 
     def __init__(self, server: Server) -> None:
         address = urlsplit(server.url)

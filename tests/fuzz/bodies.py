@@ -1,4 +1,4 @@
-"""Generates bodies for /predict: good hands, spoilt a little or beyond recognition."""
+"""Generates bodies for /predict: valid hands, and slightly or completely invalid ones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NUMBERS = st.one_of(
     st.integers(-(2**70), 2**70),
     st.sampled_from([0, -0.0, 1e6, -1e6, math.nextafter(1e6, math.inf), 5e-324, math.nan, math.inf, -math.inf]),
 )
-# Halves of surrogate pairs, too: JSON can say them, and nothing can encode them
-# Without words that an error must not hold: it quotes fields that it does not know
+# Including lone surrogates, which JSON can express but UTF-8 cannot encode
+# Without words that errors must not contain, because errors quote unknown fields
 TEXT = st.text(st.characters() | st.sampled_from("\ud800\udfff"), max_size=5).filter(
     lambda text: text != "numpy" and ".py" not in text
 )
@@ -42,7 +42,7 @@ SIZES = st.one_of(
 
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
-    """A request with up to four values replaced, removed or doubled."""
+    """A request with up to four values replaced, removed or duplicated."""
     hand = draw(st.sampled_from(FORMS))(deepcopy(draw(st.sampled_from([*REFERENCE.hands.values()]))))
     request: dict[str, Any] = {"landmarks": hand}
     if draw(st.booleans()):
@@ -73,7 +73,7 @@ def _spoil(draw: st.DrawFn, hand: list[Any]) -> None:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """A request as JSON, with NaN and Infinity as Python writes them, sometimes with some bytes changed."""
+    """A request as JSON, with Python's NaN and Infinity, sometimes with modified bytes."""
     body = bytearray(json.dumps(draw(requests()), ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass"))
     if draw(st.integers(0, 4)) == 0:
         for _ in range(draw(st.integers(1, 3))):

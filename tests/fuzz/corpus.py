@@ -1,4 +1,4 @@
-"""Hostile and careless bodies, by name, each with the reason for which it is refused (None: it is fine)."""
+"""Malicious and careless bodies by name, each with the reason of its rejection (None: valid)."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ BAD_SIZES: list[Any] = [
 
 
 def with_number(text: str) -> bytes:
-    """A good hand whose first coordinate is written as ``text``."""
+    """A valid hand whose first coordinate is ``text``."""
     return b'{"landmarks": [%b, %b]}' % (text.encode(), json.dumps(NUMBERS[1:])[1:-1].encode())
 
 
 def with_size(value: Any) -> bytes:
-    """A good hand in a frame of some size."""
+    """A valid hand with an ``image_size``."""
     return json.dumps({"landmarks": LIKE, "image_size": value}).encode()
 
 
 def hand(value: Any) -> bytes:
-    """A body with some value as its hand."""
+    """A body with a value as its hand."""
     return json.dumps({"landmarks": value}).encode()
 
 
@@ -55,7 +55,7 @@ ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
     "good numbers": (hand(NUMBERS), None),
     "good objects without z": (hand(as_planar_objects(LIKE)), None),
     "good numbers without z": (hand(as_planar_numbers(LIKE)), None),
-    # what other backends took
+    # formats of other backends
     "coordinates side by side": (
         json.dumps({f"{axis}{i}": 0.5 for i in range(1, 22) for axis in "xyz"}).encode(),
         Reason.INVALID_REQUEST,
@@ -66,7 +66,7 @@ ONE_HAND: dict[str, tuple[bytes, Reason | None]] = {
         Reason.INVALID_REQUEST,
     ),
     "an image": (json.dumps({"image": "data:image/png;base64,iVBORw0KGgo="}).encode(), Reason.INVALID_REQUEST),
-    # nothing, half of something, something else
+    # empty, truncated, not JSON
     "empty": (b"", Reason.INVALID_JSON),
     "spaces": (b" \t\r\n", Reason.INVALID_JSON),
     "null byte": (b"\0", Reason.INVALID_JSON),
@@ -178,18 +178,18 @@ def several(hands: bytes) -> bytes:
 
 
 def repeat(text: bytes, count: int) -> bytes:
-    """A JSON list's inside."""
+    """The content of a JSON list."""
     return b",".join([text] * count)
 
 
 def fill(text: bytes) -> bytes:
-    """A JSON list's inside, as large as a body may be."""
+    """The content of a JSON list of the maximum size of a body."""
     return repeat(text, (MAX_BODY_BYTES - 100) // (len(text) + 1))
 
 
-PRECISE = [[x + 1e-16, y + 1e-16, z - 1 / 3e7] for x, y, z in LIKE]  # all the digits that a double has
+PRECISE = [[x + 1e-16, y + 1e-16, z - 1 / 3e7] for x, y, z in LIKE]  # all digits of a double
 COMPACT: bytes = orjson.dumps(LIKE)
-# For /predict_batch: what is only hostile in millions
+# For /predict_batch: bodies that are malicious only by their size
 SEVERAL_HANDS: dict[str, tuple[bytes, Reason | None]] = {
     "good": (several(repeat(COMPACT, 2)), None),
     "as many as allowed": (several(repeat(COMPACT, MAX_HANDS)), None),

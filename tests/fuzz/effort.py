@@ -1,4 +1,4 @@
-"""How many examples are generated: each run has the same; FUZZ_TIMES=n (`make fuzz`) gives n times as many new ones."""
+"""Number of generated examples: the same in each run; FUZZ_TIMES=n (`make fuzz`) generates n times as many new ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIMES = int(os.environ.get("FUZZ_TIMES", "0"))
 
 
 def effort(examples: int) -> settings:
-    """Settings for a test that generates as many examples as that, or a multiple."""
+    """Hypothesis settings for this number of examples, or a multiple of it."""
     return settings(
         max_examples=examples * (TIMES or 1),
         derandomize=not TIMES,

@@ -1,4 +1,4 @@
-"""Generates whole HTTP requests and whole streams: paths, queries, headers, handshakes, settings and frames."""
+"""Generates complete HTTP requests and streams: paths, queries, headers, handshakes, settings and frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY = "key"
 ORIGIN = "https://game.example"
 PING, PONG = 9, 10
 METHODS = [b"GET", b"GET", b"POST", b"POST", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE", b"PATCH", b"FOO", b"get"]
-# What has broken parsers of headers, addresses and text elsewhere
+# Values that have broken parsers of headers, addresses and text elsewhere
 NASTY = [
     *(b"", b"*", b",", b";", b"=", b"\xff", b"\xc3\xa9", b"\xe2\x84\x80", b"\xed\xa0\x80", b"%", b"%ff", b"%00", b"\t"),
     *(b"http://[", b"http://[::1", b"//[", b"http://a:b", b"https://\xe2\x84\x80.example", b"null", b"-1", b"1e999"),
@@ -45,7 +45,7 @@ def _is_no_length(name: bytes) -> bool:
 
 
 def _printable(data: bytes) -> bytes:
-    """What HTTP parsers let through in a header's value; test_clients.py has what they do not."""
+    """Header values that HTTP parsers accept; test_clients.py has others."""
     return bytes(byte for byte in data if byte >= 0x20 and byte != 0x7F)
 
 
@@ -77,7 +77,7 @@ def targets(draw: st.DrawFn, paths: Sequence[str]) -> bytes:
 
 @st.composite
 def http_requests(draw: st.DrawFn, paths: Sequence[str]) -> bytes:
-    """A request whose length is told as it is; test_clients.py has those whose is not."""
+    """A request with a correct Content-Length; test_clients.py has others."""
     predicts = draw(st.booleans())
     method = b"POST" if predicts else draw(st.sampled_from(METHODS))
     target = b"/predict" if predicts else draw(targets(paths))
@@ -92,7 +92,7 @@ def http_requests(draw: st.DrawFn, paths: Sequence[str]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What a client of /stream sends."""
+    """Messages of a client of /stream."""
 
     handshake: bytes
     settings: bytes
@@ -110,7 +110,7 @@ def handshakes(draw: st.DrawFn) -> bytes:
         b"sec-websocket-version": b"13",
         b"authorization": b"Bearer %b" % KEY.encode(),
     }
-    # Mostly one that the rest gets past, or nothing behind it would be read
+    # Mostly valid, because nothing after an invalid one would be read
     changes = draw(st.sampled_from([0, 0, 1, 1, 2, 3]))
     names = st.sampled_from(OF_HANDSHAKES) | NAME
     headers |= dict(draw(st.lists(st.tuples(names, VALUE), min_size=changes, max_size=changes)))
@@ -137,7 +137,7 @@ def stream_settings(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def frames(draw: st.DrawFn) -> bytes:
-    """A frame: a hand or some in either form, spoilt or not, or something else."""
+    """A frame: binary or text, with one or more hands, valid or not."""
     kind = draw(st.integers(0, 9))
     if kind < 5:
         return client_frame(TEXT_FRAME, draw(bodies()))

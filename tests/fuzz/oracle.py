@@ -1,4 +1,4 @@
-"""What the service must say to a body, found another way: by the OpenAPI document's schema and plain arithmetic."""
+"""An independent oracle for responses: the schema of the OpenAPI document, and plain arithmetic."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VALIDATOR = Draft202012Validator(HandRequest.model_json_schema())
 
 
 class NotJSONError(ValueError):
-    """The body is not JSON as RFC 8259 has it, in UTF-8 and with numbers that a double holds."""
+    """The body is not JSON according to RFC 8259, in UTF-8 and with numbers that fit a double."""
 
 
 def load(body: bytes) -> Any:
@@ -45,7 +45,7 @@ def load(body: bytes) -> Any:
 
 
 def expected_gesture(body: bytes) -> str | None:
-    """The gesture that a body for /predict must get, or None if it must be refused."""
+    """The expected gesture of a body for /predict; None if it must be rejected."""
     try:
         request = load(body)
     except NotJSONError:
@@ -61,7 +61,7 @@ def expected_gesture(body: bytes) -> str | None:
 
 
 def _classify(points: NDArray[np.float64]) -> str:
-    """x and y from the wrist, to one side, by their root mean square; the network; none below the operating point."""
+    """Plain implementation of features, network and threshold."""
     relative = points[:, :2] - points[0, :2]
     (index_x, index_y), (pinky_x, pinky_y) = relative[5], relative[17]
     if index_x * pinky_y < index_y * pinky_x:
@@ -74,7 +74,7 @@ def _classify(points: NDArray[np.float64]) -> str:
 
 
 def missing_points(body: bytes) -> int:
-    """The points of a body's hands, refused for missing landmarks, that are absent, null or not finite."""
+    """Number of landmarks of a rejected body that are absent, null or not finite."""
     request = json.loads(body)
     hands = request["hands"] if "hands" in request else [request["landmarks"]]
     return sum(21 - sum(map(_is_there, _slots(hand or []))) for hand in hands)

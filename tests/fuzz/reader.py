@@ -1,4 +1,4 @@
-"""Reads model files as the import does, each in a fork of this process: `read_in_fork` from elsewhere.
+"""Loads model files like the import, each in a fork of this process: `read_in_fork` from elsewhere.
 
 The process itself only imports, so that no thread of a compiled library is lost in a fork.
 """
@@ -25,9 +25,9 @@ OPTIONS = Options(labels="0,1,2", features="raw_xyz")
 
 @dataclass
 class Outcome:
-    """How reading a file ended."""
+    """Result of loading a file."""
 
-    code: int  # negative: the signal that ended it
+    code: int  # negative: a signal
     message: str
     opened: list[str]
     peak_bytes: int
@@ -35,7 +35,7 @@ class Outcome:
 
 @contextlib.contextmanager
 def start() -> Iterator[Callable[[bytes], Outcome]]:
-    """A process that reads files, as a function."""
+    """Start a process that loads files; yields a function."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.fuzz.reader"]
     with subprocess.Popen(
@@ -75,7 +75,7 @@ def _read_in_fork(content: bytes) -> Outcome:
 
 
 def _read(content: bytes) -> None:
-    """In the fork: never returns."""
+    """Runs in the fork, and never returns."""
     opened: list[str] = []
     message = "accepted"
     try:
@@ -93,7 +93,7 @@ def _read(content: bytes) -> None:
 
 
 def _note(event: str, arguments: tuple[object, ...], opened: list[str]) -> None:
-    """Note what is asked for, but for modules that libraries import when they need them: both are refused."""
+    """Record blocked events, except lazy imports of libraries, which are blocked, too."""
     target = str(arguments[0] if arguments else "")
     if event.startswith(sandbox.REFUSED) and event != "import" and not target.startswith((sys.prefix, sys.base_prefix)):
         opened.append(f"{event} {target}")

@@ -1,4 +1,4 @@
-"""Plain requests go past ASGI, and get what they would get by it: the same bytes are sent down both ways and compared.
+"""Plain requests bypass ASGI with the same responses: the same bytes are sent over both paths and compared.
 
 Two services differ in nothing else. What they answer must be the same but for the date, and so must what they count.
 """
@@ -42,7 +42,7 @@ GUARDED = LIMITS | {"API_KEY": "secret,other", "ALLOWED_ORIGINS": "https://game.
 
 @contextlib.contextmanager
 def both_ways(home: Path, **options: object) -> Iterator[tuple[Server, Server]]:
-    """The service, by the straight way and by ASGI."""
+    """The service with the direct path, and with ASGI only."""
     options = {"PYTHONHASHSEED": 0, **options}  # Starlette keeps a route's methods in a set
     with serve(home, "tests.fuzz.ways:HandGesture", WAY="plain", **options) as plain:
         with serve(home, "tests.fuzz.ways:HandGesture", WAY="asgi", **options) as asgi:
@@ -50,7 +50,7 @@ def both_ways(home: Path, **options: object) -> Iterator[tuple[Server, Server]]:
 
 
 def converse(server: Server, pieces: list[bytes], *, in_turn: bool = False) -> bytes:
-    """Send pieces, each in a packet of its own, and read up to the end of the connection.
+    """Send each piece in a separate packet, and read until the connection is closed.
 
     Where they take turns, each piece is sent after the answer to the last.
     """
@@ -77,12 +77,12 @@ def sized(body: bytes, *headers: str, target: str = "/predict") -> bytes:
 
 
 def undated(answers: bytes) -> bytes:
-    """Answers without what differs: dates, ports, and the header that says which way they came."""
+    """Responses without dates, ports, and the header that names the path."""
     return re.sub(rb"\r\ndate: [^\r]*|(?<=127.0.0.1):\d+", b"", answers).replace(PLAIN, b"")
 
 
 def counted(server: Server) -> dict[str, float]:
-    """What a service has counted, but for what depends on how requests shared batches."""
+    """Metrics that do not depend on batching."""
     return {
         name: value
         for name, value in server.metrics().items()
@@ -112,7 +112,7 @@ ROUTES = st.sampled_from(
 )
 OFTEN = ["Content-Type: application/json", "origin: https://game.example", "Origin: null", "Connection: close", "X: y"]
 METHODS = st.sampled_from(["POST"] * 12 + ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-# What a request may say, and what else it may; more of the first
+# Common and rare variants of parts of a request; common ones more often
 HEADERS: dict[str, Sequence[str | None]] = {
     "Host": ["a", "a", "a", None],
     "Content-Type": ["application/json"] * 6
@@ -155,7 +155,7 @@ BODIES = st.one_of(
 
 @st.composite
 def requests(draw: st.DrawFn, may_be_broken: bool = False) -> bytes:
-    """A request, nearly always one that can be read."""
+    """A request, mostly well-formed."""
     method, target, body = draw(METHODS), draw(ROUTES), draw(BODIES)
     version = draw(st.sampled_from(["1.1"] * 12 + ["1.0"]))
     lines = [f"{method} {target} HTTP/{version}"]
@@ -185,7 +185,7 @@ def requests(draw: st.DrawFn, may_be_broken: bool = False) -> bytes:
 
 @st.composite
 def plain_requests(draw: st.DrawFn) -> bytes:
-    """A request as browsers and programs send it, with a body that may be anything."""
+    """A request of a browser or program, with any body."""
     body = draw(BODIES)
     headers = ["Authorization: Bearer secret", *draw(st.lists(st.sampled_from(OFTEN), unique=True, max_size=3))]
     return sized(body, *headers, target=draw(st.sampled_from(["/predict", "/predict", "/predict/command"])))
@@ -193,7 +193,7 @@ def plain_requests(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[list[bytes], bool]:
-    """Requests of one connection: one after the other, or at once and cut into packets anywhere."""
+    """Requests of one connection: sequential, or pipelined and split into packets anywhere."""
     # What cannot be read is answered at once, whatever is being answered: behind another request that is by chance
     either = plain_requests() | requests()
     sent = [draw(plain_requests() | requests(may_be_broken=True)), *draw(st.lists(either, max_size=3)), LAST]
@@ -205,7 +205,7 @@ def conversations(draw: st.DrawFn) -> tuple[list[bytes], bool]:
 
 
 @pytest.mark.parametrize("options", [OPEN, GUARDED], ids=["open", "guarded"])
-def test_both_ways_answer_and_count_the_same(home: Path, options: dict[str, object]) -> None:
+def test_direct_path_and_asgi_answer_and_count_the_same(home: Path, options: dict[str, object]) -> None:
     answers = plain_answers = 0
 
     with both_ways(home, **options) as (plain, asgi):
@@ -216,7 +216,7 @@ def test_both_ways_answer_and_count_the_same(home: Path, options: dict[str, obje
             nonlocal answers, plain_answers
             pieces, in_turn = conversation
             straight, round_about = (converse(service, pieces, in_turn=in_turn) for service in (plain, asgi))
-            if undated(straight) != undated(round_about):  # a reset may have taken the end of one
+            if undated(straight) != undated(round_about):  # a reset may have truncated one
                 shorter, longer = sorted([undated(straight), undated(round_about)], key=len)
                 assert longer.startswith(shorter)
                 assert b"HTTP/1.1 400 " in longer or b"connection: close" in longer
@@ -248,7 +248,7 @@ TRANSCRIPTS: dict[str, Callable[[Server], list[bytes]]] = {
 
 
 @pytest.mark.parametrize("name", TRANSCRIPTS)
-def test_both_ways_tell_the_same_story(faulty: tuple[Server, Server], name: str) -> None:
+def test_direct_path_and_asgi_behave_the_same(faulty: tuple[Server, Server], name: str) -> None:
     straight, round_about = (TRANSCRIPTS[name](server) for server in faulty)
     assert [undated(answer) for answer in straight] == [undated(answer) for answer in round_about]
     assert all(answer.startswith(b"HTTP/1.1 ") for answer in straight)
@@ -257,15 +257,15 @@ def test_both_ways_tell_the_same_story(faulty: tuple[Server, Server], name: str)
 
 @pytest.fixture(scope="module")
 def faulty(home: Path) -> Iterator[tuple[Server, Server]]:
-    """Both ways, with a model that fails on demand, and not much time."""
+    """Both paths with a model that fails on demand, and a short timeout."""
     with both_ways(home, REQUEST_TIMEOUT_SECONDS=1, MAX_BATCH_WAIT_MS=60_000, MAX_IN_FLIGHT=2) as services:
         for service in services:
-            converse(service, [sized(marked(SLOW)), LAST])  # now it knows, and calls the model in a thread
+            converse(service, [sized(marked(SLOW)), LAST])  # from now on the model is called in a thread
         time.sleep(SLOW_SECONDS)
         yield services
 
 
-def test_what_takes_too_long_or_is_too_much_is_refused_alike(faulty: tuple[Server, Server]) -> None:
+def test_timeouts_and_overload_are_the_same(faulty: tuple[Server, Server]) -> None:
     stories = []
     for service in faulty:
         done = threading.Event()
@@ -284,7 +284,7 @@ def test_what_takes_too_long_or_is_too_much_is_refused_alike(faulty: tuple[Serve
         for thread in others:
             thread.join()
         assert b"\r\nretry-after: 1\r\n" in refused
-        assert seconds >= 0.25  # until the next request was taken
+        assert seconds >= 0.25  # the pause before the next request
         time.sleep(SLOW_SECONDS)
         late, _ = timed(service, sized(marked(SLOW)) + LAST)
         assert b"HTTP/1.1 504 " in late
@@ -293,7 +293,7 @@ def test_what_takes_too_long_or_is_too_much_is_refused_alike(faulty: tuple[Serve
     assert stories[0] == stories[1]
 
 
-def test_those_who_leave_are_counted_alike(faulty: tuple[Server, Server]) -> None:
+def test_disconnects_are_counted_the_same(faulty: tuple[Server, Server]) -> None:
     before = [counted(service) for service in faulty]
     for service in faulty:
         address = urlsplit(service.url)
@@ -309,7 +309,7 @@ def test_those_who_leave_are_counted_alike(faulty: tuple[Server, Server]) -> Non
     assert changes[0] == changes[1]
 
 
-def test_what_was_accepted_is_answered_alike_when_the_service_ends(home: Path) -> None:
+def test_shutdown_answers_accepted_requests_the_same(home: Path) -> None:
     stories = []
     with both_ways(home, REQUEST_TIMEOUT_SECONDS=60, MAX_BATCH_WAIT_MS=60_000) as services:
         for service in services:
@@ -329,7 +329,7 @@ def test_what_was_accepted_is_answered_alike_when_the_service_ends(home: Path) -
     assert stories[0] == stories[1]
 
 
-def test_a_client_that_reads_no_answers_is_not_read_from(home: Path) -> None:
+def test_a_client_that_does_not_read_is_not_read_from(home: Path) -> None:
     request = sized(GOOD)
     for way in ("plain", "asgi"):
         with serve(home, "tests.fuzz.ways:HandGesture", WAY=way, **LIMITS) as service:

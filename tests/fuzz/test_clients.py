@@ -1,4 +1,4 @@
-"""Clients that are slow, stop, or go away: they get their error, and the others notice nothing."""
+"""Slow, stalled and disconnecting clients get errors without affecting others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What comes until the server closes the connection."""
+    """Read until the server closes the connection."""
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
@@ -61,7 +61,7 @@ def test_body_may_come_in_chunks(server: Server) -> None:
         assert b'"gesture":"like"' in read_all(connection)
 
 
-def test_endless_chunks_are_refused_while_reading(server: Server) -> None:
+def test_endless_chunks_are_rejected_while_reading(server: Server) -> None:
     with account(server) as change, connected(server) as connection:
         connection.sendall(CHUNKED)
         for _ in range(100):  # as many again as are read
@@ -71,7 +71,7 @@ def test_endless_chunks_are_refused_while_reading(server: Server) -> None:
 
 
 @pytest.mark.parametrize("beginning", [CHUNKED, CHUNKED + chunk(BODY[:100]), SIZED, SIZED + BODY[:-1]])
-def test_body_that_stops_gets_an_error_in_time_and_others_their_answers(server: Server, beginning: bytes) -> None:
+def test_incomplete_body_times_out_without_affecting_others(server: Server, beginning: bytes) -> None:
     with account(server) as change, connected(server) as connection:
         started = time.monotonic()
         connection.sendall(beginning)
@@ -83,7 +83,7 @@ def test_body_that_stops_gets_an_error_in_time_and_others_their_answers(server: 
     assert change.rejections == {Reason.BODY_TOO_SLOW: 1}
 
 
-def test_clients_with_slow_bodies_leave_room_for_the_others(home: Path) -> None:
+def test_slow_bodies_take_no_place_in_the_queue(home: Path) -> None:
     with serve(home, MAX_IN_FLIGHT=8, REQUEST_TIMEOUT_SECONDS=60) as server, contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connected(server)) for _ in range(100)]
         for connection in slow:
@@ -96,7 +96,7 @@ def test_clients_with_slow_bodies_leave_room_for_the_others(home: Path) -> None:
 
 
 @pytest.mark.parametrize("beginning", [CHUNKED + chunk(BODY[:100]), SIZED, SIZED + BODY[:-1]])
-def test_client_that_goes_away_is_counted_and_forgotten(server: Server, beginning: bytes) -> None:
+def test_disconnected_client_is_counted_and_cleaned_up(server: Server, beginning: bytes) -> None:
     before = server.metrics().get(GONE, 0)
     with account(server) as change:
         for _ in range(50):
@@ -108,7 +108,7 @@ def test_client_that_goes_away_is_counted_and_forgotten(server: Server, beginnin
     assert answers(server)
 
 
-def test_client_that_does_not_wait_for_its_answer_disturbs_nobody(server: Server) -> None:
+def test_disconnecting_client_does_not_affect_others(server: Server) -> None:
     for _ in range(200):
         with connected(server) as connection:
             connection.sendall(SIZED + BODY)
@@ -130,7 +130,7 @@ def test_client_that_does_not_wait_for_its_answer_disturbs_nobody(server: Server
     ],
     ids=["noise", "no path", "HTTP/9.9", "negative length", "two lengths", "huge chunk", "huge header"],
 )
-def test_broken_http_is_refused(server: Server, request_: bytes) -> None:
+def test_malformed_http_is_rejected(server: Server, request_: bytes) -> None:
     with connected(server) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(request_)
         assert read_all(connection)[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.1 431", b"HTTP/1.1 408")

@@ -1,4 +1,4 @@
-"""Every body of the corpus gets its right answer or a sentence that says what is wrong, for little CPU."""
+"""Every body of the corpus gets a correct response or a clear error, with little CPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.hands import IMAGE_SIZE, LIKE
 from tests.server import Server
 
 LARGEST_GOOD = "as many as allowed, as browsers write them"
-MAX_COST = 15  # times that of the largest good body
+MAX_COST = 15  # relative to the largest valid body
 JSON = {"Content-Type": "application/json"}
 STATUS = {
     Reason.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -29,7 +29,7 @@ def check_error(error: Any, reason: Reason | ServerReason) -> None:
     assert error["reason"] == reason
     assert re.fullmatch(r"([A-Z]|image_size|hands|landmarks).{10,}\.", error["error"], re.DOTALL)
     assert len(error["error"]) < 500
-    # neither a trace nor a place nor a version
+    # no traceback, path or version
     assert not re.search(r"Traceback|\.py|File \"|/site-packages|line \d+, in|pydantic|numpy|sklearn", error["error"])
 
 
@@ -37,7 +37,7 @@ def check_error(error: Any, reason: Reason | ServerReason) -> None:
     ("route", "name"),
     [*(("/predict", name) for name in ONE_HAND), *(("/predict_batch", name) for name in SEVERAL_HANDS)],
 )
-def test_body_gets_its_answer_or_a_clear_error(server: Server, route: str, name: str) -> None:
+def test_bodies_get_a_prediction_or_a_clear_error(server: Server, route: str, name: str) -> None:
     body, reason = (ONE_HAND if route == "/predict" else SEVERAL_HANDS)[name]
     with account(server) as change:
         answer = server.client.post(route, content=body, headers=JSON)
@@ -56,9 +56,9 @@ def test_body_gets_its_answer_or_a_clear_error(server: Server, route: str, name:
 
 
 @pytest.mark.parametrize("name", [name for name, (body, _) in SEVERAL_HANDS.items() if len(body) <= MAX_BODY_BYTES])
-def test_no_body_costs_much_more_than_the_largest_good_one(name: str) -> None:
+def test_no_body_takes_much_longer_than_the_largest_valid_one(name: str) -> None:
     bodies = SEVERAL_HANDS[name][0], SEVERAL_HANDS[LARGEST_GOOD][0]
-    # one after the other, and the least of some times: the machine does other things, too
+    # interleaved, and the minimum of several times, because the machine is busy
     costs, good_costs = zip(*([reading_cost(body) for body in bodies] for _ in range(10)), strict=True)
     assert min(costs) <= MAX_COST * min(good_costs)
 
@@ -82,7 +82,7 @@ def test_no_body_costs_much_more_than_the_largest_good_one(name: str) -> None:
         ({"Content-Encoding": "identity, br"}, False),
     ],
 )
-def test_only_plain_json_is_read(server: Server, headers: dict[str, str], is_json: bool) -> None:
+def test_only_plain_json_is_accepted(server: Server, headers: dict[str, str], is_json: bool) -> None:
     body = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
     request = server.client.build_request("POST", "/predict", json=body)
     del request.headers["Content-Type"]

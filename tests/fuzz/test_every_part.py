@@ -1,4 +1,4 @@
-"""Whatever a client writes into any part of a request or a stream: no 5xx, no broken stream, no error in the log."""
+"""Any content in any part of a request or stream causes no 5xx, no broken stream and no logged error."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ PATHS = [
     *("/predict", "/predict_batch", "/predict/command", "/livez", "/readyz", "/healthz", "/nothing"),
     *("/static_content/swagger-ui.css", "/static_content/", "/schema.json"),
 ]
-# Of a client that breaks the protocol, RFC 6455, section 7.4.1; 1000 answers its own close
+# For protocol errors (RFC 6455, section 7.4.1); 1000 echoes the client's close
 CLIENTS_FAULT = {1000, 1002, 1007, 1009}
 
 
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
-    """A service with everything set that has it read more of a request."""
+    """A service with all settings that make it parse more of a request."""
     with serve(home, API_KEY=KEY, ALLOWED_ORIGINS=ORIGIN, **GENEROUS_LIMITS) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""Ten thousand generated bodies: each gets what the schema and plain arithmetic say, and is counted."""
+"""Generated bodies get the response that the oracle expects, and are counted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.server import Server
 BODIES = 10_000
 
 
-def test_generated_bodies_get_their_answer_or_a_clear_error(server: Server) -> None:
+def test_generated_bodies_get_a_prediction_or_a_clear_error(server: Server) -> None:
     reasons: Counter[str] = Counter()
     missing = 0
     connection = Connection(server)
@@ -48,7 +48,7 @@ def test_generated_bodies_get_their_answer_or_a_clear_error(server: Server) -> N
     answered = reasons.pop("answered")
     assert change.rejections == reasons
     assert change.missing_points == missing
-    # neither all good nor all bad, or it would show nothing
+    # both valid and invalid ones
     assert BODIES / 20 < answered < BODIES * 19 / 20
     assert reasons.keys() >= {
         Reason.INVALID_JSON,

@@ -1,4 +1,4 @@
-"""Schemathesis holds the live service to its OpenAPI document, with every check that it has."""
+"""Schemathesis tests the running service against its OpenAPI document, with all of its checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.server import Server
 CASES = 100  # for each operation in each phase
 
 
-def test_every_answer_is_one_that_the_document_allows(server: Server, tmp_path: Path) -> None:
+def test_responses_match_the_openapi_document(server: Server, tmp_path: Path) -> None:
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/docs.json"),
         *("--checks", "all", "--mode", "all", "--seed", "1", "--max-examples", f"{CASES}"),

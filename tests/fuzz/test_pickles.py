@@ -1,4 +1,4 @@
-"""Mutated and generated model files, each read in a process of its own: PICKLES=1000 for as many of them."""
+"""Fuzzes the loading of model files in a sandboxed process; PICKLES sets the number of examples (60)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_MORE_BYTES = 500_000_000
 Read = Callable[[bytes], Outcome]
 
 if sys.platform != "linux":
-    pytest.skip("how much memory a process takes is read as Linux gives it", allow_module_level=True)
+    pytest.skip("memory usage is read from /proc", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def largest_good_peak(read: Read) -> int:
 
 @cache
 def good_files() -> list[bytes]:
-    """Models of each kind that has compiled code of its own."""
+    """Valid pickles of all kinds of models with compiled code."""
     samples, classes = np.random.default_rng(0).normal(size=(40, 63)), np.arange(40) % 3
     models: list[Any] = [
         SVC(),
@@ -89,7 +89,7 @@ generated = st.lists(OPCODES, max_size=60).map(lambda parts: b"\x80\x04" + b"".j
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A good file with some bytes changed, cut out, doubled or moved."""
+    """A valid file with bytes replaced, removed, duplicated or inserted."""
     content = bytearray(draw(st.sampled_from(good_files())))
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, len(content)))
@@ -109,19 +109,19 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
-# What passed is not kept: it would be another file each time the classifiers change
+# No database: the files change with each version of the classifiers
 FUZZ = settings(max_examples=EXAMPLES // 2, database=None, suppress_health_check=[*HealthCheck], deadline=None)
 
 
 @FUZZ
 @given(content=mutated())
-def test_a_mutated_model_is_read_or_refused(read: Read, largest_good_peak: int, content: bytes) -> None:
+def test_mutated_models_are_loaded_or_rejected(read: Read, largest_good_peak: int, content: bytes) -> None:
     assert_harmless(read(content), largest_good_peak)
 
 
 @FUZZ
 @given(content=generated)
-def test_a_generated_pickle_is_refused(read: Read, largest_good_peak: int, content: bytes) -> None:
+def test_generated_pickles_are_rejected(read: Read, largest_good_peak: int, content: bytes) -> None:
     assert_harmless(read(content), largest_good_peak)
 
 
@@ -133,8 +133,8 @@ def assert_harmless(outcome: Outcome, largest_good_peak: int) -> None:
     assert outcome.peak_bytes <= largest_good_peak + MAX_MORE_BYTES
 
 
-def test_good_files_are_accepted(read: Read) -> None:
-    """Else the mutations would say nothing."""
+def test_valid_files_are_accepted(read: Read) -> None:
+    """Otherwise rejecting their mutations would prove nothing."""
     for content in good_files()[:-1]:
         assert read(content).message == "accepted"
 
@@ -147,11 +147,11 @@ def test_good_files_are_accepted(read: Read) -> None:
         "socket.socket()",
         "os.pipe()",
         "os.system('true')",
-        "if library.socket(2, 1, 0) < 0: raise OSError",  # not by way of Python
+        "if library.socket(2, 1, 0) < 0: raise OSError",  # a system call without Python
     ],
 )
-def test_the_limits_hold(act: str) -> None:
-    """Memory, files, sockets and processes are out of reach of whoever gets past the unpickler."""
+def test_sandbox_blocks(act: str) -> None:
+    """Even code that escapes the unpickler cannot get memory, files, sockets or processes."""
     code = f"""
 import ctypes, os, socket, sys
 from hand_gesture.model import sandbox

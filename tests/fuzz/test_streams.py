@@ -125,7 +125,7 @@ FATAL = {
 
 
 @pytest.mark.parametrize(("sent", "code"), FATAL.values(), ids=FATAL.keys())
-def test_broken_protocol_ends_the_stream_with_its_code(server: Server, sent: bytes, code: int) -> None:
+def test_protocol_errors_close_the_stream_with_their_code(server: Server, sent: bytes, code: int) -> None:
     with stream(server) as bad, stream(server) as neighbour:
         bad.socket.sendall(GOOD)
         assert bad.answer()["gesture"] == "like"
@@ -158,7 +158,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("frames", HARMLESS.values(), ids=HARMLESS.keys())
-def test_unusual_framing_is_read(server: Server, frames: list[bytes]) -> None:
+def test_unusual_framing_is_accepted(server: Server, frames: list[bytes]) -> None:
     with stream(server) as odd:
         odd.socket.sendall(b"".join(frames))
         opcode, payload = odd.read()
@@ -168,7 +168,7 @@ def test_unusual_framing_is_read(server: Server, frames: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 17, 250])
-def test_bytes_may_come_in_any_pieces(server: Server, size: int) -> None:
+def test_bytes_may_be_split_arbitrarily(server: Server, size: int) -> None:
     sent = GOOD * 3
     with stream(server) as slow:
         slow.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -183,7 +183,7 @@ def test_close_is_answered_with_its_code(server: Server) -> None:
         assert polite.end() == 1000
 
 
-def test_those_who_vanish_are_forgotten(server: Server) -> None:
+def test_vanished_clients_are_cleaned_up(server: Server) -> None:
     endings = [b"", GOOD[:100], GOOD, GOOD * 50, client_frame(BINARY, FRAME[:50], fin=False), SETTINGS]
     for ending in endings * 10:
         with stream(server) as gone:
@@ -194,7 +194,7 @@ def test_those_who_vanish_are_forgotten(server: Server) -> None:
     assert '"level": "error"' not in server.log.read_text()
 
 
-def test_handshakes_that_are_none(server: Server) -> None:
+def test_invalid_handshakes_are_rejected(server: Server) -> None:
     good = handshake("127.0.0.1").decode()
     for wrong in (
         good.replace("Version: 13", "Version: 8"),

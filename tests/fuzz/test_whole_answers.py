@@ -119,20 +119,20 @@ def run(server: Server, meanwhile: Callable[[], Awaitable[object]] | None = None
     return outcomes
 
 
-def test_on_a_service_with_room(server: Server) -> None:
+def test_on_an_idle_service(server: Server) -> None:
     outcomes = run(server)
     assert not outcomes["closed"]
     assert outcomes["200"] > REQUESTS
 
 
-def test_on_a_service_that_refuses_what_is_too_much(home: Path) -> None:
+def test_on_an_overloaded_service(home: Path) -> None:
     with serve(home, MAX_IN_FLIGHT=1) as crowded:
         outcomes = run(crowded)
         assert not outcomes["closed"]
         assert outcomes["503"]
 
 
-def test_while_a_worker_is_told_to_end_and_then_the_service(home: Path) -> None:
+def test_during_shutdown(home: Path) -> None:
     with serve(home, WORKERS=2) as server:
 
         async def end() -> None:

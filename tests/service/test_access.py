@@ -16,7 +16,7 @@ BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
-    # With what comes along where a value is read from a file, or typed
+    # With whitespace, as from a file or typed by hand
     untrimmed = {"METRICS_TOKEN": "figures\n", "MODEL_TAG": " hand_gesture:latest"}
     with serve(home, API_KEY="first-key, second-key\n", **untrimmed) as running:
         yield running
@@ -47,14 +47,14 @@ def test_others_are_not(guarded: Server, header: str | None, route: str) -> None
 @pytest.mark.parametrize(
     "path", ["/predict%0A", "/predict_batch%0A", "/predict/", "//predict", "/Predict", "/predict%00"]
 )
-def test_nobody_gets_past_the_key_by_another_spelling(guarded: Server, path: str) -> None:
+def test_other_spellings_of_a_route_require_the_key_too(guarded: Server, path: str) -> None:
     answer = guarded.client.post(path, json=BODY, headers={"Authorization": "Bearer first-key"})
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET, HEAD"
     assert answer.json()["reason"] == "method_not_allowed"
 
 
-def test_document_asks_for_keys_where_the_server_does(guarded: Server, server: Server) -> None:
+def test_openapi_document_requires_keys_if_configured(guarded: Server, server: Server) -> None:
     with_keys, without = (running.client.get("/docs.json").json() for running in (guarded, server))
     assert with_keys["paths"]["/predict"]["post"]["security"] == [{"key": []}]
     assert with_keys["paths"]["/metrics"]["get"]["security"] == [{"token": []}]
@@ -68,24 +68,24 @@ def test_python_client_sends_its_token(guarded: Server) -> None:
         assert client.predict(**BODY)["gesture"] == "like"
 
 
-def test_metrics_ask_for_their_own_token(guarded: Server) -> None:
+def test_metrics_require_their_own_token(guarded: Server) -> None:
     assert guarded.client.get("/metrics").status_code == 401
     assert guarded.client.get("/metrics", headers={"Authorization": "Bearer first-key"}).status_code == 401
     assert guarded.client.get("/metrics", headers={"Authorization": "Bearer figures"}).is_success
 
 
 @pytest.mark.parametrize("route", ["/livez", "/healthz", "/readyz"])
-def test_health_stays_open(guarded: Server, route: str) -> None:
+def test_health_checks_require_no_key(guarded: Server, route: str) -> None:
     assert guarded.client.get(route).is_success
 
 
-def test_log_says_who_may_ask_and_no_key(guarded: Server, server: Server) -> None:
+def test_log_describes_access_without_keys(guarded: Server, server: Server) -> None:
     assert "predictions are for holders of a key" in guarded.log.read_text()
     assert "first-key" not in guarded.log.read_text()
     assert "predictions are open to everyone (API_KEY is not set)" in server.log.read_text()
 
 
-def test_key_is_asked_for_before_the_body_is_read(guarded: Server) -> None:
+def test_key_is_checked_before_reading_the_body(guarded: Server) -> None:
     address = urlsplit(guarded.url)
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")

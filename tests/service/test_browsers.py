@@ -1,4 +1,4 @@
-"""What browsers ask before and beside a page's own requests."""
+"""CORS: preflight requests and headers for browsers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_public_page_may_call_a_private_network(restricted: Server) -> None:
     assert answer.headers["access-control-allow-private-network"] == "true"
 
 
-def test_pages_may_read_when_to_come_back(restricted: Server) -> None:
+def test_browsers_may_read_retry_after(restricted: Server) -> None:
     answer = restricted.client.post("/predict", json={}, headers={"Origin": GAME})
     assert answer.headers["access-control-expose-headers"] == "Retry-After"
 

@@ -1,4 +1,4 @@
-"""What bento/http_connection.py relies on in uvicorn: upgrades that are ignored, connections that are kept."""
+"""What bento/http_connection.py relies on in uvicorn: ignored upgrades, and keep-alive."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_http2_that_is_offered_is_declined(server: Server, cut: int) -> None:
         request = UPGRADING + BODY
         for part in (request[:cut], request[cut:]):
             connection.sendall(part)
-            time.sleep(0.05)  # a packet of its own
+            time.sleep(0.05)  # a separate packet
         assert b'"gesture":"like"' in read_answer(connection)
-        connection.sendall(PLAIN + BODY)  # and the connection goes on
+        connection.sendall(PLAIN + BODY)  # the connection continues
         assert b'"gesture":"like"' in read_answer(connection)
 
 
@@ -67,7 +67,7 @@ def test_http2_may_be_offered_hundreds_of_times_at_once(server: Server) -> None:
             answers += read_answer(connection).count(b"HTTP/1.1 200 ")
 
 
-def test_what_is_sent_behind_the_last_request_of_a_connection_disturbs_nobody(server: Server) -> None:
+def test_data_after_the_last_request_of_a_connection_is_ignored(server: Server) -> None:
     last = PLAIN.replace(b"\r\nHost: a", b"\r\nHost: a\r\nConnection: close")
     chunked = last.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked")
     for first in (last + BODY, last + b"x" * len(BODY), chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)):
@@ -83,21 +83,21 @@ def test_what_is_sent_behind_the_last_request_of_a_connection_disturbs_nobody(se
     assert '"level": "error"' not in server.log.read_text()
 
 
-def test_an_upgrade_of_a_chunked_body_is_declined(server: Server) -> None:
+def test_upgrade_with_a_chunked_body_is_declined(server: Server) -> None:
     head = UPGRADING.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked")
     with connect(server) as connection:
         connection.sendall(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY))
         assert b'"gesture":"like"' in read_answer(connection)
 
 
-def test_a_tunnel_is_refused(server: Server) -> None:
+def test_connect_is_rejected(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(b"CONNECT other:443 HTTP/1.1\r\nHost: other\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
         assert not connection.recv(65_536).startswith(b"HTTP/1.1 2")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_that_would_rather_speak_http2(server: Server, tmp_path: Path) -> None:
+def test_curl_with_http2_upgrade(server: Server, tmp_path: Path) -> None:
     (tmp_path / "hand.json").write_bytes(BODY)
     command = ["curl", "--silent", "--http2", f"{server.url}/predict", "-H", "content-type: application/json"]
     answer = subprocess.run([*command, "-d", f"@{tmp_path}/hand.json"], capture_output=True, check=True)
@@ -110,7 +110,7 @@ def short_limits(home: Path) -> Iterator[Server]:
         yield running
 
 
-def test_idle_connections_are_kept_as_long_as_was_set(server: Server, short_limits: Server) -> None:
+def test_keep_alive_timeout_is_configurable(server: Server, short_limits: Server) -> None:
     with connect(server) as kept, connect(short_limits) as closed:
         for connection in (kept, closed):
             connection.sendall(PLAIN + BODY)

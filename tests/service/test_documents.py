@@ -1,4 +1,4 @@
-"""What the documents show is what the service does, and their commands work when pasted."""
+"""The documents match the service, and their commands run as written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOCUMENTS = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md")] + sort
 MAX_README_LINES = 150
 MAX_README_WORDS = 1200
 
-# Commands that need more than this test has: an engine, a cluster, a registry, the network, or many minutes
+# Commands that need Docker, a cluster, a registry, the network, or many minutes
 RUN_BY = {
     "make image": "tests/containers/conftest.py",
     "make up": "tests/containers/test_stack.py",
@@ -30,7 +30,7 @@ RUN_BY = {
     "make train": "tests/training/test_own.py",
 }
 NOT_RUN = (
-    *("docker ", "IMAGE=", "kubectl ", "${EDITOR"),
+    *("docker ", "git clone ", "cd hand-gesture", "IMAGE=", "kubectl ", "${EDITOR"),
     *("make serve", "make test", "make lint", "make bench", "make fuzz", "make mutate"),
     ".venv/bin/python -m bench.",
     ".venv/bin/python -m training.",
@@ -38,7 +38,7 @@ NOT_RUN = (
 
 
 def commands() -> list[tuple[str, str]]:
-    """Every command in a block of shell, with its document."""
+    """Every command of the documents' sh blocks, with the name of its document."""
     found = []
     for document in DOCUMENTS:
         for block in re.findall(r"^ *```sh\n(.*?)^ *```", document.read_text(), re.MULTILINE | re.DOTALL):
@@ -51,7 +51,7 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
-    """A copy of the project with the files that its documents speak of, and a model store."""
+    """A copy of the project with a model store and the files that the documents mention."""
     folder = tmp_path_factory.mktemp("clone") / "project"
     ignored = shutil.ignore_patterns(".git", ".venv", "node_modules", "build", "mutants", "__pycache__", ".*_cache")
     shutil.copytree(PROJECT, folder, ignore=ignored)
@@ -84,7 +84,7 @@ def test_command_works(document: str, command: str, clone: Path, server: Server)
     assert result.returncode == 0, result.stderr
 
 
-def test_every_make_target_that_is_shown_exists() -> None:
+def test_documented_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     shown = {command.split()[1] for _, command in commands() if command.startswith("make ")}
     for document in DOCUMENTS:
@@ -98,12 +98,12 @@ def test_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.name))
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_are_valid(document: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
-def test_first_request_gets_the_reply_shown(server: Server) -> None:
+def test_documented_request_gets_the_documented_response(server: Server) -> None:
     request = re.search(r"curl .*? --data '(.*?)'", README, re.DOTALL)
     reply = re.search(r"```json\n(.*?)\n```", README)
     assert request
@@ -111,7 +111,7 @@ def test_first_request_gets_the_reply_shown(server: Server) -> None:
     assert server.client.post("/predict", json=json.loads(request[1])).json() == json.loads(reply[1])
 
 
-def test_settings_table_has_every_setting_and_its_default() -> None:
+def test_settings_table_is_complete() -> None:
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S*) ?\|", REFERENCE, re.MULTILINE))
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else field.default
@@ -120,7 +120,7 @@ def test_settings_table_has_every_setting_and_its_default() -> None:
     assert len(rows) == len(Settings.model_fields)
 
 
-def test_every_metric_is_described(server: Server) -> None:
+def test_every_metric_is_documented(server: Server) -> None:
     families = re.findall(r"^# TYPE (\S+)", server.client.get("/metrics").text, re.MULTILINE)
     assert families
     assert [family for family in families if family not in REFERENCE] == []

@@ -59,7 +59,7 @@ def test_service_that_depends_on_this_one(server: Server, tmp_path: Path) -> Non
             assert answer.text == move
 
 
-def test_service_that_depends_on_the_class_is_told_what_to_do(server: Server) -> None:
+def test_depending_on_the_class_gets_a_helpful_error(server: Server) -> None:
     headers = {"Content-Type": "application/vnd.bentoml+pickle"}
     answer = server.client.post("/predict", content=pickle.dumps({"landmarks": LIKE}), headers=headers)
     assert answer.status_code == 415

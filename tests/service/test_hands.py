@@ -1,4 +1,4 @@
-"""Hands in a stream: who they are, what each holds, and when it lets go. Frames carry their time, so no test waits."""
+"""Hand tracking, debouncing and release on streams; frames have timestamps, so that no test waits."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def watch(server: Server, frames: Iterable[tuple[Hand, ...]], settings: object =
 
 
 def changes(answers: Iterable[Any]) -> list[tuple[int, str, str | None]]:
-    """Hand, what it holds from then on, and the command."""
+    """Changes: hand, new held gesture, and command."""
     entries = [entry for answer in answers for entry in (answer if isinstance(answer, list) else [answer])]
     return [(entry["hand"], entry["held"], entry["command"]) for entry in entries if entry["changed"]]
 
@@ -71,12 +71,12 @@ def test_one_of_two_hands_leaves(server: Server) -> None:
     assert changes(watch(server, [(LIKE, FIST)] * 30 + [(FIST,)] * 30, SETTINGS)) == BOTH
 
 
-def test_hand_that_is_missed_for_a_few_frames_keeps_its_number_and_what_it_holds(server: Server) -> None:
+def test_briefly_missing_hand_keeps_its_id_and_held_gesture(server: Server) -> None:
     answers = watch(server, ([(LIKE, FIST)] * 12 + [(FIST,)] * 4) * 5)
     assert changes(answers) == BOTH
 
 
-def test_hand_that_is_detected_twice_does_nothing_twice(server: Server) -> None:
+def test_hand_detected_twice_triggers_commands_once(server: Server) -> None:
     second = [[x + 0.005, y, z] for x, y, z in LIKE]
     answers = watch(server, [(LIKE,)] * 5 + [(LIKE, second)] * 20, SETTINGS)
     assert changes(answers) == [(1, "like", "up")]
@@ -123,7 +123,7 @@ def test_released_hands_come_last_in_the_list(server: Server) -> None:
         assert ask(stream, timed(1100)) == []
 
 
-def test_shapes_without_the_setting_are_as_they_were(server: Server) -> None:
+def test_answers_without_the_list_setting_are_unchanged(server: Server) -> None:
     with opened(server) as stream:
         one = ask(stream, timed(0, LIKE))
         assert list(one) == ["gesture", "confidence", "command", "held", "changed", "hand"]
@@ -134,7 +134,7 @@ def test_shapes_without_the_setting_are_as_they_were(server: Server) -> None:
 
 
 @pytest.mark.parametrize("in_text", [False, True])
-def test_network_that_stalls_repeats_nothing(server: Server, *, in_text: bool) -> None:
+def test_network_stalls_repeat_no_command(server: Server, *, in_text: bool) -> None:
     def frame(index: int) -> bytes | str:
         milliseconds = 1.7e12 + index * FRAME_MS
         return json.dumps({"landmarks": LIKE, "time": milliseconds}) if in_text else timed(milliseconds, LIKE)
@@ -148,7 +148,7 @@ def test_network_that_stalls_repeats_nothing(server: Server, *, in_text: bool) -
     assert changes(answers) == [(1, "like", "up")]
 
 
-def test_holding_is_counted_by_the_clients_time(server: Server) -> None:
+def test_debouncing_uses_timestamps(server: Server) -> None:
     with opened(server, LISTS) as stream:
         ask(stream, timed(0, LIKE))
         time.sleep(HOLD_MS / 1000)
@@ -159,7 +159,7 @@ def test_holding_is_counted_by_the_clients_time(server: Server) -> None:
         assert changes([ask(stream, timed(1500, LIKE))]) == [(1, "none", None)]  # after a pause
 
 
-def test_clocks_may_be_wrong_but_not_absurd(server: Server) -> None:
+def test_timestamps_may_be_wrong_but_must_be_finite(server: Server) -> None:
     clocks = [1.7e12, 1.7e12 + FRAME_MS, -1e300, 1e300, 0.0, 4e15, 4e15, 3e15]
     with opened(server, SETTINGS) as stream:
         for milliseconds in clocks:
@@ -171,7 +171,7 @@ def test_clocks_may_be_wrong_but_not_absurd(server: Server) -> None:
         assert answer["held"] == "like"
 
 
-def test_two_gestures_that_take_turns_change_what_holds_once_at_most(server: Server) -> None:
+def test_alternating_gestures_change_the_held_one_at_most_once(server: Server) -> None:
     one = [(at("like", 0.2),), (at("fist", 0.2),)] * 45
     assert len(changes(watch(server, one, SETTINGS | {"hold_ms": 1000}))) <= 1
     assert len(changes(watch(server, one))) <= 1
@@ -185,14 +185,14 @@ def test_15_percent_of_wrong_frames_change_nothing(server: Server) -> None:
     assert changes(watch(server, frames)) == [(1, "like", "up")]
 
 
-def test_at_few_frames_a_second_a_gesture_comes_to_hold(server: Server) -> None:
+def test_a_gesture_is_held_at_low_frame_rates(server: Server) -> None:
     with opened(server, LISTS) as stream:
         answers = [ask(stream, timed(index * 1000 / 1.6, LIKE)) for index in range(8)]
     assert changes(answers) == [(1, "like", "up")]
     assert changes(answers[:3]) == [(1, "like", "up")]
 
 
-def test_at_most_eight_hands_a_frame(server: Server) -> None:
+def test_at_most_eight_hands_per_frame(server: Server) -> None:
     hands = [at("like", 0.5 * index) for index in range(9)]
     with opened(server, LISTS) as stream:
         assert len({entry["hand"] for entry in ask(stream, as_frame(*hands[:8]))}) == 8
@@ -202,7 +202,7 @@ def test_at_most_eight_hands_a_frame(server: Server) -> None:
             assert error["reason"] == "too_many_hands"
 
 
-def test_figures_tell_of_hands_and_changes(server: Server) -> None:
+def test_metrics_count_hands_and_changes(server: Server) -> None:
     def figures() -> dict[str, float]:
         wanted = ("hand_gesture_frames_total", "hand_gesture_changes_total")
         return {name: value for name, value in server.metrics().items() if name.startswith(wanted)}

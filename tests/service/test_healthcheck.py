@@ -1,4 +1,4 @@
-"""The image's health check asks where the service listens."""
+"""The health check of the image."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_where_the_service_listens(home: Path, variable: str) -> None:
         assert check(**{variable: port}).returncode == 0
 
 
-def test_nothing_there() -> None:
+def test_unhealthy_without_a_service() -> None:
     result = check(PORT=free_port())
     assert result.returncode == 1
     assert result.stderr.startswith("Nothing answers on 127.0.0.1, port ")

@@ -1,4 +1,4 @@
-"""Gestures of one's own for everyone: import_model.py --gestures."""
+"""Custom gestures for all clients: import_model.py --gestures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def latest(home: Path) -> Path:
     return folder / (folder / "latest").read_text().strip()
 
 
-def test_everyone_gets_them_and_the_old_answers_stay(tmp_path: Path) -> None:
+def test_all_clients_get_imported_gestures_and_other_predictions_stay(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     result = import_model(home, "--gestures", saved(tmp_path, gestures("L", command="jump")))
@@ -52,7 +52,7 @@ def test_everyone_gets_them_and_the_old_answers_stay(tmp_path: Path) -> None:
         assert "The name L is taken" in taken.json()["error"]
 
 
-def test_what_is_imported_without_them_is_the_model_as_it_was(tmp_path: Path) -> None:
+def test_import_without_gestures_restores_the_model(tmp_path: Path) -> None:
     before = import_model(tmp_path)
     assert import_model(tmp_path, "--gestures", saved(tmp_path, gestures("L"))).returncode == 0
     with_them = load_artifacts(latest(tmp_path)).classifier
@@ -64,7 +64,7 @@ def test_what_is_imported_without_them_is_the_model_as_it_was(tmp_path: Path) ->
     assert {prediction.gesture for prediction in with_them.predict(hands)} == {"L"}
 
 
-def test_a_file_of_gestures_can_be_imported_again_as_it_lies_beside_the_model(tmp_path: Path) -> None:
+def test_the_stored_file_of_gestures_can_be_imported_again(tmp_path: Path) -> None:
     assert import_model(tmp_path, "--gestures", saved(tmp_path, gestures("L", command="jump"))).returncode == 0
     first = latest(tmp_path)
     again = import_model(tmp_path, "--gestures", first / "gestures.json")
@@ -79,7 +79,7 @@ def test_a_file_of_gestures_can_be_imported_again_as_it_lies_beside_the_model(tm
         ([], "The body must be"),
     ],
 )
-def test_a_bad_file_is_refused(tmp_path: Path, content: Any, message: str) -> None:
+def test_invalid_files_are_rejected(tmp_path: Path, content: Any, message: str) -> None:
     result = import_model(tmp_path, "--gestures", saved(tmp_path, content))
     assert result.returncode == 1
     assert message in result.stderr
@@ -87,13 +87,13 @@ def test_a_bad_file_is_refused(tmp_path: Path, content: Any, message: str) -> No
     assert not (tmp_path / "models" / "hand_gesture").exists()
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     result = import_model(tmp_path, "--gestures", tmp_path / "nowhere.json")
     assert result.returncode == 1
     assert "nowhere.json cannot be read" in result.stderr
 
 
-def test_a_classifier_that_is_no_network_cannot_be_taught(tmp_path: Path) -> None:
+def test_classifiers_other_than_networks_are_rejected(tmp_path: Path) -> None:
     names = [*REFERENCE.hands]
     hands = np.array([np.ravel(hand) for hand in REFERENCE.hands.values()])
     model = LogisticRegression().fit(WRIST_RMS.make(hands), np.arange(len(names)))

@@ -27,7 +27,7 @@ def stored(home: Path) -> list[str]:
     return sorted(path.name for path in models.iterdir() if path.is_dir()) if models.is_dir() else []
 
 
-def test_twice_says_that_the_version_is_there(tmp_path: Path) -> None:
+def test_second_import_reports_that_the_version_exists(tmp_path: Path) -> None:
     version = load_artifacts(ARTIFACTS).version
     first, second = import_model(tmp_path), import_model(tmp_path)
     assert first.stdout == f"hand_gesture:{version} is now in the model store.\n"
@@ -50,7 +50,7 @@ def test_labels_and_metadata_are_stored(home: Path) -> None:
         assert of_file["fist_right"]["share"] >= 0.85
 
 
-def test_card_manifest_store_and_figures_name_the_same_model(home: Path, server: Server) -> None:
+def test_card_manifest_store_and_metrics_name_the_same_model(home: Path, server: Server) -> None:
     digest = hashlib.sha256((ARTIFACTS / "model.pkl").read_bytes()).hexdigest()
     (version,) = stored(home)
     (manifest,) = (home / "models" / "hand_gesture").glob("*/manifest.json")
@@ -66,7 +66,7 @@ def test_card_manifest_store_and_figures_name_the_same_model(home: Path, server:
 
 
 def samples_of(features: str, copies: int = 10) -> tuple[Any, Any]:
-    """Features of shaken reference hands of both sides, and the numbers of their gestures."""
+    """Features of reference hands with random noise, and their class numbers."""
     hands = np.array([parse_hand(hand) for hand in (*REFERENCE.hands.values(), *REFERENCE.other_side.values())])
     described = parse_features(features)
     convert(hands, REFERENCE.image_size, described.unit)
@@ -78,7 +78,7 @@ def samples_of(features: str, copies: int = 10) -> tuple[Any, Any]:
 
 @pytest.fixture
 def own_pickles(tmp_path: Path) -> Path:
-    """A person's own classifier and its encoder."""
+    """A classifier and its encoder, as users have them."""
     encoder = LabelEncoder().fit(list(REFERENCE.hands))
     model = LogisticRegression(C=100, max_iter=2000).fit(*samples_of("wrist_middle_tip_v1"))
     (tmp_path / "mine.pkl").write_bytes(pickle.dumps(model))
@@ -91,20 +91,20 @@ def test_own_pickles_are_imported_and_served(own_home: Path, own_pickles: Path) 
     result = import_model(own_home, *arguments)
     assert result.returncode == 0, result.stderr
     version = result.stdout.splitlines()[-1].split()[0].partition(":")[2]
-    assert "Its features are wrist_middle_tip_v1" in result.stdout
-    assert "hands a second" in result.stdout
+    assert "Detected features: wrist_middle_tip_v1" in result.stdout
+    assert "predictions per second" in result.stdout
     with serve(own_home) as server:
         body = {"landmarks": REFERENCE.hands["fist"], "image_size": REFERENCE.image_size}
         assert server.client.post("/predict", json=body).json()["gesture"] == "fist"
         assert any(version in name for name in server.metrics() if name.startswith("hand_gesture_model_info"))
-    # and back: the committed model, stored before, becomes the latest again
+    # Importing the bundled model again makes it the latest
     assert import_model(own_home).stdout.endswith("is now in the model store.\n")
     assert len(stored(own_home)) == 2
     latest = (own_home / "models" / "hand_gesture" / "latest").read_text()
     assert latest == load_artifacts(ARTIFACTS).version
 
 
-def test_own_classifier_says_none_where_it_is_told_how_sure_to_be(own_home: Path, own_pickles: Path) -> None:
+def test_min_confidence_makes_an_own_classifier_predict_none(own_home: Path, own_pickles: Path) -> None:
     arguments = ("--model", own_pickles / "mine.pkl", "--encoder", own_pickles / "mine_encoder.pkl")
     assert import_model(own_home, *arguments).returncode == 0
     with serve(own_home, MIN_CONFIDENCE=1) as server:
@@ -130,7 +130,7 @@ def test_own_commands_are_served(own_home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", '{"rock": 1}', "{"])
-def test_malformed_commands_are_refused(home: Path, tmp_path: Path, content: str) -> None:
+def test_malformed_commands_are_rejected(home: Path, tmp_path: Path, content: str) -> None:
     (tmp_path / "mine.json").write_text(content)
     result = import_model(home, "--commands", tmp_path / "mine.json")
     assert result.returncode == 1
@@ -148,11 +148,11 @@ def test_xgboost_model_is_imported(tmp_path: Path, own_pickles: Path, write: str
         file.write_bytes(pickle.dumps(model))
     result = import_model(tmp_path / "home", "--model", file, "--encoder", own_pickles / "mine_encoder.pkl")
     assert result.returncode == 0, result.stderr
-    assert "Its features are" in result.stdout
+    assert "Detected features: " in result.stdout
 
 
-def test_a_model_in_0_to_1_gets_the_hands_so(own_home: Path, tmp_path: Path) -> None:
-    """Hands in pixels and in 0..1 are the same hand to a model that was trained on MediaPipe's coordinates."""
+def test_a_model_trained_on_0_to_1_gets_pixels_converted(own_home: Path, tmp_path: Path) -> None:
+    """Pixels and 0..1 give the same prediction with a model that was trained on MediaPipe's coordinates."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=100, max_iter=2000)).fit(*samples_of("min_xy"))
     (tmp_path / "mine.pkl").write_bytes(pickle.dumps(model))
     labels = ",".join(REFERENCE.hands)
@@ -167,7 +167,7 @@ def test_a_model_in_0_to_1_gets_the_hands_so(own_home: Path, tmp_path: Path) -> 
                 assert server.client.post("/predict", json=body).json()["gesture"] == gesture
 
 
-def test_commands_alone_are_for_the_model_imported_last(own_home: Path, own_pickles: Path, tmp_path: Path) -> None:
+def test_commands_without_a_model_change_the_latest_model(own_home: Path, own_pickles: Path, tmp_path: Path) -> None:
     arguments = ("--model", own_pickles / "mine.pkl", "--encoder", own_pickles / "mine_encoder.pkl")
     assert import_model(own_home, *arguments).returncode == 0
     (tmp_path / "mine.json").write_text('{"rock": "jump"}')
@@ -178,7 +178,7 @@ def test_commands_alone_are_for_the_model_imported_last(own_home: Path, own_pick
     assert json.loads((models / artifacts.version / "commands.json").read_text()) == {"rock": "jump"}
 
 
-def test_a_command_for_a_gesture_that_there_is_not_is_refused(home: Path, tmp_path: Path) -> None:
+def test_commands_for_unknown_gestures_are_rejected(home: Path, tmp_path: Path) -> None:
     before = stored(home)
     (tmp_path / "mine.json").write_text('{"lik": "up"}')
     result = import_model(home, "--commands", tmp_path / "mine.json")
@@ -210,7 +210,7 @@ def other_features(folder: Path) -> None:
 
 
 def other_contract(folder: Path) -> None:
-    """The right shape, but answers that say it was trained on something else."""
+    """The right shape, but trained on something else."""
     model = LogisticRegression().fit(np.repeat(np.eye(63)[:18], 3, axis=0), np.repeat(np.arange(18), 3))
     (folder / "mine.pkl").write_bytes(pickle.dumps(model))
 
@@ -219,13 +219,13 @@ def other_contract(folder: Path) -> None:
     ("break_it", "message"),
     [
         (missing, "cannot be read (No such file or directory)"),
-        (hostile, "asks for posix.system"),
+        (hostile, "refers to posix.system"),
         (other_classes, "do not match"),
-        (other_features, "takes 18 features; from the 21 landmarks"),
-        (other_contract, "features that are not known here"),
+        (other_features, "takes 18 features; this service computes"),
+        (other_contract, "give the features that it was trained on"),
     ],
 )
-def test_what_is_wrong_ends_with_a_sentence_and_leaves_the_store(
+def test_failed_import_prints_one_sentence_and_keeps_the_store(
     home: Path, own_pickles: Path, break_it: object, message: str
 ) -> None:
     before = stored(home)
@@ -238,12 +238,12 @@ def test_what_is_wrong_ends_with_a_sentence_and_leaves_the_store(
     assert not (PROJECT / "ran").exists()
 
 
-def test_tampered_artifacts_are_refused(tmp_path: Path, home: Path) -> None:
+def test_tampered_artifacts_are_rejected(tmp_path: Path, home: Path) -> None:
     folder = Path(shutil.copytree(ARTIFACTS, tmp_path / "artifacts"))
     (folder / "model.pkl").write_bytes((folder / "model.pkl").read_bytes() + b"x")
     result = import_model(home, "--artifacts", folder)
     assert result.returncode == 1
-    assert "SHA-256 differs" in result.stderr
+    assert "does not match its SHA-256 digest" in result.stderr
 
 
 def test_service_without_a_model_says_what_to_do(tmp_path: Path) -> None:
@@ -252,10 +252,10 @@ def test_service_without_a_model_says_what_to_do(tmp_path: Path) -> None:
     assert "run `.venv/bin/python import_model.py` first" in result.stdout + result.stderr
 
 
-def test_service_refuses_a_model_that_was_changed_in_the_store(own_home: Path) -> None:
+def test_service_rejects_a_model_that_was_changed_in_the_store(own_home: Path) -> None:
     (model,) = (own_home / "models" / "hand_gesture").glob("*/model.pkl")
     model.write_bytes(pickle.dumps(Hostile()))
     result = serve_until_exit(own_home)
     assert result.returncode == 1
-    assert "SHA-256 differs" in result.stdout + result.stderr
+    assert "does not match its SHA-256 digest" in result.stdout + result.stderr
     assert not (PROJECT / "ran").exists()

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, without what clients send."""
+"""Logs: one JSON object per line, without client data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY, TOKEN = "key-83647", "token-19283"
 MARKED = [[0.123456789, 0.987654321, 0.0], *LIKE[1:]]
 
 
-def test_every_line_is_an_event_and_none_holds_landmarks_or_keys(home: Path) -> None:
+def test_every_line_is_json_without_landmarks_or_keys(home: Path) -> None:
     with serve(home, WORKERS=2, API_KEY=KEY, METRICS_TOKEN=TOKEN) as server:
         for token in (KEY, "a-wrong-key"):
             headers = {"Authorization": f"Bearer {token}"}

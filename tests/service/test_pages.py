@@ -1,4 +1,4 @@
-"""The pages as HTTP: what is sent, compressed, kept and forbidden. tests/browser/ looks at them."""
+"""HTTP responses of the pages: content, compression, caching and security headers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def linked(page: httpx.Response) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_pages_link_only_what_is_here(server: Server, path: str) -> None:
+def test_pages_link_only_existing_local_files(server: Server, path: str) -> None:
     page = server.client.get(path)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert re.search(r"default-src '(none|self)'", page.headers["content-security-policy"])
@@ -30,7 +30,7 @@ def test_pages_link_only_what_is_here(server: Server, path: str) -> None:
         assert server.client.get(f"/{link}").is_success
 
 
-def test_parts_of_the_page_are_compressed_and_kept_for_good(server: Server) -> None:
+def test_assets_are_compressed_and_cached(server: Server) -> None:
     for link in linked(server.client.get("/")):
         if "/" not in link:
             continue
@@ -44,7 +44,7 @@ def test_parts_of_the_page_are_compressed_and_kept_for_good(server: Server) -> N
             assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_page_itself_is_asked_for_each_time(server: Server) -> None:
+def test_the_page_itself_is_revalidated(server: Server) -> None:
     page = server.client.get("/")
     assert page.headers["cache-control"] == "no-cache"
     again = server.client.get("/", headers={"If-None-Match": page.headers["etag"]})
@@ -53,7 +53,7 @@ def test_the_page_itself_is_asked_for_each_time(server: Server) -> None:
 
 
 @pytest.mark.skipif(not MEDIAPIPE.exists(), reason="MediaPipe was not fetched: run make page")
-def test_mediapipe_is_sent_as_it_lies_here(server: Server) -> None:
+def test_mediapipe_is_served_unchanged(server: Server) -> None:
     folder = re.search(r'name="finder" content="(.*?)"', server.client.get("/").text)
     assert folder is not None
     for path in MEDIAPIPE.glob("*.gz"):
@@ -63,14 +63,14 @@ def test_mediapipe_is_sent_as_it_lies_here(server: Server) -> None:
         assert server.client.get(url, headers={"Accept-Encoding": "identity"}).content == gzip.decompress(
             path.read_bytes()
         )
-        if path.name.endswith(".wasm.gz"):  # or it would not be compiled while it comes
+        if path.name.endswith(".wasm.gz"):  # needed for streaming compilation
             assert answer.headers["content-type"] == "application/wasm"
 
 
 @pytest.mark.parametrize(
     "path", ["{page}/index.html", "{page}/..%2f..%2fpages.py", "page/0/main.js", "mediapipe/0/LICENSE"]
 )
-def test_nothing_else_of_the_disk_is_sent(server: Server, path: str) -> None:
+def test_no_other_files_are_served(server: Server, path: str) -> None:
     page = next(link for link in linked(server.client.get("/")) if link.endswith("main.js")).rpartition("/")[0]
     assert server.client.get("/" + path.format(page=page)).status_code == 404
 
@@ -100,7 +100,7 @@ def module_parts(server: Server) -> dict[str, httpx.Response]:
     return parts
 
 
-def test_the_module_is_small_and_for_every_origin(server: Server) -> None:
+def test_the_module_is_small_and_allowed_for_every_origin(server: Server) -> None:
     parts = module_parts(server)
     assert {path.rpartition("/")[2] for path in parts} >= {"gestures.js", "stream.js", "finder_worker.js"}
     for part in parts.values():
@@ -111,7 +111,7 @@ def test_the_module_is_small_and_for_every_origin(server: Server) -> None:
     assert sum(int(part.headers["content-length"]) for part in parts.values()) <= MAX_MODULE_BYTES
 
 
-def test_the_module_is_asked_for_each_time_and_has_a_version(server: Server) -> None:
+def test_the_module_is_revalidated_and_versioned(server: Server) -> None:
     module = server.client.get("/gestures.js")
     assert module.headers["cache-control"] == "no-cache"
     assert server.client.get("/gestures.js", headers={"If-None-Match": module.headers["etag"]}).status_code == 304

@@ -19,7 +19,7 @@ BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 
 
 def alone(body: dict[str, Any]) -> Prediction:
-    """The answer that a hand gets from the classifier with nothing between."""
+    """The prediction of the classifier itself."""
     import orjson
 
     (prediction,) = CLASSIFIER.predict(decode_hand_request(orjson.dumps(body)))
@@ -37,14 +37,14 @@ def test_reference_hand_gets_its_gesture_and_command(server: Server, gesture: st
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gets_the_same_answer(server: Server, form: Any) -> None:
+def test_every_format_gets_the_same_prediction(server: Server, form: Any) -> None:
     answer = server.client.post("/predict", json={"landmarks": form(LIKE), "image_size": IMAGE_SIZE}).json()
     expected = server.client.post("/predict", json=BODY).json()
     assert (answer["gesture"], answer["command"]) == (expected["gesture"], expected["command"])
     assert answer["confidence"] == pytest.approx(expected["confidence"], abs=0.1)  # z is left out of some
 
 
-def test_pixels_get_the_same_answer(server: Server) -> None:
+def test_pixels_get_the_same_prediction(server: Server) -> None:
     pixels = [[x * IMAGE_SIZE[0], y * IMAGE_SIZE[1], z] for x, y, z in LIKE]
     expected = server.client.post("/predict", json=BODY).json()
     assert server.client.post("/predict", json={"landmarks": pixels}).json() == expected
@@ -84,7 +84,7 @@ def test_batch_keeps_order(server: Server) -> None:
     ],
 )
 @pytest.mark.parametrize("route", ["/predict", "/predict/command"])
-def test_bad_request_is_refused_and_counted(
+def test_invalid_requests_are_rejected_and_counted(
     server: Server, route: str, send: dict[str, Any], status: int, reason: str
 ) -> None:
     before = server.metrics()
@@ -134,7 +134,7 @@ def test_body_without_content_type_is_taken_as_json(server: Server) -> None:
     assert server.client.post("/predict", content=json.dumps(BODY)).json()["gesture"] == "like"
 
 
-def test_requests_in_flight_together_share_model_calls_and_answers_stay_their_own(server: Server) -> None:
+def test_concurrent_requests_share_model_calls_and_get_their_own_results(server: Server) -> None:
     bodies = shaken_hands(2000)
     expected = [alone(body) for body in bodies]
     before = server.metrics()

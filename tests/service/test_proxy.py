@@ -1,4 +1,4 @@
-"""Requests and streams through a proxy that serves the service below a path of its own."""
+"""Requests and streams through a proxy with a path prefix."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ backend service
 
 @pytest.fixture
 def proxy(server: Server, tmp_path: Path) -> Iterator[str]:
-    """HAProxy before the service; the address of the path below which it is found."""
+    """HAProxy in front of the service; returns the address with the path prefix."""
     haproxy = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if haproxy is None:
         pytest.skip("haproxy is not installed")

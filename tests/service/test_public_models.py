@@ -1,4 +1,4 @@
-"""Models as their authors published them, imported and asked, where they lie beside the project."""
+"""Published models of other projects, imported and compared with their own predictions, if available."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.server import GENEROUS_LIMITS, PROJECT, import_model, serve
 MODELS = PROJECT.parent / "shared" / "models"
 FRAMES = PROJECT.parent / "shared" / "data" / "webcam_hands.json"
 LEAST_EQUAL = 0.98
-# What a person must say of a model whose labels are no known gestures
+# Options for models whose labels are not known gestures
 FEATURES = {
     "min42": "min_xy",
     "raw42": "raw_xy",
@@ -41,7 +41,7 @@ ABOUT = {path.parent.name: json.loads(path.read_text()) for path in sorted(MODEL
 
 
 def arguments(name: str) -> list[str | Path]:
-    """What a person who knows the project says of its model."""
+    """Options of the import for a model."""
     about = ABOUT[name]
     result: list[str | Path] = ["--model", MODELS / name / about["model"]]
     for option in ("encoder", "scaler"):
@@ -57,7 +57,7 @@ def arguments(name: str) -> list[str | Path]:
 
 
 def equal_answers(home: Path, expected: list[str]) -> int:
-    """How many frames the model imported last answers as its project does."""
+    """Number of frames with the same prediction as the original project."""
     latest = home / "models" / "hand_gesture"
     classifier = load_artifacts(latest / (latest / "latest").read_text()).classifier
     equal = 0
@@ -70,7 +70,7 @@ def equal_answers(home: Path, expected: list[str]) -> int:
 
 
 @pytest.mark.parametrize("name", [name for name in ABOUT if name not in REFUSED])
-def test_it_answers_as_its_project_does(tmp_path: Path, name: str) -> None:
+def test_predictions_match_the_original_project(tmp_path: Path, name: str) -> None:
     result = import_model(tmp_path, *arguments(name))
     assert result.returncode == 0, result.stderr
     expected: Any = ABOUT[name]["answers"]
@@ -91,7 +91,7 @@ def test_the_earlier_backends_model_is_served(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_is_explained(tmp_path: Path, name: str) -> None:
+def test_unsupported_models_are_explained(tmp_path: Path, name: str) -> None:
     result = import_model(tmp_path, *arguments(name))
     assert result.returncode == 1, result.stdout
     assert REFUSED[name] in result.stderr

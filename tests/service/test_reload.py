@@ -22,7 +22,7 @@ def wait_for(server: Server, version: str) -> dict[str, Any]:
     while time.monotonic() < deadline:
         try:
             document = described(server)
-        except httpx.TransportError:  # of a worker that is restarted
+        except httpx.TransportError:  # while the worker restarts
             continue
         if document["model"]["version"] == version:
             return document
@@ -30,7 +30,7 @@ def wait_for(server: Server, version: str) -> dict[str, Any]:
     raise AssertionError(f"{version} is not served:\n{server.log.read_text()}")
 
 
-def test_a_model_that_is_imported_meanwhile_is_served(own_home: Path, tmp_path: Path) -> None:
+def test_reload_serves_a_newly_imported_model(own_home: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text('{"rock": "jump"}')
     with serve(own_home, "--reload") as server:
         before = described(server)
@@ -50,7 +50,7 @@ def test_a_model_that_is_imported_meanwhile_is_served(own_home: Path, tmp_path: 
     assert not [event for event in events if event["level"] == "error"]
 
 
-def test_without_it_a_running_service_keeps_its_model(own_home: Path, tmp_path: Path) -> None:
+def test_without_reload_a_running_service_keeps_its_model(own_home: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text('{"rock": "jump"}')
     with serve(own_home) as server:
         before = described(server)

@@ -1,4 +1,4 @@
-"""A model of somebody's own: it is what is served, and what the documents and figures describe."""
+"""A user's own model: predictions, documents and metrics are of this model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.hands import IMAGE_SIZE, REFERENCE
 from tests.load import post_all
 from tests.server import GENEROUS_LIMITS, PROJECT, environment, import_model, serve
 
-LETTERS = {"A": "fist", "B": "stop", "C": "call"}  # shapes that stand for them here
+LETTERS = {"A": "fist", "B": "stop", "C": "call"}  # hands that stand in for letters
 ROWS = 40  # of each class
 pytestmark = pytest.mark.filterwarnings("ignore:The `probability` parameter:FutureWarning")  # what people have
 
@@ -35,7 +35,7 @@ def body(gesture: str) -> dict[str, Any]:
 
 
 def import_classifier(home: Path, folder: Path, model: Any, shapes: Sequence[str], names: Sequence[str]) -> str:
-    """Train a model on reference hands, each shaken a little, import it, and return its version."""
+    """Train a model on reference hands with noise, import it, and return its version."""
     hands = np.array([parse_hand(REFERENCE.hands[shape]) for shape in shapes])
     restore_shape(hands, REFERENCE.image_size)
     features = np.repeat(wrist_rms(hands), ROWS, axis=0)
@@ -51,7 +51,7 @@ def import_classifier(home: Path, folder: Path, model: Any, shapes: Sequence[str
 
 
 def make_model(home: Path) -> str:
-    """What make serve does before it serves."""
+    """Run ``make model``, as ``make serve`` does."""
     result = subprocess.run(
         ["make", "--assume-old=.venv/.runtime", "model"],
         cwd=PROJECT,
@@ -67,7 +67,7 @@ def test_letters_are_served_described_and_kept(tmp_path: Path) -> None:
     version = import_classifier(
         tmp_path, tmp_path, SVC(probability=True, random_state=0), [*LETTERS.values()], [*LETTERS]
     )
-    assert f"hand_gesture:{version}, your own model, stays" in make_model(tmp_path)
+    assert f"Keeping your own model hand_gesture:{version};" in make_model(tmp_path)
     with serve(tmp_path) as server:
         document = server.client.get("/reference_hands.json").json()
         assert document["gestures"] == ["A", "B", "C"]
@@ -119,14 +119,14 @@ def test_make_imports_the_bundled_model_into_an_empty_store_and_updates_it(tmp_p
 
 @pytest.fixture(scope="module")
 def forest_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a forest that takes much longer than a request needs otherwise."""
+    """A store with a slow forest."""
     home = tmp_path_factory.mktemp("forest")
     model = RandomForestClassifier(2000, n_jobs=-1, random_state=0)
     import_classifier(home, home, model, [*REFERENCE.hands], [*REFERENCE.hands])
     return home
 
 
-def test_a_slow_model_holds_up_nothing_else(forest_home: Path) -> None:
+def test_a_slow_model_does_not_block_other_requests(forest_home: Path) -> None:
     with serve(forest_home, **GENEROUS_LIMITS) as server, httpx.Client(base_url=server.url, timeout=60) as other:
         assert server.client.get("/reference_hands.json").json()["model"]["kind"] == "RandomForestClassifier"
         most = 0
@@ -150,7 +150,7 @@ def test_a_slow_model_holds_up_nothing_else(forest_home: Path) -> None:
         assert most >= 5
 
 
-def test_a_slow_model_answers_many_at_once(forest_home: Path) -> None:
+def test_a_slow_model_is_batched(forest_home: Path) -> None:
     bodies = [body(gesture) for gesture in REFERENCE.hands] * 10
     with serve(forest_home, **GENEROUS_LIMITS) as server:
         answers = asyncio.run(post_all(server.url, "/predict", bodies, connections=36))
@@ -158,6 +158,6 @@ def test_a_slow_model_answers_many_at_once(forest_home: Path) -> None:
         figures = server.metrics()
     hands, calls = (figures[f'hand_gesture_batch_size_{part}{{route="/predict"}}'] for part in ("sum", "count"))
     assert hands == len(bodies)
-    assert hands / calls > 9  # a quarter of those that wait
+    assert hands / calls > 9  # a quarter of the waiting hands
     # The call's time, not the requests': what the operator is told is how slow the model is
     assert figures["hand_gesture_inference_duration_seconds_count"] == calls

@@ -1,4 +1,4 @@
-"""What keeps the service from starting is said in a sentence, and two services do not disturb each other."""
+"""Startup errors are one sentence, and two services do not affect each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.server import import_model, serve, serve_until_exit
 
-# A user of its own, who may not do what root may; a mount namespace of its own
+# An unprivileged user, and a separate mount namespace
 AS_USER = ("unshare", "--user", "--map-user=1000")
 OWN_MOUNTS = ("unshare", "--mount", "--map-root-user")
 
@@ -42,22 +42,22 @@ def test_taken_port(home: Path) -> None:
 
 @needs_users
 @pytest.mark.skipif(lowest_port() <= 80, reason="every user may listen on port 80 here")
-def test_port_that_this_user_may_not_have(home: Path) -> None:
+def test_privileged_port(home: Path) -> None:
     result = serve_until_exit(home, wrapper=AS_USER, PORT=80)
     assert result.returncode == 1
     assert result.stderr == "This user may not listen on port 80; set PORT to one above 1023.\n"
     assert "Traceback" not in result.stdout
 
 
-def test_address_that_is_not_of_this_machine(home: Path) -> None:
-    result = serve_until_exit(home, BENTOML_HOST="192.0.2.1")  # for documentation, RFC 5737
+def test_foreign_address(home: Path) -> None:
+    result = serve_until_exit(home, BENTOML_HOST="192.0.2.1")  # documentation address, RFC 5737
     assert result.returncode == 1
     assert result.stderr.startswith("The service cannot listen on port ")
     assert "set PORT or BENTOML_HOST" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_setting_that_does_not_fit(home: Path) -> None:
+def test_invalid_settings(home: Path) -> None:
     result = serve_until_exit(home, PORT="80 80", WORKERS=0)
     assert result.returncode == 1
     assert result.stderr.startswith("These environment variables do not fit: PORT=80 80: ")
@@ -67,13 +67,13 @@ def test_setting_that_does_not_fit(home: Path) -> None:
 
 @needs_mounts
 @pytest.mark.parametrize("below", ["", "missing"])
-def test_store_that_cannot_be_written(tmp_path: Path, below: str) -> None:
+def test_read_only_store(tmp_path: Path, below: str) -> None:
     script = f'mount --bind "{tmp_path}" "{tmp_path}" && mount -o remount,ro,bind "{tmp_path}" && exec "$@"'
     result = import_model(tmp_path / below, wrapper=(*OWN_MOUNTS, "sh", "-c", script, "sh"))
     assert result.returncode == 1
     assert result.stderr == (
-        f"The BentoML model store {tmp_path / below} cannot be written (Read-only file system); set BENTOML_HOME to a "
-        "folder that can.\n"
+        f"The BentoML model store {tmp_path / below} is not writable (Read-only file system); set BENTOML_HOME to a "
+        "writable folder.\n"
     )
 
 
@@ -83,7 +83,7 @@ def test_empty_store(tmp_path: Path) -> None:
     assert "run `.venv/bin/python import_model.py` first" in result.stderr.splitlines()[-1]
 
 
-def test_log_says_where_it_listens_with_tls_and_without(home: Path, tmp_path: Path) -> None:
+def test_log_has_the_address_with_and_without_tls(home: Path, tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     request += ["-addext", "subjectAltName=IP:127.0.0.1"]
@@ -95,7 +95,7 @@ def test_log_says_where_it_listens_with_tls_and_without(home: Path, tmp_path: Pa
             assert f"listening on {scheme}://localhost:{port} (" in running.log.read_text()
 
 
-def test_two_services_with_one_home_have_figures_of_their_own(home: Path) -> None:
+def test_two_services_with_one_home_have_separate_metrics(home: Path) -> None:
     with serve(home) as first:
         first.client.post("/predict", content=b"{")
         with serve(home) as second:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end the service, also while its supervisor is busy starting a worker."""
+"""SIGTERM and SIGHUP stop the service, also while the supervisor starts a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.server import Server, serve, start
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    """Wait without giving the supervisor time to finish what it is at."""
+    """Wait with little delay, so that the supervisor is still busy."""
     deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""A camera's stream, by a client library that people use."""
+"""Streams, tested with the websockets library."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ask(stream: ClientConnection, message: bytes | str) -> Any:
 
 
 def end_of(stream: ClientConnection) -> tuple[int, str, Any]:
-    """The close code and sentence with which the server ends a stream, and the error it sent before."""
+    """Close code and reason of a stream, and the error sent before."""
     last = [None, *_messages(stream)][-1]
     assert stream.close_code is not None
     assert stream.close_reason is not None
@@ -60,14 +60,14 @@ def _messages(stream: ClientConnection) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def guarded(home: Path) -> Iterator[Server]:
-    """A service that asks for a key, welcomes one origin, and has little room."""
+    """A service with an API key, one allowed origin, and low limits."""
     with serve(home, API_KEY="secret", ALLOWED_ORIGINS="https://game.example", MAX_STREAMS=2) as running:
         yield running
 
 
 @pytest.fixture
 def short_limits(home: Path) -> Iterator[Server]:
-    """A service that waits for nobody."""
+    """A service with short timeouts."""
     with serve(home, STREAM_IDLE_SECONDS=1, REQUEST_TIMEOUT_SECONDS=5) as running:
         yield running
 
@@ -84,7 +84,7 @@ def test_each_gesture_is_answered_as_over_http(server: Server, gesture: str) -> 
             assert (answer["gesture"], answer["command"]) == (expected["gesture"], expected["command"])
 
 
-def test_settings_may_be_empty_and_a_frame_may_bring_its_size(server: Server) -> None:
+def test_settings_may_be_empty_and_frames_may_have_a_size(server: Server) -> None:
     with opened(server, {}) as stream:
         assert ask(stream, as_frame(LIKE))["gesture"] == "like"
         with_size = ask(stream, json.dumps({"landmarks": LIKE, "image_size": IMAGE_SIZE}))
@@ -163,7 +163,9 @@ NAN[30] = float("nan")
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_bad_frame_gets_its_reason_and_the_stream_goes_on(server: Server, message: bytes | str, reason: Reason) -> None:
+def test_invalid_frame_gets_a_reason_and_the_stream_continues(
+    server: Server, message: bytes | str, reason: Reason
+) -> None:
     with opened(server) as stream:
         with account(server) as change:
             answer = ask(stream, message)
@@ -199,7 +201,7 @@ def test_frame_with_a_missing_point_is_told_as_over_http(server: Server) -> None
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_wrong_beginning_ends_the_stream_with_a_sentence(
+def test_invalid_first_message_closes_the_stream_with_a_message(
     server: Server, first: bytes | str, code: int, words: str
 ) -> None:
     with connect(address_of(server)) as stream:
@@ -235,7 +237,7 @@ def test_right_key_is_taken_from_either_place(guarded: Server) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://game.example", "HTTPS://GAME.EXAMPLE", None, "own"])
-def test_pages_that_may_and_programs_are_let_in(guarded: Server, origin: Any) -> None:
+def test_allowed_origins_and_clients_without_origin_are_accepted(guarded: Server, origin: Any) -> None:
     origin = guarded.url if origin == "own" else origin
     with opened(guarded, {"key": "secret"}, origin=origin) as stream:
         assert "gesture" in ask(stream, as_frame(LIKE))
@@ -244,21 +246,21 @@ def test_pages_that_may_and_programs_are_let_in(guarded: Server, origin: Any) ->
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "https://game.example.evil", "http://game.example", "http://["]
 )
-def test_other_pages_are_not(guarded: Server, origin: Any) -> None:
+def test_other_origins_are_rejected(guarded: Server, origin: Any) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         opened(guarded, {"key": "secret"}, origin=origin)
     assert refusal.value.response.status_code == 403
 
 
-def test_silence_ends_a_stream(short_limits: Server) -> None:
+def test_silent_streams_are_closed(short_limits: Server) -> None:
     with connect(address_of(short_limits)) as stream:
         assert end_of(stream)[:2] == (1008, "The settings did not arrive within 5 seconds.")
     with opened(short_limits) as stream:
         assert end_of(stream)[:2] == (1001, "There was no frame for 1 seconds.")
 
 
-def test_a_client_that_sends_anything_is_alive(home: Path) -> None:
-    """Its answers to pings wait behind its frames, and here it gives none at all."""
+def test_any_data_resets_the_ping_timeout(home: Path) -> None:
+    """The client sends frames but no pongs."""
     limits = {"PING_INTERVAL_SECONDS": 0.1, "CLIENT_TIMEOUT_SECONDS": 0.1, "MAX_WAITING_FRAMES": 1}
     with serve(home, "tests.stream_limits:HandGesture", **limits) as server:
         with stream(server) as busy, stream(server) as silent:
@@ -270,7 +272,7 @@ def test_a_client_that_sends_anything_is_alive(home: Path) -> None:
             assert b"There was no sign of life" in b"".join(iter(lambda: silent.socket.recv(65_536), b""))
 
 
-def test_no_more_streams_than_there_is_room_for(guarded: Server) -> None:
+def test_number_of_streams_is_limited(guarded: Server) -> None:
     key = {"Authorization": "Bearer secret"}
     with opened(guarded, additional_headers=key), opened(guarded, additional_headers=key):
         with connect(address_of(guarded)) as third:
@@ -295,7 +297,7 @@ def test_compression_is_declined_and_other_paths_are_not_found(server: Server) -
         connect(server.url.replace("http", "ws") + "/predict")
 
 
-def test_figures_tell_of_streams(server: Server) -> None:
+def test_metrics_count_streams(server: Server) -> None:
     def figure(name: str) -> float:
         return server.metrics().get(name, 0)
 
@@ -323,7 +325,7 @@ def test_stream_and_requests_may_be_mixed(server: Server) -> None:
             assert httpx.post(f"{server.url}/predict", json=body, timeout=PATIENCE).json()["gesture"] == "like"
 
 
-def test_document_is_what_the_service_does(guarded: Server, server: Server) -> None:
+def test_asyncapi_document_matches_the_service(guarded: Server, server: Server) -> None:
     document = server.client.get("/asyncapi.json").json()
     assert document["asyncapi"] == "3.0.0"
     assert document["components"]["securitySchemes"] == {}

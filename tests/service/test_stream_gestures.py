@@ -1,4 +1,4 @@
-"""Gestures of one's own in the settings of a stream."""
+"""Custom gestures in the settings of a stream."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSED = 'hand_gesture_closed_streams_total{code="1013"}'
 
 
 def shown(shape: str, *, seed: int = 1) -> str:
-    """A frame with a shape, not one of the examples."""
+    """A frame with a shape, different from the examples."""
     return json.dumps({"landmarks": recording(shape, 1, seed=seed)[0]})
 
 
@@ -78,7 +78,7 @@ def test_streams_in_one_batch_each_have_their_own_gestures(server: Server) -> No
         assert not plain & {"heart", "home"}
 
 
-def test_each_hand_of_a_frame_is_told(server: Server) -> None:
+def test_each_hand_of_a_frame_may_make_the_gesture(server: Server) -> None:
     l_hand, pinky = (recording(shape, 1, seed=1)[0] for shape in ("L", "pinky"))
     message = json.dumps({"hands": [l_hand, REFERENCE.hands["fist"], pinky]})
     with opened(server, gestures("L", "pinky")) as stream:
@@ -93,7 +93,7 @@ def test_frames_that_come_while_it_is_taught_are_answered_in_order(server: Serve
 
 
 def many(count: int, *, examples: int, seed: int) -> dict[str, Any]:
-    """Gestures that nobody could tell apart, of random points."""
+    """Gestures of random points, which cannot be recognized."""
     random = np.random.default_rng(seed)
     return {
         f"g{number}": {"hands": random.uniform(0, 100, (examples, 63)).round(4).tolist()} for number in range(count)
@@ -130,7 +130,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_gestures_end_the_stream_with_a_sentence(server: Server, what: str) -> None:
+def test_invalid_gestures_close_the_stream_with_a_message(server: Server, what: str) -> None:
     settings, reason, words = BAD[what]
     counted = f'hand_gesture_invalid_requests_total{{reason="{reason}"}}'
     before = server.metrics()[counted]
@@ -141,7 +141,7 @@ def test_bad_gestures_end_the_stream_with_a_sentence(server: Server, what: str) 
     assert server.metrics()[counted] - before == 1
 
 
-def test_a_name_that_stands_twice_is_refused(server: Server) -> None:
+def test_duplicate_names_are_rejected(server: Server) -> None:
     gesture = json.dumps({"hands": [LIKE]})
     with begin(address_of(server)) as stream:
         stream.send(f'{{"gestures": {{"heart": {gesture}, "heart": {gesture}}}}}')
@@ -150,7 +150,7 @@ def test_a_name_that_stands_twice_is_refused(server: Server) -> None:
     assert "The name heart stands twice" in error["error"]
 
 
-def test_settings_of_10_mb_are_refused_before_they_are_read(server: Server) -> None:
+def test_settings_of_10_mb_are_rejected_before_reading(server: Server) -> None:
     with begin(address_of(server)) as stream:
         with contextlib.suppress(ConnectionClosed):
             stream.send(json.dumps({"gestures": "x" * 10_000_000}))
@@ -158,8 +158,8 @@ def test_settings_of_10_mb_are_refused_before_they_are_read(server: Server) -> N
     assert server.client.post("/predict", json={"landmarks": LIKE}).is_success
 
 
-def test_a_crowd_with_different_gestures_is_bounded_and_leaves_others_alone(server: Server) -> None:
-    """200 streams begin at once: each is taught or told to come back, and a stream without gestures is answered."""
+def test_many_sets_of_gestures_are_limited_and_do_not_affect_others(server: Server) -> None:
+    """200 streams start at once: each gets its gestures or 1013, and a stream without gestures is not affected."""
     before = server.metrics()
 
     async def play(number: int) -> str:
@@ -197,7 +197,7 @@ def test_a_crowd_with_different_gestures_is_bounded_and_leaves_others_alone(serv
     assert watched > 0
     after = server.metrics()
     assert after[REFUSED] - before[REFUSED] == CROWD - sum(taught)
-    with opened(server, gestures("L")) as stream:  # there is room again
+    with opened(server, gestures("L")) as stream:  # a place is free again
         assert ask(stream, shown("L"))["gesture"] == "L"
 
 

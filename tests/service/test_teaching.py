@@ -1,4 +1,4 @@
-"""POST /gestures of a running service."""
+"""POST /gestures on a running service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_gesture_gets_a_report(server: Server) -> None:
         assert report["advice"].endswith(".")
 
 
-def test_sets_are_counted_and_their_names_are_nowhere_in_the_figures(server: Server) -> None:
+def test_sets_are_counted_without_their_names(server: Server) -> None:
     body = gestures("L", seed=7)
     body["gestures"] = {"sesame": body["gestures"]["L"]}
     before = server.metrics()
@@ -57,7 +57,9 @@ def test_sets_are_counted_and_their_names_are_nowhere_in_the_figures(server: Ser
         (b"[" * 10_000_000, 413, "body_too_large"),
     ],
 )
-def test_a_bad_request_is_refused_as_elsewhere(server: Server, body: bytes, status: int, reason: str) -> None:
+def test_invalid_requests_are_rejected_as_on_other_routes(
+    server: Server, body: bytes, status: int, reason: str
+) -> None:
     before = server.metrics()
     answer = server.client.post("/gestures", content=body, headers=JSON)
     assert (answer.status_code, answer.json()["reason"]) == (status, reason)
@@ -65,26 +67,26 @@ def test_a_bad_request_is_refused_as_elsewhere(server: Server, body: bytes, stat
     assert server.metrics()[counted] - before[counted] == 1
 
 
-def test_only_a_post_is_answered(server: Server) -> None:
+def test_only_post_is_allowed(server: Server) -> None:
     answer = server.client.get("/gestures")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
-def test_with_a_key_only_its_holders_are_answered(home: Path) -> None:
+def test_api_key_is_required(home: Path) -> None:
     with serve(home, API_KEY="open sesame") as server:
         assert server.client.post("/gestures", json=gestures("L")).status_code == 401
         headers = {"Authorization": "Bearer open sesame"}
         assert server.client.post("/gestures", json=gestures("L"), headers=headers).is_success
 
 
-def test_the_python_client_has_it(server: Server) -> None:
+def test_python_client_has_the_route(server: Server) -> None:
     with bentoml.SyncHTTPClient(server.url) as client:
         report = client.gestures(**gestures("L", image_size=[640, 480]))
     assert report["gestures"]["L"]["examples"] == 10
 
 
-def test_a_crowd_of_teachers_leaves_predictions_alone(server: Server) -> None:
-    """A hundred different sets at once: each is answered or told to come back, and others' hands are classified."""
+def test_many_teaching_requests_do_not_affect_predictions(server: Server) -> None:
+    """A hundred sets at once: each gets a report or a 503, and predictions continue."""
 
     async def crowd() -> tuple[list[int], list[int]]:
         limits = httpx.Limits(max_connections=150)

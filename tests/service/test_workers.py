@@ -1,4 +1,4 @@
-"""Two workers: every figure is right, whichever of them answers /metrics, and one may die."""
+"""Two workers: metrics are correct from either one, also after one was killed."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def pair(home: Path) -> Iterator[Server]:
 
 
 def send(server: Server, bodies: list[dict[str, Any]]) -> None:
-    """Over enough connections that both workers get some."""
+    """Send requests over enough connections that both workers get some."""
     asyncio.run(post_all(server.url, "/predict", bodies, connections=16))
 
 
-def test_figures_add_up_over_workers(pair: Server) -> None:
+def test_metrics_are_summed_over_workers(pair: Server) -> None:
     good, bad = 400, 100
     bodies = shaken_hands(good) + [{"landmarks": LIKE[:19], "image_size": IMAGE_SIZE}] * bad
     send(pair, bodies)
-    for _ in range(6):  # fresh connections: either worker answers
+    for _ in range(6):  # new connections may reach either worker
         with httpx.Client(base_url=pair.url) as pair.client:
             figures = pair.metrics()
         assert figures['hand_gesture_requests_total{route="/predict",status="200"}'] == good
@@ -62,10 +62,10 @@ def test_figures_add_up_over_workers(pair: Server) -> None:
     assert resident < figures["hand_gesture_memory_bytes"] < 2 * resident
 
 
-def test_figures_are_there_while_another_worker_starts(server: Server) -> None:
+def test_metrics_are_available_while_a_worker_starts(server: Server) -> None:
     figures = Path(server.workers()[0].environ()["PROMETHEUS_MULTIPROC_DIR"])
     started = figures / "counter_0.db"
-    started.touch()  # as prometheus_client has a file for a moment, between making and filling it
+    started.touch()  # prometheus_client creates files before writing to them
     try:
         answer = server.client.get("/metrics")
     finally:
@@ -74,25 +74,25 @@ def test_figures_are_there_while_another_worker_starts(server: Server) -> None:
     assert "hand_gesture_workers 1.0" in answer.text
 
 
-def test_figures_that_were_removed_are_an_error_and_said(pair: Server) -> None:
+def test_deleted_metric_files_cause_an_error_and_a_log_message(pair: Server) -> None:
     figures = Path(pair.workers()[0].environ()["PROMETHEUS_MULTIPROC_DIR"])
     shutil.rmtree(figures)
     answer = pair.client.get("/metrics")
     assert answer.status_code == 500
-    assert answer.text == f"Figures were removed from {figures} while the service runs; start it anew.\n"
+    assert answer.text == f"Metric files were deleted from {figures} while the service was running; restart it.\n"
     (event,) = (json.loads(line) for line in pair.log.read_text().splitlines() if '"error"' in line)
     assert event["message"] == answer.text.strip()
     assert pair.client.post("/predict", json=shaken_like()).is_success
 
 
-def test_cleaners_that_ask_for_locks_leave_the_figures_alone(pair: Server) -> None:
+def test_metric_files_are_locked_against_cleaners(pair: Server) -> None:
     folder = os.open(pair.workers()[0].environ()["PROMETHEUS_MULTIPROC_DIR"], os.O_RDONLY)
     with pytest.raises(BlockingIOError):
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(folder)
 
 
-def test_cpu_gauge_follows_what_the_processes_use(pair: Server) -> None:
+def test_cpu_gauge_follows_the_processes(pair: Server) -> None:
     def used() -> float:
         times = [process.cpu_times() for process in pair.workers()]
         return sum(time.user + time.system for time in times)
@@ -115,7 +115,7 @@ def test_cpu_gauge_follows_what_the_processes_use(pair: Server) -> None:
 
 
 def replaced(server: Server, victim: psutil.Process, number: int = signal.SIGKILL) -> dict[str, float]:
-    """Kill a worker, wait until it is counted and another answers in its place, and return the figures."""
+    """Kill a worker, wait until it is counted and replaced, and return the metrics."""
     server.client = httpx.Client(base_url=server.url, timeout=5)
     lost = server.metrics()["hand_gesture_lost_workers_total"]
     victim.send_signal(number)
@@ -129,7 +129,7 @@ def replaced(server: Server, victim: psutil.Process, number: int = signal.SIGKIL
     raise AssertionError("the worker was not replaced")
 
 
-def test_killed_worker_comes_back_is_counted_and_counters_do_not_fall(pair: Server) -> None:
+def test_killed_worker_is_replaced_and_counters_do_not_decrease(pair: Server) -> None:
     send(pair, shaken_hands(100))
     assert pair.metrics()["hand_gesture_lost_workers_total"] == 0
     victim = pair.workers()[0]
@@ -145,9 +145,7 @@ def test_worker_that_is_killed_by_a_signal_without_a_name_is_counted_and_replace
     assert f"worker {victim.pid} was killed by signal 35; another takes its place" in pair.log.read_text()
 
 
-def test_worker_that_comes_back_answers_with_the_model_that_the_service_started_with(
-    own_home: Path, tmp_path: Path
-) -> None:
+def test_replaced_worker_serves_the_model_of_the_service_start(own_home: Path, tmp_path: Path) -> None:
     (tmp_path / "commands.json").write_text('{"like": "jump"}')
     with serve(own_home, WORKERS=2) as server:
         assert import_model(own_home, "--commands", tmp_path / "commands.json").returncode == 0

@@ -1,4 +1,4 @@
-"""A model trained from a person's own table, as make train does, imported and served."""
+"""``make train`` on a user's table, and the resulting model imported and served."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def train(home: Path, *variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def write_table(path: Path, letters: Sequence[str]) -> Path:
-    """Hands of several people, each of whom shows letters in their own way."""
+    """Write hands of several people, each with their own variant of each letter."""
     random = np.random.default_rng(0)
     lines = []
     for person in range(PEOPLE):
@@ -49,7 +49,7 @@ def test_letters_are_trained_imported_and_served(tmp_path: Path) -> None:
     result = train(tmp_path, f"TABLE={table}", f"OUTPUT={output}", f"COMMANDS={tmp_path / 'commands.json'}")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "108 hands (A 36, B 36, C 36)" in result.stdout
-    assert "With each person left out of training: 100.0 % of gestures right" in result.stdout
+    assert "Cross-validation, leaving out each person: 100.0 % of gestures correct" in result.stdout
     assert "is now in the model store" in result.stdout
     assert {path.name: path.read_bytes() for path in ARTIFACTS.iterdir()} == before
 
@@ -62,10 +62,10 @@ def test_letters_are_trained_imported_and_served(tmp_path: Path) -> None:
         assert not document["model"]["bundled"]
         hands = REFERENCE.hands | document["hands"]
         for letter, shape in SHAPES.items():
-            for name in (shape, letter):  # the bundled hand, and the one that the training found typical
+            for name in (shape, letter):  # the bundled reference hand, and the one that training has chosen
                 answer = server.client.post("/predict", json={"landmarks": hands[name], "image_size": IMAGE_SIZE})
                 assert answer.json()["gesture"] == letter
-        # Another gesture can be taught to it
+        # Custom gestures work with it
         random = np.random.default_rng(1)
         taught = [(np.array(REFERENCE.hands["peace"]) + random.normal(0, 0.003, (21, 3))).tolist() for _ in range(10)]
         gestures = {"gestures": {"V": {"hands": taught, "image_size": IMAGE_SIZE}}}
@@ -74,7 +74,7 @@ def test_letters_are_trained_imported_and_served(tmp_path: Path) -> None:
         report = reply.json()["gestures"]["V"]
         assert report["right_left_out"] == report["examples"] == 10
         assert report["resembles"] in SHAPES
-        # A hand of another gesture is none, though the table shows no such hand
+        # Other gestures are predicted as none, although the table has no such hands
         body = {"landmarks": REFERENCE.hands["peace"], "image_size": IMAGE_SIZE}
         assert server.client.post("/predict", json=body).json()["gesture"] == "none"
 
@@ -83,11 +83,11 @@ def test_letters_are_trained_imported_and_served(tmp_path: Path) -> None:
     ("variables", "message"),
     [
         (("TABLE=missing.csv",), "missing.csv cannot be read (No such file or directory)"),
-        (("TABLE={table}", "COMMANDS={commands}"), "has a command for D, but the table has no such hand."),
+        (("TABLE={table}", "COMMANDS={commands}"), "has a command for D, which is not in the table."),
         (("TABLE={table}", "SIZE=640"), "--size: invalid"),
     ],
 )
-def test_what_is_wrong_is_said_before_training(tmp_path: Path, variables: Sequence[str], message: str) -> None:
+def test_invalid_input_is_reported_before_training(tmp_path: Path, variables: Sequence[str], message: str) -> None:
     table = write_table(tmp_path / "letters.jsonl", [*SHAPES])
     (tmp_path / "commands.json").write_text('{"D": "jump"}')
     places = {"table": table, "commands": tmp_path / "commands.json"}

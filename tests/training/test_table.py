@@ -1,4 +1,4 @@
-"""A person's own table: the forms that are read, and what is said about others."""
+"""Tables of users: supported formats, and messages about errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def rows(*labels: str) -> list[Row]:
-    """A row of a CSV for each label, with coordinates in 0..1."""
+    """CSV rows with coordinates in 0..1, one for each label."""
     hands = list(REFERENCE.hands.values())
     return [
         dict(zip(COLUMNS, as_numbers(hands[index % len(hands)]), strict=True)) | {"label": label}
@@ -36,7 +36,7 @@ def write(path: Path, table: list[Row]) -> Path:
     return path
 
 
-def true_shape(hand: list[list[float]]) -> np.ndarray[Any, Any]:
+def undistorted(hand: list[list[float]]) -> np.ndarray[Any, Any]:
     return np.array(as_numbers(hand)).reshape(21, 3) * [*IMAGE_SIZE, 1]
 
 
@@ -47,10 +47,10 @@ def test_csv(tmp_path: Path) -> None:
     assert table.hands.classes.tolist() == [1, 0, 0, 1, 2, 2]
     assert (table.groups, table.grouped_by, table.unsized) == (None, None, 0)
     first = next(iter(REFERENCE.hands.values()))
-    np.testing.assert_allclose(table.hands.values[0].reshape(21, 3), true_shape(first))
+    np.testing.assert_allclose(table.hands.values[0].reshape(21, 3), undistorted(first))
 
 
-def test_columns_in_any_order_from_zero_and_in_capitals(tmp_path: Path) -> None:
+def test_columns_may_have_any_order_case_and_start_at_zero(tmp_path: Path) -> None:
     table = rows("a", "a", "b", "b")
     plain = read_table(write(tmp_path / "plain.csv", table))
     renamed = [
@@ -60,14 +60,14 @@ def test_columns_in_any_order_from_zero_and_in_capitals(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_table(write(tmp_path / "renamed.csv", renamed)).hands.values, plain.hands.values)
 
 
-def test_z_may_be_left_out(tmp_path: Path) -> None:
+def test_z_is_optional(tmp_path: Path) -> None:
     planar = [{name: row[name] for name in (*PLANAR_COLUMNS, "label")} for row in rows("a", "a", "b", "b")]
     table = read_table(write(tmp_path / "mine.csv", planar))
     assert not table.hands.values.reshape(-1, 21, 3)[..., 2].any()
     assert table.unsized == 4
 
 
-def test_a_frame_size_in_each_row(tmp_path: Path) -> None:
+def test_rows_may_have_a_frame_size(tmp_path: Path) -> None:
     table = [row | {"size": size} for row, size in zip(rows("a", "a", "b", "b"), ["640x480", "", "", ""], strict=True)]
     read = read_table(write(tmp_path / "mine.csv", table))
     assert read.unsized == 3
@@ -87,10 +87,10 @@ def test_json_lines(tmp_path: Path) -> None:
     table = read_table(path)
     assert (table.left_out, table.grouped_by, table.unsized) == (1, "group", 0)
     for values, hand in zip(table.hands.values, hands, strict=True):
-        np.testing.assert_allclose(values.reshape(21, 3)[:, :2], true_shape(hand)[:, :2])
+        np.testing.assert_allclose(values.reshape(21, 3)[:, :2], undistorted(hand)[:, :2])
 
 
-def test_whole_people_are_left_out(tmp_path: Path) -> None:
+def test_folds_leave_out_whole_people(tmp_path: Path) -> None:
     labels = ["a", "b"] * 6
     table = [row | {"person": f"p{index // 4}"} for index, row in enumerate(rows(*labels))]
     read = read_table(write(tmp_path / "mine.csv", table))
@@ -116,9 +116,9 @@ def without(*names: str) -> list[Row]:
     ("table", "message"),
     [
         (rows("a", "a", "b"), "has only one row of b; each label needs at least 2"),
-        (rows("a", "a"), "has only the label a; there must be two to tell apart"),
+        (rows("a", "a"), "has only the label a; at least two are needed"),
         (rows("none", "none"), "has only the label none"),
-        (without("z7"), "lacks the column z7; its first line must name the columns x1, y1, z1 … x21, y21, z21 (z may"),
+        (without("z7"), "lacks the column z7; its header must have the columns x1, y1, z1 … x21, y21, z21 (z is"),
         (without("x3", "y3"), "lacks the columns x3, y3;"),
         (without("label"), "lacks the column label;"),
         (changed(x3="nan"), "line 3: landmark 2 THUMB_MCP has no finite x, y, z."),
@@ -127,10 +127,10 @@ def without(*names: str) -> list[Row]:
         (changed(x3=1e9), "line 3: landmark 2 THUMB_MCP is not numbers"),
         (changed(**dict.fromkeys(COLUMNS, 0.5)), "line 3: all 21 points are in one place"),
         (changed(label=" "), "line 3 has no label"),
-        ([row | {"size": "640"} for row in rows("a", "a", "b", "b")], "line 2: the size '640' is not the frame's"),
+        ([row | {"size": "640"} for row in rows("a", "a", "b", "b")], "line 2: the size '640' is not a width"),
     ],
 )
-def test_what_is_wrong_with_a_csv_is_said(tmp_path: Path, table: list[Row], message: str) -> None:
+def test_errors_in_csv_files_are_explained(tmp_path: Path, table: list[Row], message: str) -> None:
     with pytest.raises(TableError) as error:
         read_table(write(tmp_path / "mine.csv", table))
     assert message in str(error.value)
@@ -148,13 +148,13 @@ HAND = json.dumps(REFERENCE.hands["fist"])
         (f'{{"landmarks": {HAND}, "label": "a"', "line 1 is not JSON"),
         ("[1, 2]", "line 1 must be an object"),
         ('{"landmarks": [1, 2], "label": "a"}', "line 1: all 21 landmarks have no finite x, y, z."),
-        (f'{{"landmarks": {HAND}, "label": "a", "form": "polar"}}', "the form 'polar' is not known; it must be one of"),
-        (f'{{"landmarks": {HAND}, "label": "a", "size": [0, 480]}}', "line 1: the size [0, 480] is not the frame's"),
+        (f'{{"landmarks": {HAND}, "label": "a", "form": "polar"}}', "the form 'polar' is unknown; it must be one of"),
+        (f'{{"landmarks": {HAND}, "label": "a", "size": [0, 480]}}', "line 1: the size [0, 480] is not a width"),
         (f'{{"landmarks": {HAND}, "label": null}}', "line 1 has no label"),
         ("", "has no rows"),
     ],
 )
-def test_what_is_wrong_with_json_lines_is_said(tmp_path: Path, content: str, message: str) -> None:
+def test_errors_in_json_lines_are_explained(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(content)
     with pytest.raises(TableError, match=r"mine\.jsonl") as error:
@@ -162,11 +162,11 @@ def test_what_is_wrong_with_json_lines_is_said(tmp_path: Path, content: str, mes
     assert message in str(error.value)
 
 
-def test_other_files_are_refused(tmp_path: Path) -> None:
+def test_unreadable_files_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="cannot be read"):
         read_table(tmp_path / "missing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\x80\x81\xff\x00")
-    with pytest.raises(TableError, match="is no text"):
+    with pytest.raises(TableError, match="is not a text file"):
         read_table(tmp_path / "binary.csv")
     (tmp_path / "ragged.csv").write_text(",".join([*COLUMNS, "label"]) + "\n1,2,3\n")
     with pytest.raises(TableError, match="line 2 has 3 values, but there are 64 columns"):

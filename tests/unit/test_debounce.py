@@ -1,4 +1,4 @@
-"""What holds, whatever frames come."""
+"""Debouncing of frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hand_gesture.debounce import AGAINST, LEAD, Debouncer
 NOTHING = "none"
 GESTURES = st.sampled_from([NOTHING, "like", "stop", "fist"])
 SHOWN = st.lists(GESTURES, max_size=60)
-# Times that floats hold exactly: comparisons are about whole frames, not about roundings
+# Times that floats represent exactly, so that rounding does not matter
 INTERVALS = st.sampled_from([1 / 64, 1 / 32, 1 / 16, 1 / 8])
 HOLDS = st.sampled_from([0.125, 0.25, 0.5, 1.0])
 
@@ -37,9 +37,7 @@ def frames_to_hold(hold: float, interval: float) -> int:
 
 
 @given(SHOWN, HOLDS, INTERVALS)
-def test_what_comes_to_hold_has_been_most_of_what_was_shown_for_that_long(
-    gestures: list[str], hold: float, interval: float
-) -> None:
+def test_held_gesture_was_shown_in_most_frames_for_hold_ms(gestures: list[str], hold: float, interval: float) -> None:
     before = NOTHING
     for index, holding in enumerate(held(gestures, hold=hold, interval=interval)):
         if holding != before:
@@ -55,7 +53,7 @@ def test_what_comes_to_hold_has_been_most_of_what_was_shown_for_that_long(
 
 
 @given(SHOWN, GESTURES, HOLDS, INTERVALS)
-def test_gesture_that_is_shown_without_interruption_holds_in_time(
+def test_uninterrupted_gesture_is_held_after_hold_ms(
     before: list[str], gesture: str, hold: float, interval: float
 ) -> None:
     outcome = held([*before, *[gesture] * frames_to_hold(hold, interval)], hold=hold, interval=interval)
@@ -63,9 +61,7 @@ def test_gesture_that_is_shown_without_interruption_holds_in_time(
 
 
 @given(GESTURES, GESTURES, st.integers(0, 60), HOLDS, INTERVALS)
-def test_wrong_frame_on_the_way_costs_as_much_as_it_takes_away(
-    gesture: str, wrong: str, place: int, hold: float, interval: float
-) -> None:
+def test_wrong_frame_delays_a_new_gesture(gesture: str, wrong: str, place: int, hold: float, interval: float) -> None:
     frames = frames_to_hold(hold, interval)
     place = AGAINST + 1 + place % frames
     shown = [gesture] * place + [wrong] + [gesture] * max(frames - place, AGAINST + LEAD)
@@ -73,7 +69,7 @@ def test_wrong_frame_on_the_way_costs_as_much_as_it_takes_away(
 
 
 @given(st.sampled_from(["like", "stop"]), st.integers(1, 100), HOLDS, INTERVALS)
-def test_two_gestures_that_take_turns_change_it_once_at_most(
+def test_alternating_gestures_change_the_held_one_at_most_once(
     first: str, turns: int, hold: float, interval: float
 ) -> None:
     other = "stop" if first == "like" else "like"
@@ -110,16 +106,16 @@ def test_every_seventh_frame_may_be_wrong(wrong: str, start: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0, 1.6])
-def test_at_few_frames_a_second_a_gesture_still_comes_to_hold(rate: float) -> None:
+def test_a_gesture_is_held_at_low_frame_rates(rate: float) -> None:
     assert held(["like"] * 3, hold=0.15, interval=1 / rate)[-1] == "like"
 
 
 @given(SHOWN, INTERVALS)
-def test_without_a_time_to_hold_each_frame_holds(gestures: list[str], interval: float) -> None:
+def test_with_hold_ms_0_each_frame_is_held(gestures: list[str], interval: float) -> None:
     assert held(gestures, hold=0, interval=interval) == gestures
 
 
-def test_clocks_that_are_rounded_to_a_millisecond_cost_no_frame() -> None:
+def test_rounded_timestamps_cost_no_frame() -> None:
     debouncer = Debouncer(0.1, NOTHING)
     for time in (0.001, 0.034, 0.067, 0.100):  # 30 frames a second, by a clock that lags by 0 to 1 ms
         debouncer.show("like", time)
@@ -127,9 +123,7 @@ def test_clocks_that_are_rounded_to_a_millisecond_cost_no_frame() -> None:
 
 
 @given(SHOWN, HOLDS, INTERVALS)
-def test_missing_hand_lets_go_after_the_time_to_hold_and_not_before(
-    gestures: list[str], hold: float, interval: float
-) -> None:
+def test_missing_hand_is_released_after_hold_ms(gestures: list[str], hold: float, interval: float) -> None:
     debouncer = Debouncer(hold, NOTHING)
     for index, gesture in enumerate(gestures):
         debouncer.show(gesture, index * interval)
@@ -178,7 +172,7 @@ def test_memory_is_bounded() -> None:
         assert len(debouncer._candidates) <= 2
 
 
-def test_gesture_that_held_before_has_to_be_shown_anew() -> None:
+def test_previously_held_gesture_must_be_shown_again() -> None:
     debouncer = Debouncer(0.125, NOTHING)
     for frame in range(9):
         debouncer.show("like", frame / 64)
@@ -199,7 +193,7 @@ def test_what_was_shown_before_a_release_does_not_count() -> None:
     assert debouncer.held == NOTHING
 
 
-def test_without_a_time_to_hold_a_missing_hand_lets_go_at_once() -> None:
+def test_with_hold_ms_0_a_missing_hand_is_released_at_once() -> None:
     debouncer = Debouncer(0, NOTHING)
     debouncer.show("like", 1.0)
     assert debouncer.held == "like"
@@ -207,7 +201,7 @@ def test_without_a_time_to_hold_a_missing_hand_lets_go_at_once() -> None:
     assert debouncer.held == NOTHING
 
 
-def test_a_gesture_whose_score_is_used_up_starts_anew() -> None:
+def test_a_gesture_whose_count_is_zero_starts_over() -> None:
     shown = ["like"] * 2 + ["stop"] + ["like"] * 4  # two for it, two taken away: the last four are without interruption
     assert held(shown, hold=3 / 8, interval=1 / 8)[-2:] == [NOTHING, "like"]
 

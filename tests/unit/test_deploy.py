@@ -19,7 +19,7 @@ from tests.server import PROJECT
 DEPLOY = PROJECT / "docs" / "deploy.md"
 KUBERNETES = PROJECT / "deploy" / "kubernetes"
 METRICS = PROJECT / "hand_gesture" / "telemetry" / "metrics.py"
-# Of the Prometheus operator and of Kustomize: not part of the Kubernetes API
+# Resources of the Prometheus operator and Kustomize, which are not in the Kubernetes API
 OTHERS = {
     "autoscaler-patch.yaml",
     "servicemonitor.yaml",
@@ -41,7 +41,7 @@ def validate(resource: dict[str, Any]) -> None:
 
 
 def kustomize(folder: Path) -> dict[str, dict[str, Any]]:
-    """What Kustomize makes of a folder, by kind."""
+    """Resources that Kustomize renders from a folder, by kind."""
     result = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return {resource["kind"]: resource for resource in yaml.safe_load_all(result.stdout)}
@@ -59,7 +59,7 @@ def test_overlay_sets_image_and_replicas() -> None:
 
 
 @needs_kubectl
-def test_documented_commands_apply_the_copy_that_was_edited(tmp_path: Path) -> None:
+def test_documented_commands_apply_the_edited_overlay(tmp_path: Path) -> None:
     shutil.copytree(KUBERNETES, tmp_path / "deploy" / "kubernetes")
     (commands,) = re.findall(r"```sh\n(cp .*?)```", DEPLOY.read_text(), re.DOTALL)
     commands = commands.replace("kubectl apply -k", "kubectl kustomize")
@@ -75,9 +75,9 @@ def test_documented_commands_apply_the_copy_that_was_edited(tmp_path: Path) -> N
     assert "image: ghcr.io/me/hand-gesture:latest" in result.stdout
 
 
-def test_numbers_of_workers_follow_from_what_one_carries() -> None:
+def test_capacity_table_is_consistent() -> None:
     text = DEPLOY.read_text()
-    (carried,) = re.findall(r"(\d+) cameras over HTTP or (\d+) streams\s+for each worker", text)
+    (carried,) = re.findall(r"(\d+) cameras over HTTP or (\d+) streams for each worker", " ".join(text.split()))
     rows = re.findall(r"^\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.MULTILINE)
     assert len(rows) >= 6
     for row in rows:
@@ -108,12 +108,12 @@ def test_overlay_with_monitoring(tmp_path: Path) -> None:
         )
 
 
-def test_prometheus_rule_is_made_of_the_rules() -> None:
+def test_prometheus_rule_is_up_to_date() -> None:
     namespace = runpy.run_path(str(KUBERNETES / "monitoring" / "prometheusrule.py"))
     assert namespace["render"]() == namespace["OUTPUT"].read_text()
 
 
-def test_probes_ask_the_services_routes() -> None:
+def test_probes_use_existing_routes() -> None:
     text = (KUBERNETES / "base" / "deployment.yaml").read_text()
     assert set(re.findall(r"path: (/\w+z)", text)) == {"/readyz", "/livez"}
     assert json.loads((PROJECT / "railway.json").read_text())["deploy"]["healthcheckPath"] == "/readyz"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError, ServerReason
 
 
-def test_errors_carry_what_the_answer_says() -> None:
+def test_errors_have_status_reason_and_message() -> None:
     failed = FailedRequestError(503, ServerReason.OVERLOADED, "Later.", [(b"retry-after", b"1")])
     assert (failed.status, failed.reason, str(failed)) == (503, "overloaded", "Later.")
     assert failed.headers == [(b"retry-after", b"1")]

@@ -1,4 +1,4 @@
-"""The time of a stream's frames, by whatever clocks."""
+"""Time of frames from timestamps and arrivals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_time_starts_at_zero_and_counts_arrivals() -> None:
     assert [clock.advance(arrival, None) for arrival in (100.0, 100.5, 102.0)] == [0.0, 0.5, 2.0]
 
 
-def test_clients_time_counts_where_there_is_one() -> None:
+def test_timestamps_of_the_client_are_used_if_present() -> None:
     clock = FrameClock()
     times = [clock.advance(arrival, sent) for arrival, sent in ((5.0, 1e12), (9.0, 1e12 + 250), (9.0, 1e12 + 500))]
     assert times == [0.0, 0.25, 0.5]
@@ -30,13 +30,13 @@ def test_arrivals_count_between_frames_with_and_without_a_time() -> None:
     assert [clock.advance(arrival, sent) for arrival, sent in frames] == [0.0, 0.5, 0.625, 1.125, 1.375]
 
 
-def test_clock_that_is_set_back_goes_on_from_there() -> None:
+def test_a_clock_set_back_continues_from_there() -> None:
     clock = FrameClock()
     frames = (1000.0, 1500.0, -1e9, -1e9 + 500)
     assert [clock.advance(0.0, sent) for sent in frames] == [0.0, 0.5, 0.5, 1.0]
 
 
-def test_jump_of_years_is_a_minute() -> None:
+def test_gaps_are_capped_at_a_minute() -> None:
     clock = FrameClock()
     clock.advance(0.0, 0.0)
     assert clock.advance(0.1, 1e12) == MAX_GAP_SECONDS
@@ -58,7 +58,7 @@ def test_time_never_goes_backwards(frames: list[tuple[float, float | None]]) -> 
     [
         ([0.03, 0.03, 0.03, 0.6], True),
         ([0.03, 0.03, 0.03, 0.07], False),
-        ([0.6], False),  # nothing is known of the camera yet
+        ([0.6], False),  # no previous gap
         ([5.0], False),
         ([0.9, 0.03, 0.6], False),  # not much longer than the one before the last
         ([0.5, 0.5, 1.25], False),  # not longer than 2.5 gaps
@@ -68,7 +68,7 @@ def test_time_never_goes_backwards(frames: list[tuple[float, float | None]]) -> 
         ([0.03] * 20 + [3.0] + [0.03] * 20 + [0.6], True),
     ],
 )
-def test_gap_is_unusual_where_both_before_were_much_shorter(gaps: list[float], *, is_unusual: bool) -> None:
+def test_a_gap_is_a_pause_if_both_previous_gaps_were_much_shorter(gaps: list[float], *, is_unusual: bool) -> None:
     clock, arrival = FrameClock(), 0.0
     clock.advance(arrival, None)
     for gap in gaps:

@@ -75,7 +75,7 @@ def test_distance_of_zero_counts_as_one() -> None:
     assert features(hand).reshape(21, 3)[8].tolist() == [2, -1, 0]
 
 
-def test_features_by_root_mean_square_equal_values_computed_by_hand() -> None:
+def test_rms_features_equal_values_computed_by_hand() -> None:
     hand = [[10.0, 20.0, 0.5]] * 21
     hand[12] = [13.0, 24.0, -0.25]
     scale = math.sqrt((3**2 + 4**2) / 42)
@@ -86,7 +86,7 @@ def test_features_by_root_mean_square_equal_values_computed_by_hand() -> None:
 
 
 @given(normalized_hands, st.floats(0.25, 4), st.floats(-100, 100), st.floats(-2, 2))
-def test_features_by_root_mean_square_know_neither_place_nor_size_nor_depth(
+def test_rms_features_are_invariant_to_position_size_and_depth(
     hand: list[list[float]], size: float, shift: float, depth: float
 ) -> None:
     moved = [[x * size + shift, y * size - shift, z * depth] for x, y, z in hand]
@@ -97,7 +97,7 @@ def test_features_by_root_mean_square_know_neither_place_nor_size_nor_depth(
 
 
 @given(normalized_hands)
-def test_features_by_root_mean_square_are_those_of_the_mirror_image(hand: list[list[float]]) -> None:
+def test_rms_features_are_invariant_to_mirroring(hand: list[list[float]]) -> None:
     both = np.array([parse_hand(hand), parse_hand([[-x, y, z] for x, y, z in hand])])
     if has_sides(both[0]):
         given_, same = wrist_rms(both)
@@ -105,7 +105,7 @@ def test_features_by_root_mean_square_are_those_of_the_mirror_image(hand: list[l
 
 
 @given(hands)
-def test_features_by_root_mean_square_are_finite(hand: list[list[float]]) -> None:
+def test_rms_features_are_finite(hand: list[list[float]]) -> None:
     assert np.isfinite(wrist_rms(parse_hand(hand)[np.newaxis])).all()
 
 
@@ -126,7 +126,7 @@ def test_moved_and_scaled_hands_have_the_same_features(
 
 
 @given(hands)
-def test_all_forms_are_the_same_hand(hand: list[list[float]]) -> None:
+def test_all_formats_give_the_same_hand(hand: list[list[float]]) -> None:
     for form in FORMS:
         read = parse_hand(form(hand)).reshape(21, 3)
         assert read[:, :2].tolist() == [point[:2] for point in hand]
@@ -134,7 +134,7 @@ def test_all_forms_are_the_same_hand(hand: list[list[float]]) -> None:
 
 
 @given(normalized_hands, st.integers(100, 4000), st.integers(100, 4000))
-def test_pixels_and_z_in_pixels_are_the_same_hand(hand: list[list[float]], width: int, height: int) -> None:
+def test_pixels_with_z_in_pixels_give_the_same_hand(hand: list[list[float]], width: int, height: int) -> None:
     in_pixels = [[x * width, y * height, z] for x, y, z in hand]
     deep = [[x * width, y * height, z * width] for x, y, z in hand]
     plain, *others = (np.array([parse_hand(form)]) for form in (hand, in_pixels, deep))
@@ -144,7 +144,7 @@ def test_pixels_and_z_in_pixels_are_the_same_hand(hand: list[list[float]], width
         assert other == pytest.approx(plain, rel=1e-6, abs=1e-6)
 
 
-def test_z_in_pixels_is_left_out_where_the_frame_is_not_known() -> None:
+def test_z_in_pixels_is_dropped_without_image_size() -> None:
     hand = np.array([parse_hand(with_z_in_pixels(LIKE)), parse_hand(LIKE)])
     restore_shape(hand, None)
     assert hand[0, 2::3].tolist() == [0] * 21
@@ -152,7 +152,7 @@ def test_z_in_pixels_is_left_out_where_the_frame_is_not_known() -> None:
 
 
 @given(anything)
-def test_whatever_is_no_hand_gets_a_sentence(value: Any) -> None:
+def test_invalid_hands_get_an_error_message(value: Any) -> None:
     with pytest.raises((MissingLandmarksError, MalformedLandmarksError), match=r"\.$"):
         parse_hand(value)
 
@@ -179,7 +179,7 @@ def test_missing_coordinate_among_63_numbers_is_named() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], [None] * 21, [None] * 63, [math.inf] * 63])
-def test_hand_without_any_point_misses_21(value: Any) -> None:
+def test_hand_without_points_lacks_21(value: Any) -> None:
     with pytest.raises(MissingLandmarksError, match="all 21 landmarks") as error:
         parse_hand(value)
     assert error.value.count == 21
@@ -205,36 +205,36 @@ def test_malformed_point_is_named(point: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["x" * 63, 5, {"x": 1}, True])
-def test_what_is_no_list_is_refused(value: Any) -> None:
+def test_values_other_than_lists_are_rejected(value: Any) -> None:
     with pytest.raises(MalformedLandmarksError, match="must be a list of 21 points"):
         parse_hand(value)
 
 
 @pytest.mark.parametrize("value", [LIKE + LIKE, [0.5] * 66])
-def test_more_than_one_hand_is_sent_to_predict_batch(value: Any) -> None:
+def test_error_for_several_hands_names_predict_batch(value: Any) -> None:
     with pytest.raises(MalformedLandmarksError, match="/predict_batch"):
         parse_hand(value)
 
 
-def test_mixed_forms_are_refused() -> None:
+def test_mixed_formats_are_rejected() -> None:
     with pytest.raises(MalformedLandmarksError, match="one form"):
         parse_hand([*LIKE[:10], *as_objects(LIKE)[10:]])
 
 
 @pytest.mark.parametrize("count", [2, 3, 50])
-def test_several_hands_in_a_list_are_sent_to_predict_batch(count: int) -> None:
+def test_error_for_a_list_of_hands_names_predict_batch(count: int) -> None:
     with pytest.raises(MalformedLandmarksError, match=f"there are {count}; send them as hands to /predict_batch"):
         parse_hand([LIKE] * count)
 
 
-def test_normalized_hand_gets_the_shape_of_its_frame_back() -> None:
+def test_image_size_restores_the_shape_of_a_normalized_hand() -> None:
     pixels = np.array([parse_hand(LIKE)]) * np.tile([1280, 720, 1], 21)
     normalized = pixels / np.tile([1280, 720, 1], 21)
     restore_shape(normalized, (1280, 720))
     assert normalized == pytest.approx(pixels)
 
 
-def test_hand_in_pixels_is_left_alone_beside_one_that_is_not() -> None:
+def test_pixels_are_not_converted_in_a_mixed_batch() -> None:
     normalized = parse_hand(LIKE)
     pixels = normalized * np.tile([640, 480, 1], 21)
     both = np.array([pixels, normalized])

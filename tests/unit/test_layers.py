@@ -1,4 +1,4 @@
-"""The package's rooms know each other in one direction only, and one of them knows BentoML's insides."""
+"""Packages import only lower layers, and only one imports BentoML's internals."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def room_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_only_what_lies_below_it(path: Path) -> None:
+def test_a_package_imports_only_lower_layers(path: Path) -> None:
     room = room_of(path)
     rooms = {name.split(".")[1] for name in imports(path) if name.startswith("hand_gesture.")}
     assert rooms <= MAY_IMPORT[room] | {room}
 
 
-def test_only_one_room_reaches_into_bentoml() -> None:
+def test_only_bento_imports_bentoml_internals() -> None:
     inside = {room_of(path) for path in MODULES if any("bentoml._" in f"{name}." for name in imports(path))}
     reaching = {name.split(".")[0] for path in MODULES for name in imports(path) if name.startswith("_bentoml")}
     assert (inside, reaching) == ({"bento"}, set())
 
 
-def test_unit_tests_mirror_the_rooms() -> None:
+def test_unit_tests_mirror_the_packages() -> None:
     folder = Path(__file__).parent
     rooms = {path.name for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert rooms <= MAY_IMPORT.keys()

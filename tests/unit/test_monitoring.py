@@ -49,7 +49,7 @@ def test_no_alert_is_untested_or_without_runbook() -> None:
         assert alert["annotations"]["runbook"] == f"monitoring/README.md#{alert['alert'].lower()}"
 
 
-def test_training_mix_is_that_of_the_manifest() -> None:
+def test_training_shares_match_the_manifest() -> None:
     shares = json.loads((PROJECT / "artifacts" / "manifest.json").read_text())["training_data"]["shares"]
     rules = yaml.safe_load((MONITORING / "prometheus" / "rules.yml").read_text())
     recorded = {
@@ -61,7 +61,7 @@ def test_training_mix_is_that_of_the_manifest() -> None:
     assert recorded == shares
 
 
-def test_dashboard_is_what_the_code_prints() -> None:
+def test_dashboard_is_up_to_date() -> None:
     namespace = runpy.run_path(str(MONITORING / "grafana" / "dashboard.py"))
     assert namespace["render"]() == namespace["OUTPUT"].read_text()
 

@@ -22,7 +22,7 @@ from hand_gesture.settings import load_settings
         ("capacitor://localhost", "capacitor://localhost"),
     ],
 )
-def test_origins_are_taken_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch, given: str, origin: str) -> None:
+def test_origins_are_normalized(monkeypatch: pytest.MonkeyPatch, given: str, origin: str) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", f" {given} ,http://other.example")
     assert load_settings().allowed_origins == [origin, "http://other.example"]
 
@@ -35,7 +35,7 @@ def test_origins_are_taken_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch
         *("https://a.example;https://b.example", "http://[", "http://[::1", "https://\u2100.example"),
     ],
 )
-def test_what_is_no_origin_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+def test_invalid_origins_are_rejected(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", given)
     with pytest.raises(SystemExit, match=r"^These environment variables do not fit: ALLOWED_ORIGINS=.* is no origin"):
         load_settings()
@@ -57,7 +57,7 @@ def test_what_is_no_origin_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPa
         ("MIN_CONFIDENCE", "", None),
     ],
 )
-def test_blanks_around_a_value_are_none_of_it(
+def test_whitespace_around_values_is_stripped(
     monkeypatch: pytest.MonkeyPatch, name: str, given: str, taken: object
 ) -> None:
     monkeypatch.setenv(name, given)
@@ -65,13 +65,13 @@ def test_blanks_around_a_value_are_none_of_it(
 
 
 @pytest.mark.parametrize("given", [" ", "a:b:c", "two words", "../model", "hand_gesture:", "\udcff"])
-def test_what_can_be_no_models_tag_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+def test_invalid_model_tags_are_rejected(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("MODEL_TAG", given)
     with pytest.raises(SystemExit, match=r"^These environment variables do not fit: MODEL_TAG=.*\.$"):
         load_settings()
 
 
-def test_every_value_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_invalid_values_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "80 80")
     monkeypatch.setenv("ALLOWED_ORIGINS", "https://game.example, b")
     with pytest.raises(SystemExit) as refused:

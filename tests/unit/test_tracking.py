@@ -1,4 +1,4 @@
-"""A hand keeps its number, whatever a hand finder makes of it."""
+"""Hands keep their IDs despite noise, misses and duplicates of the detector."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Path = Callable[[float], tuple[float, float]]  # from seconds to a place, in han
 
 @dataclass
 class Actor:
-    """A hand on its way: its landmarks in hand sizes around the palm, and where the palm is."""
+    """A moving hand: landmarks relative to the palm, and positions of the palm, in hand sizes."""
 
     shape: Array
     path: Path
@@ -68,7 +68,7 @@ def numbers_of(
     is_seen: Callable[[int, float], bool] = lambda *_: True,
     is_judged: Callable[[float], bool] = lambda _: True,
 ) -> list[set[int]]:
-    """The numbers that each actor gets, its detections in random order, in the frames that are judged."""
+    """The IDs of each hand in the evaluated frames, with detections in random order."""
     tracker = Tracker()
     given: list[set[int]] = [set() for _ in actors]
     for frame in range(round(seconds * rate)):
@@ -87,7 +87,7 @@ def are_told_apart(given: list[set[int]]) -> bool:
 
 
 @given(SEEDS, RATES, st.integers(1, 8))
-def test_numbers_do_not_depend_on_the_order(seed: int, rate: int, count: int) -> None:
+def test_ids_do_not_depend_on_the_order(seed: int, rate: int, count: int) -> None:
     random = np.random.default_rng(seed)
     actors = [
         Actor(shaped(int(random.integers(18))), swaying(4.5 * index, random.uniform(0, 6), random.uniform(0, 6)))
@@ -98,7 +98,7 @@ def test_numbers_do_not_depend_on_the_order(seed: int, rate: int, count: int) ->
 
 # Slower hands are at one place for longer than 0.1 seconds, and one crossing of a thousand is mistaken
 @given(SEEDS, RATES, st.floats(3, 10), st.floats(0, 1), st.integers(0, 17))
-def test_hands_that_cross_keep_their_numbers(seed: int, rate: int, speed: float, apart: float, shape: int) -> None:
+def test_crossing_hands_keep_their_ids(seed: int, rate: int, speed: float, apart: float, shape: int) -> None:
     random = np.random.default_rng(seed)
     half = max(1.0, 10 / rate)
     actors = [
@@ -110,14 +110,14 @@ def test_hands_that_cross_keep_their_numbers(seed: int, rate: int, speed: float,
         random,
         rate=rate,
         seconds=2 * half,
-        # At the same place nobody could tell which is which
+        # Hands at the same place cannot be distinguished
         is_judged=lambda time: math.hypot(2 * speed * (time - half), apart) > 0.3,
     )
     assert are_told_apart(given)
 
 
 @given(SEEDS, st.sampled_from([15, 30, 60]), st.floats(2, 8), st.integers(0, 17))
-def test_hand_that_is_hidden_while_it_crosses_keeps_its_number(seed: int, rate: int, speed: float, shape: int) -> None:
+def test_hand_hidden_while_crossing_keeps_its_id(seed: int, rate: int, speed: float, shape: int) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(shape), moving(-speed, speed)), Actor(shaped(shape), moving(speed, -speed, 0.3))]
     given = numbers_of(
@@ -127,7 +127,7 @@ def test_hand_that_is_hidden_while_it_crosses_keeps_its_number(seed: int, rate: 
 
 
 @given(SEEDS, RATES, st.integers(1, 4), st.floats(0, 0.4))
-def test_hands_that_are_missed_at_times_keep_their_numbers(seed: int, rate: int, count: int, share: float) -> None:
+def test_occasionally_missing_hands_keep_their_ids(seed: int, rate: int, count: int, share: float) -> None:
     # Apart by more than a hand may move unseen: one that appears where another is missing could be either
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(index), swaying(6 * index, 3, random.uniform(0, 6))) for index in range(count)]
@@ -136,7 +136,7 @@ def test_hands_that_are_missed_at_times_keep_their_numbers(seed: int, rate: int,
 
 
 @given(SEEDS, RATES, st.floats(0.05, 0.9 * MEMORY_SECONDS))
-def test_hand_that_comes_back_near_where_it_left_keeps_its_number(seed: int, rate: int, away: float) -> None:
+def test_hand_that_reappears_nearby_keeps_its_id(seed: int, rate: int, away: float) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(3), lambda time: (0.8 if time > 1 else 0.0, 0.0)), Actor(shaped(4), still(6))]
     given = numbers_of(
@@ -146,7 +146,7 @@ def test_hand_that_comes_back_near_where_it_left_keeps_its_number(seed: int, rat
 
 
 @given(seed=SEEDS, rate=RATES, is_elsewhere=st.booleans())
-def test_hand_that_is_away_for_long_or_elsewhere_is_another(seed: int, rate: int, *, is_elsewhere: bool) -> None:
+def test_hand_away_for_long_or_elsewhere_gets_a_new_id(seed: int, rate: int, *, is_elsewhere: bool) -> None:
     random = np.random.default_rng(seed)
     away = 0.5 if is_elsewhere else MEMORY_SECONDS + 0.2
     actor = Actor(shaped(3), lambda time: (6.0 if is_elsewhere and time > 1 else 0.0, 0.0))
@@ -155,7 +155,7 @@ def test_hand_that_is_away_for_long_or_elsewhere_is_another(seed: int, rate: int
 
 
 @given(SEEDS, RATES, st.integers(0, 1), st.floats(2.2, 8))
-def test_hand_that_stays_when_another_leaves_keeps_its_number(seed: int, rate: int, gone: int, apart: float) -> None:
+def test_remaining_hand_keeps_its_id_when_another_leaves(seed: int, rate: int, gone: int, apart: float) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(2), still(0)), Actor(shaped(7), still(apart))]
     assert are_told_apart(
@@ -164,9 +164,7 @@ def test_hand_that_stays_when_another_leaves_keeps_its_number(seed: int, rate: i
 
 
 @given(seed=SEEDS, rate=RATES, shift=st.floats(0, 0.3), scale=st.floats(0.7, 1.2), comes_first=st.booleans())
-def test_hand_that_is_detected_twice_has_one_number(
-    seed: int, rate: int, shift: float, scale: float, *, comes_first: bool
-) -> None:
+def test_hand_detected_twice_has_one_id(seed: int, rate: int, shift: float, scale: float, *, comes_first: bool) -> None:
     random = np.random.default_rng(seed)
     actor, other = Actor(shaped(5), swaying(0, 3, 0)), Actor(shaped(6), still(5))
     tracker = Tracker()
@@ -197,7 +195,7 @@ def test_second_detections_of_a_hand_do_not_count_as_the_missing_one(*, is_away:
 
 @pytest.mark.parametrize("other_is_there", [False, True])
 @pytest.mark.parametrize("direction", [-1, 1])
-def test_hand_that_changed_its_size_is_not_confused_with_one_far_away(direction: int, *, other_is_there: bool) -> None:
+def test_hand_that_changed_size_is_not_confused_with_a_distant_one(direction: int, *, other_is_there: bool) -> None:
     """A hand goes away from the camera or comes nearer, then it is gone and another appears eight sizes beside it."""
     tracker = Tracker()
     sizes = np.geomspace(300, 50, 60)[::direction]
@@ -209,7 +207,7 @@ def test_hand_that_changed_its_size_is_not_confused_with_one_far_away(direction:
 
 
 @given(st.lists(st.lists(st.integers(0, 17), min_size=1, max_size=4, unique=True), min_size=2, max_size=6))
-def test_hands_that_appear_together_are_several_though_at_one_place(frames: list[list[int]]) -> None:
+def test_hands_that_appear_together_get_different_ids(frames: list[list[int]]) -> None:
     tracker = Tracker()
     for time, shown in enumerate(frames):
         numbers = tracker.update(np.array([shaped(index).reshape(63) for index in shown]), time / 30)
@@ -218,7 +216,7 @@ def test_hands_that_appear_together_are_several_though_at_one_place(frames: list
 
 
 @given(SEEDS, st.floats(1e-3, 1e5), st.floats(-10, 10))
-def test_neither_unit_nor_place_matters(seed: int, scale: float, shift: float) -> None:
+def test_tracking_is_invariant_to_unit_and_position(seed: int, scale: float, shift: float) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(index), swaying(1.7 * index, 8, random.uniform(0, 6))) for index in range(3)]
     plain, changed = Tracker(), Tracker()
@@ -240,7 +238,7 @@ class LongWay(Tracker):
 
 
 @given(SEEDS, st.integers(1, 3), st.floats(0, 6))
-def test_the_short_way_of_hands_that_hardly_move_changes_nothing(seed: int, count: int, speed: float) -> None:
+def test_fast_path_gives_the_same_ids(seed: int, count: int, speed: float) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(index), swaying(2.5 * index, speed, random.uniform(0, 6))) for index in range(count)]
     short, long = Tracker(), LongWay()
@@ -262,7 +260,7 @@ def test_the_short_way_of_hands_that_hardly_move_changes_nothing(seed: int, coun
         max_size=30,
     )
 )
-def test_whatever_comes_each_hand_has_a_number_and_none_is_used_again(
+def test_each_hand_gets_an_id_and_ids_are_not_reused(
     frames: list[tuple[list[tuple[float, float, int]], float]],
 ) -> None:
     tracker = Tracker()
@@ -289,7 +287,7 @@ HANDS = {
     "brkyc3_webcam": 6,
     "finger_counting": 1,
     "mason_webcam": 7,
-    "rps_two_hands": 5,  # the film is cut
+    "rps_two_hands": 5,  # the video has cuts
     "two_hands_relaxed": 2,
 }
 
@@ -297,7 +295,7 @@ HANDS = {
 @pytest.mark.skipif(not NAMES, reason="there are no recordings beside the project")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("missed", [0, 0.15])
-def test_hands_of_recordings_keep_their_numbers(name: str, missed: float) -> None:
+def test_hands_of_recordings_keep_their_ids(name: str, missed: float) -> None:
     if name not in HANDS:
         pytest.skip(f"nobody has counted the hands of {name}")
     recording = load_recording(name)
@@ -314,7 +312,7 @@ def test_hands_of_recordings_keep_their_numbers(name: str, missed: float) -> Non
 @pytest.mark.skipif(
     "two_hands_relaxed" not in NAMES, reason="there is no recording two_hands_relaxed beside the project"
 )
-def test_two_hands_that_cross_in_a_recording_are_not_exchanged() -> None:
+def test_crossing_hands_of_a_recording_are_not_exchanged() -> None:
     recording = load_recording("two_hands_relaxed")
     tracker = Tracker()
     sides: dict[int, list[str]] = {}
@@ -325,5 +323,5 @@ def test_two_hands_that_cross_in_a_recording_are_not_exchanged() -> None:
         if len({*numbers}) == 2:
             for number, index in zip(numbers, order, strict=True):
                 sides.setdefault(number, []).append(handedness[index])
-    # MediaPipe itself takes one for the other at times
+    # MediaPipe itself sometimes confuses the two
     assert [max(map(seen.count, ("Left", "Right"))) / len(seen) > 0.8 for seen in sides.values()] == [True, True]

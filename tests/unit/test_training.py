@@ -1,4 +1,4 @@
-"""What the figures of the model card rest on: nothing is judged by what it learned from, and the rule is kept."""
+"""Evaluation of the model card: no leakage between training and test data, and the threshold rule holds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def some_probabilities(classes: np.ndarray, random: np.random.Generator) -> Floa
     return probabilities
 
 
-def test_no_source_and_no_row_is_on_both_sides_and_each_is_judged_once() -> None:
+def test_folds_are_disjoint_and_cover_all_hands_once() -> None:
     random = np.random.default_rng(0)
     table, open_hands = some_hands(200, random), some_open_hands(400, random)
     splits = make_splits(table, open_hands, NONE, seed=0)
@@ -51,14 +51,14 @@ def test_no_source_and_no_row_is_on_both_sides_and_each_is_judged_once() -> None
     assert (np.sum([split.rows for split in splits], axis=0) == 1).all()
 
 
-def test_hands_that_people_argue_about_are_not_trained_on() -> None:
+def test_near_hands_are_not_used_for_training() -> None:
     random = np.random.default_rng(1)
     open_hands = some_open_hands(100, random)
     material = make_material(some_hands(50, random), open_hands, NONE, np.array([0]))
     assert len(material.open_hands) == (~open_hands.near).sum() < 100
 
 
-def test_the_bias_of_none_is_the_least_that_keeps_the_limit_in_each_file() -> None:
+def test_bias_of_none_is_the_smallest_within_the_limit_in_each_file() -> None:
     random = np.random.default_rng(2)
     open_hands = some_open_hands(3000, random)
     probabilities = some_probabilities(open_hands.hands.classes, random)
@@ -73,7 +73,7 @@ def test_the_bias_of_none_is_the_least_that_keeps_the_limit_in_each_file() -> No
     assert most_answered(prior) <= MOST_NONE_ANSWERED < most_answered(prior - 0.1)
 
 
-def test_intervals_are_wilsons() -> None:
+def test_intervals_are_wilson_intervals() -> None:
     nine_of_ten = share(np.arange(10) < 9)
     assert (nine_of_ten.low, nine_of_ten.high) == pytest.approx((0.5958, 0.9821), abs=1e-4)
     none_of_ten = share(np.zeros(10, dtype=bool))
@@ -85,7 +85,7 @@ def test_a_person_with_many_rows_counts_once() -> None:
     assert (of_groups.share, of_groups.of) == (0.5, 2)
 
 
-def test_joined_networks_give_the_geometric_mean() -> None:
+def test_joined_networks_return_the_geometric_mean() -> None:
     random = np.random.default_rng(3)
     features, labels = random.standard_normal((60, 42)).astype(np.float32), np.arange(60) % 4
     networks = [

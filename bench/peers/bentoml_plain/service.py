@@ -1,4 +1,4 @@
-"""BentoML as its tutorial has it: a batchable API whose types pydantic reads, everything else as it comes."""
+"""BentoML as in its tutorial: a batchable API with pydantic types, and default settings."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The ceiling: the least that Python can do for one hand. A bare ASGI application, no checks, no figures, no batches.
+"""The baseline: a minimal ASGI application, without validation, metrics or batching.
 
-uvicorn with uvloop and httptools, orjson, and the classifier's arithmetic written out in NumPy.
+Uses uvicorn with uvloop and httptools, orjson, and the model's arithmetic in NumPy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A plain FastAPI application, as it is mostly written: one model call for each request, and an instrumentator."""
+"""A typical FastAPI application: one model call per request, and prometheus-fastapi-instrumentator."""
 
 from __future__ import annotations
 

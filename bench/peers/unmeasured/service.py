@@ -1,4 +1,4 @@
-"""This service without metrics and without batches: what the two cost is the difference."""
+"""This service without metrics and batching, to measure their cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replicas on a real Docker Swarm, behind HAProxy, and cameras before them that count what they lose."""
+"""Fixtures on a real Docker Swarm: replicas behind HAProxy, and cameras that count lost frames."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.load import Expected, Traffic, traffic
 from tests.server import PROJECT, free_port
 from tests.stream_load import StreamTraffic, binary_frame, stream
 
-CAMERAS = 12  # over HTTP, and as many streams
-FRAMES_ON_THE_WAY = 10  # of one stream: those of a third of a second, on a busy machine
+CAMERAS = 12  # over HTTP, and the same number of streams
+FRAMES_ON_THE_WAY = 10  # in flight per stream: a third of a second, for a busy machine
 INTERVAL = 1 / 30
 SETTINGS = orjson.dumps({"image_size": IMAGE_SIZE})  # a hand on the border is another where it is not told
 REPLICAS = 3
@@ -42,7 +42,7 @@ class Swarm:
     environment: dict[str, str]
 
     def service(self, name: str) -> dict[str, Any]:
-        """What Swarm knows of a service."""
+        """Swarm's description of a service."""
         (details,) = json.loads(docker("service", "inspect", f"{self.name}_{name}"))
         found: dict[str, Any] = details
         return found
@@ -53,7 +53,7 @@ class Swarm:
         return docker("ps", "--quiet", "--filter", label, "--filter", "status=running").split()
 
     def healthy(self, name: str) -> list[str]:
-        """Those of them that are healthy."""
+        """The healthy containers of a service."""
         label = f"label=com.docker.swarm.service.name={self.name}_{name}"
         return docker("ps", "--quiet", "--filter", label, "--filter", "health=healthy").split()
 
@@ -63,17 +63,17 @@ class Swarm:
         return int(float(series[0]["value"][1])) if series else 0
 
     def scale(self, replicas: int) -> None:
-        """Change the number of replicas and wait until proxy and engine have it."""
+        """Scale, and wait until engine and proxy have the new number of replicas."""
         docker("service", "scale", "--detach", f"{self.name}_api={replicas}")
         self.settle(replicas)
 
     def settle(self, replicas: int = REPLICAS) -> None:
-        """Wait until there are as many, no more, and all of them answer."""
+        """Wait until exactly this number of replicas runs and is healthy."""
         eventually(lambda: len(self.healthy("api")) == len(self.containers("api")) == replicas, seconds=240)
         eventually(lambda: self.servers() == replicas, seconds=120)
 
     def update(self, *options: str) -> str:
-        """Update the service and return how that ended."""
+        """Update the service and return the final state of the update."""
         docker("service", "update", "--detach", *options, f"{self.name}_api")
         ended = ("completed", "rollback_completed", "paused", "rollback_paused")
         eventually(lambda: self._update_state() in ended, seconds=300)
@@ -83,11 +83,11 @@ class Swarm:
         return str(self.service("api").get("UpdateStatus", {}).get("State"))
 
     def get(self, service: str, address: str) -> Any:
-        """Ask a service that is not published, from inside its container."""
+        """Send a request from inside a container, to a service without a published port."""
         return json.loads(docker("exec", self.containers(service)[0], "wget", "-qO-", address))
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that Prometheus gives for an expression now."""
+        """Result of a Prometheus query."""
         answer = self.get("prometheus", f"http://localhost:9090/api/v1/query?query={quote(expression)}")
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
@@ -137,7 +137,7 @@ def swarm(image: str) -> Iterator[Swarm]:
 
 @dataclass
 class Load:
-    """What came of the requests and of the frames."""
+    """Results of requests and frames."""
 
     http: Traffic
     streams: StreamTraffic = field(default_factory=StreamTraffic)
@@ -154,11 +154,11 @@ class Load:
         )
 
     def has_answered(self, requests: int) -> bool:
-        """Whether as many requests have their answers."""
+        """Whether this number of requests has been answered."""
         return len(self.http.outcomes) >= requests
 
     def assert_nothing_lost(self, *, unavailable: int = 0) -> None:
-        """Every request was answered, and every frame but for those that met the close of their stream on the way.
+        """Assert that all requests were answered, and all frames except those in flight when their stream was closed.
 
         ``unavailable`` requests may have got a 503 of the proxy's.
         """
@@ -175,7 +175,7 @@ class Load:
 
 @contextlib.contextmanager
 def cameras(url: str) -> Iterator[Load]:
-    """Cameras at 30 frames a second within the context, half of them over HTTP, half as streams."""
+    """Run cameras at 30 frames per second within the context, half over HTTP, half as streams."""
     bodies = shaken_hands(50)
     frames = [binary_frame(body) for body in bodies]
     expected = [Expected(json.dumps({"landmarks": LIKE}).encode(), 200, b'"gesture":"like"')]

@@ -1,4 +1,4 @@
-"""What an operator does to replicas, and what happens to them, with cameras before them."""
+"""Scaling, updates and failures of replicas under load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.containers.test_stack import MAY_BE_EMPTY, be_busy, panels
 from tests.hands import IMAGE_SIZE, LIKE, as_frame
 
 SECONDS_TO_HOLD = 0.2
-# Which have no value before something has failed
+# Series that exist only after a failure
 OF_FAILURES = {"instance:hand_gesture_request_errors:ratio1m"}
 
 
@@ -39,7 +39,7 @@ def other_image(image: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def image_that_never_gets_ready(image: str) -> Iterator[str]:
-    """It starts and does not answer."""
+    """An image that starts but never gets ready."""
     yield build("hand-gesture:stuck", f'FROM {image}\nENTRYPOINT ["sleep", "3600"]\n')
     docker("rmi", "hand-gesture:stuck", check=False)
 
@@ -80,7 +80,7 @@ def test_rolling_update(swarm: Swarm, image: str, other_image: str) -> None:
     with cameras(swarm.url) as load, hold_like(swarm) as stream:
         assert swarm.update("--image", other_image) == "completed"
         assert code_of_end(stream) == 1012
-        with opened(swarm) as again:  # knows nothing of what held before
+        with opened(swarm) as again:  # a new stream does not have the previous state
             assert ask(again) == ("none", False)
     load.assert_nothing_lost()
     assert len(load.streams.outages) >= CAMERAS
@@ -126,7 +126,7 @@ def test_update_that_never_gets_ready_is_rolled_back(swarm: Swarm, image_that_ne
     assert before == set(swarm.containers("api"))
 
 
-def test_replica_that_is_killed(swarm: Swarm) -> None:
+def test_killed_replica(swarm: Swarm) -> None:
     victim = swarm.containers("api")[0]
     with cameras(swarm.url) as load:
         docker("kill", "--signal", "KILL", victim)
@@ -139,7 +139,7 @@ def test_replica_that_is_killed(swarm: Swarm) -> None:
     assert 0 < len(load.streams.outages) <= CAMERAS
 
 
-def test_replica_that_freezes(swarm: Swarm) -> None:
+def test_frozen_replica(swarm: Swarm) -> None:
     victim = swarm.containers("api")[0]
     with cameras(swarm.url) as load:
         docker("pause", victim)
@@ -147,14 +147,14 @@ def test_replica_that_freezes(swarm: Swarm) -> None:
             eventually(lambda: swarm.servers() == REPLICAS - 1, seconds=120)
             eventually(lambda: len(load.streams.outages) > 0, seconds=120)
         finally:
-            docker("unpause", victim, check=False)  # Swarm may have replaced it
+            docker("unpause", victim, check=False)  # may already be replaced
         swarm.settle()
     assert load.http.wrong() == []
     assert load.streams.wrong == []
     assert load.http.lost + load.http.refused <= CAMERAS
 
 
-def test_proxy_that_is_reloaded(swarm: Swarm) -> None:
+def test_proxy_reload(swarm: Swarm) -> None:
     (proxy,) = swarm.containers("haproxy")
     with cameras(swarm.url) as load:
         for _ in range(3):
@@ -167,7 +167,7 @@ def test_proxy_that_is_reloaded(swarm: Swarm) -> None:
 
 @pytest.fixture(scope="module")
 def busy(swarm: Swarm) -> Swarm:
-    """The stack after traffic of every kind, of which each replica had its part."""
+    """The stack after all kinds of traffic to every replica."""
     for _ in range(4):
         be_busy(swarm.url)
         time.sleep(4)

@@ -1,4 +1,4 @@
-"""What hand_gesture/bento/api_methods.py relies on in BentoML: when one of these fails after an update, start there."""
+"""What hand_gesture/bento/api_methods.py relies on in BentoML: if one fails after an update, fix that module."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from hand_gesture.bento.api_methods import BatchLimits, find_api_methods
 
 @bentoml.service(name="two_methods", metrics={"enabled": False})
 class Service:
-    """Two methods as the service has them: one in batches, one without."""
+    """A batchable API method and a plain one."""
 
     def __init__(self) -> None:
         self.factor = 2

@@ -1,4 +1,4 @@
-"""A store that an import is writing is read again a moment later."""
+"""An incomplete model store is read again a moment later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hand_gesture.bento.reloading import ModelReloader
 @pytest.mark.parametrize(
     "error", [NotFound("none"), BentoMLException("malformed model.yaml"), ScannerError()], ids=repr
 )
-def test_a_store_that_is_being_written_is_read_at_the_next_check(error: Exception) -> None:
+def test_incomplete_model_store_is_read_at_the_next_check(error: Exception) -> None:
     tags: Iterator[str | Exception] = iter(["model:1", error, "model:2", "model:2"])
     restarts = list[str]()
 
@@ -34,7 +34,7 @@ def test_a_store_that_is_being_written_is_read_at_the_next_check(error: Exceptio
     assert restarts == ["model:2"]
 
 
-def test_a_restart_that_circus_has_no_time_for_is_asked_for_again() -> None:
+def test_a_restart_that_circus_rejects_is_retried() -> None:
     busy = [ConflictError("busy")]
     restarts = list[str]()
 

@@ -1,4 +1,4 @@
-"""What hand_gesture/bento/supervision.py relies on in circus: when one of these fails after an update, start there.
+"""What hand_gesture/bento/supervision.py relies on in circus: if one fails after an update, fix that module.
 
 In a process of its own, because a supervisor changes how its process treats signals and children.
 """
@@ -48,8 +48,8 @@ print(lost._value.get(), other.wait())
         ("kill -35 $$", "was killed by signal 35"),
     ],
 )
-def test_worker_that_its_watcher_has_struck_off_is_counted_and_no_other_child(command: str, end: str) -> None:
-    """Circus strikes off one that is ending still, which cannot be reaped yet."""
+def test_worker_dropped_by_its_watcher_is_counted_and_no_other_child(command: str, end: str) -> None:
+    """Circus drops a worker that is still exiting and cannot be reaped yet."""
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, command], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
     )

@@ -1,4 +1,4 @@
-"""What hand_gesture/bento/timeouts.py relies on in BentoML: when this fails after an update, start there."""
+"""What hand_gesture/bento/timeouts.py relies on in BentoML: if this fails after an update, fix that module."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def too_slow(_: Request) -> PlainTextResponse:
 @bentoml.service(name="slow", metrics={"enabled": False}, traffic={"timeout": TIMEOUT})
 @bentoml.asgi_app(Starlette(routes=[Route("/slow", too_slow, methods=["GET", "POST"])]), path="/")
 class Service:
-    """Takes longer than BentoML lets it."""
+    """Takes longer than BentoML's timeout."""
 
 
 async def statuses() -> dict[str, int]:
@@ -36,7 +36,7 @@ async def statuses() -> dict[str, int]:
         return {method: (await client.request(method, "/slow")).status_code for method in ("GET", "POST")}
 
 
-def test_only_what_is_not_posted_has_bentomls_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_other_requests_than_post_have_bentomls_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asyncio.run(statuses()) == {"GET": 504, "POST": 504}, "BentoML limits the time of requests in another way"
     monkeypatch.setattr(traffic, "TimeoutMiddleware", traffic.TimeoutMiddleware)  # put back after the test
     exempt_posts()

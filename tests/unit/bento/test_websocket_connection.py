@@ -1,4 +1,4 @@
-"""WebSockets over a real pair of sockets: what RFC 6455 asks for, and what a client may take of this side.
+"""WebSockets over a real socket pair: conformance with RFC 6455, and limits for clients.
 
 The conformance cases are those of Autobahn's test suite (https://github.com/crossbario/autobahn-testsuite) that apply
 to a server without extensions, by their numbers there: a server that echoes messages, the bytes a client sends, and the
@@ -39,7 +39,7 @@ Frame = tuple[int, bytes]
 
 @dataclass
 class Echo:
-    """A session that sends each message back, as text."""
+    """An echo session."""
 
     websocket: WebSocket
     received: list[bytes | str] = field(default_factory=list)
@@ -51,10 +51,10 @@ class Echo:
         self.websocket.send(message.encode() if isinstance(message, str) else message)
 
     def end(self, code: int) -> None:
-        if not self.ended:  # as a session must
+        if not self.ended:  # required of sessions
             self.ended.append(code)
 
-    def __getattr__(self, name: str) -> Any:  # what else may happen to a session
+    def __getattr__(self, name: str) -> Any:  # other callbacks of a session
         if name in ("begin", "check", "shutdown", "pause_writing", "resume_writing"):
             return lambda: self.happened.append(name)
         raise AttributeError(name)
@@ -80,7 +80,7 @@ class Client:
             if len(self._data) >= head + size and len(self._data) > 1:
                 opcode, payload = self._data[0], self._data[head : head + size]
                 self._data = self._data[head + size :]
-                assert opcode & 0xF0 == 0x80  # in one piece, and without extensions
+                assert opcode & 0xF0 == 0x80  # unfragmented, without extensions
                 return opcode & 15, payload
             piece = await self.read()
             if not piece:
@@ -89,12 +89,12 @@ class Client:
             self._data += piece
 
     async def frames(self) -> list[Frame]:
-        """All frames up to the end; a close frame is answered."""
+        """All frames until the end; echoes a close frame."""
         found = []
         while (frame := await self.frame()) is not None:
             found.append(frame)
             if frame[0] == CLOSE:
-                with contextlib.suppress(ConnectionError):  # this one may have been the answer
+                with contextlib.suppress(ConnectionError):  # it may have been the echo
                     await self.send(client_frame(CLOSE, frame[1][:2]))
         return found
 
@@ -105,7 +105,7 @@ class Client:
 
 
 def run(scenario: Callable[[Client, Echo], Awaitable[Any]], rest: bytes = b"") -> Any:
-    """Have a client speak to an echo."""
+    """Run a client against an echo session."""
 
     async def main() -> Any:
         loop = asyncio.get_running_loop()
@@ -168,7 +168,7 @@ def echoed(*payloads: bytes) -> list[Frame]:
     return [(TEXT, payload) for payload in payloads]
 
 
-# By Autobahn's numbers: what is sent, what comes back before the end, and the close code
+# By Autobahn's case number: sent bytes, expected answers, and the close code
 CASES: dict[str, tuple[bytes, list[Frame], int]] = {
     # Framing
     **{f"1.1.{n}": (text(b"*" * n) + END, echoed(b"*" * n), 1000) for n in (0, 125, 126, 127, 128, 65_535, 65_536)},
@@ -301,7 +301,7 @@ def check(pieces: list[bytes], expected: list[Frame], code: int, *, exactly: boo
         assert (int.from_bytes(last[1][:2]) if last[1] else 1005) == code
         if exactly:
             assert answers == expected
-        else:  # it may have found the error before it answered what came before
+        else:  # the error may be found before preceding frames are answered
             assert answers in [expected[:count] for count in range(len(expected) + 1)]
         assert session.ended == [code]
 
@@ -313,7 +313,7 @@ def test_conformance(sent: bytes, expected: list[Frame], code: int) -> None:
     check([sent], expected, code, exactly=False)
 
 
-# Without what comes after the end: the connection is closed by then, and the rest of it may be lost to a reset
+# Without data after the end: the connection is closed, and a reset may discard the rest
 @pytest.mark.parametrize(
     "name", [name for name, (sent, _, _) in CASES.items() if len(sent) < 400 and name not in AFTER_THE_END]
 )
@@ -334,13 +334,13 @@ def test_two_close_frames_at_once_end_the_stream() -> None:
     run(scenario)
 
 
-def test_a_real_mask_is_taken_off() -> None:
+def test_masked_frames_are_unmasked() -> None:
     masked = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"  # RFC 6455, section 5.7
     check([masked + END], echoed(b"Hello"), 1000, exactly=False)
 
 
 def framed(message: bytes | str, cuts: list[int]) -> bytes:
-    """A message as a client sends it, in a fragment more than there are cuts."""
+    """A message of a client, fragmented at the cuts."""
     data = message if isinstance(message, bytes) else message.encode()
     bounds = [*itertools.pairwise([0, *sorted(min(cut, len(data)) for cut in cuts), len(data)])]
     first = BINARY if isinstance(message, bytes) else TEXT
@@ -358,7 +358,7 @@ MESSAGE = st.just(bytes(252)) | st.binary(max_size=1000) | st.text(max_size=250)
 @example([(bytes(252), []), (bytes(252), [])], [260])
 @example([(bytes(252), [0]), (bytes(252), [])], [8, 260])
 @example([(b"x", [0] * 2000)], [1])
-def test_messages_are_read_in_whatever_fragments_and_pieces(
+def test_messages_may_be_fragmented_and_split_arbitrarily(
     messages: list[tuple[bytes | str, list[int]]], pieces: list[int]
 ) -> None:
     data = b"".join(framed(message, cuts) for message, cuts in messages) + END
@@ -373,7 +373,7 @@ def test_messages_are_read_in_whatever_fragments_and_pieces(
     run(scenario)
 
 
-def test_what_comes_with_the_request_is_not_lost() -> None:
+def test_data_sent_with_the_upgrade_request_is_not_lost() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         assert await client.frame() == (TEXT, b"early")
         assert session.happened == ["begin"]
@@ -381,7 +381,7 @@ def test_what_comes_with_the_request_is_not_lost() -> None:
     run(scenario, rest=text(b"early"))
 
 
-def test_why_a_stream_ends_is_read_though_the_client_still_sends() -> None:
+def test_client_that_still_sends_can_read_the_close_frame() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         session.receive = session.received.append  # type: ignore[assignment]
         await client.send(client_frame(3, b""), *[text(b"x" * 60_000)] * 200)  # no opcode, and 12 MB
@@ -391,7 +391,7 @@ def test_why_a_stream_ends_is_read_though_the_client_still_sends() -> None:
     run(scenario)
 
 
-def test_what_comes_after_an_error_is_not_stored() -> None:
+def test_data_after_an_error_is_discarded() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         await client.send(b"\x82\xff" + (2**62).to_bytes(8) + bytes(4), *[bytes(60_000)] * 100)
         await asyncio.sleep(0.05)
@@ -401,7 +401,7 @@ def test_what_comes_after_an_error_is_not_stored() -> None:
     run(scenario)
 
 
-def test_this_side_closes_with_a_sentence_and_waits_for_the_clients() -> None:
+def test_server_closes_with_a_reason_and_waits_for_the_clients_close() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         session.websocket.pause_reading()
         session.websocket.close(WSCloseCode.GOING_AWAY, "€" * 100)
@@ -413,7 +413,7 @@ def test_this_side_closes_with_a_sentence_and_waits_for_the_clients() -> None:
     run(scenario)
 
 
-def test_no_more_is_read_than_is_taken() -> None:
+def test_reading_applies_backpressure() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         session.websocket.pause_reading()
         await client.send(*[text(b"x" * 60)] * 500)
@@ -436,7 +436,7 @@ def test_no_more_is_read_than_is_taken() -> None:
     run(scenario)
 
 
-def test_a_client_that_takes_nothing_is_noticed_and_let_go() -> None:
+def test_a_client_that_does_not_read_is_aborted() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         websocket = session.websocket
         loop = asyncio.get_running_loop()
@@ -463,7 +463,7 @@ def test_a_client_that_takes_nothing_is_noticed_and_let_go() -> None:
     run(scenario)
 
 
-def test_only_a_silent_client_is_pinged_and_whatever_it_sends_is_a_sign_of_life() -> None:
+def test_only_silent_clients_are_pinged_and_any_data_counts_as_alive() -> None:
     async def heard(client: Client, session: Echo, frame: bytes) -> None:
         await client.send(frame)
         while not session.websocket.has_received:
@@ -484,7 +484,7 @@ def test_only_a_silent_client_is_pinged_and_whatever_it_sends_is_a_sign_of_life(
         assert await client.frame() == (TEXT, b"not a pong")
         websocket.check(1135)
         assert await client.frame() == (PING, b"")
-        websocket.pause_reading()  # this side does not look
+        websocket.pause_reading()  # the server does not read
         websocket.check(1200)
         assert session.ended == []
         websocket.resume_reading()
@@ -495,13 +495,13 @@ def test_only_a_silent_client_is_pinged_and_whatever_it_sends_is_a_sign_of_life(
         assert (opcode, payload[:2]) == (CLOSE, (1011).to_bytes(2))
         assert b"sign of life" in payload
         assert session.ended == [1011]
-        websocket.check(websocket._closed_at + 5 if websocket._closed_at else 0)  # it has gone without a word
+        websocket.check(websocket._closed_at + 5 if websocket._closed_at else 0)  # aborted without a close frame
         assert await client.read() == b""
 
     run(scenario)
 
 
-def test_an_error_of_the_session_ends_the_stream_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_session_errors_close_the_stream_and_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(client: Client, session: Echo) -> None:
         def fail(message: bytes | str) -> None:
             raise KeyError(message)
@@ -523,7 +523,7 @@ def test_clients_errors_and_connections_are_not_logged(caplog: pytest.LogCapture
     assert caplog.records == []
 
 
-def test_shutdown_reaches_the_session_or_ends_what_is_closing() -> None:
+def test_shutdown_is_passed_to_the_session() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         websocket = session.websocket
         websocket.shutdown()
@@ -539,7 +539,7 @@ def test_shutdown_reaches_the_session_or_ends_what_is_closing() -> None:
 
 
 @pytest.mark.parametrize("ending", [END, client_frame(3, b""), b""], ids=["closed", "failed", "gone"])
-def test_nothing_is_left_for_the_garbage_collector(ending: bytes) -> None:
+def test_connections_create_no_reference_cycles(ending: bytes) -> None:
     left: list[weakref.ref[Any]] = []
 
     async def scenario(client: Client, session: Echo) -> None:

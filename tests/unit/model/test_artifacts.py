@@ -26,18 +26,18 @@ def test_committed_artifacts_load_and_name_18_gestures() -> None:
     assert len(artifacts.classifier.gestures) == 18
 
 
-def test_version_is_that_of_the_manifest(folder: Path) -> None:
+def test_version_is_the_digest_of_the_manifest(folder: Path) -> None:
     version = load_artifacts(folder).version
     (folder / "manifest.json").write_text((folder / "manifest.json").read_text() + "\n")
-    with pytest.raises(ArtifactsError, match="was changed after it was imported"):
+    with pytest.raises(ArtifactsError, match="was changed after the import"):
         load_artifacts(folder, expected_version=version)
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "encoder.pkl", "commands.json", "reference_hands.json"])
-def test_changed_file_is_noticed_before_it_is_unpickled(folder: Path, name: str) -> None:
+def test_changed_file_is_detected_before_unpickling(folder: Path, name: str) -> None:
     mark = folder / "ran"
     (folder / name).write_bytes(pickle.dumps(Hostile(Path.touch, mark)))
-    with pytest.raises(ArtifactsError, match=f"{name} is not the file"):
+    with pytest.raises(ArtifactsError, match=f"{name} does not match its SHA-256 digest"):
         load_artifacts(folder)
     assert not mark.exists()
 
@@ -56,7 +56,7 @@ def test_malformed_manifest_is_explained(folder: Path) -> None:
 
 
 class Hostile:
-    """Pickles to a call of whatever it is given."""
+    """Pickles to a call of the given function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.function, self.arguments = function, arguments
@@ -66,7 +66,7 @@ class Hostile:
 
 
 def rewrite(folder: Path, model: object, **manifest: object) -> None:
-    """Put another model into the folder, with a manifest that describes it."""
+    """Replace the model in the folder, and update the manifest."""
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
     values = json.loads((folder / "manifest.json").read_text()) | manifest
     values["sha256"]["model.pkl"] = sha256((folder / "model.pkl").read_bytes())
@@ -77,7 +77,7 @@ def trained(features: int = 42, classes: int = 2) -> Any:
     return LogisticRegression().fit(np.random.default_rng(0).normal(size=(20, features)), np.arange(20) % classes)
 
 
-def test_a_model_is_used_as_its_manifest_says(folder: Path) -> None:
+def test_manifest_defines_gestures_and_features(folder: Path) -> None:
     rewrite(folder, trained(), gestures=["yes", "no"], feature_contract="mine", features={"unit": "image"})
     classifier = load_artifacts(folder).classifier
     assert classifier.gestures == ("yes", "no")
@@ -89,12 +89,12 @@ def test_a_model_is_used_as_its_manifest_says(folder: Path) -> None:
     [
         (trained(classes=3), {"gestures": ["yes", "no"]}, "has 3 classes and manifest.json 2"),
         (trained(features=63), {"gestures": ["yes", "no"]}, "takes 63 features, not the 42 of wrist_rms_v3"),
-        (trained(), {"gestures": ["yes", "no"], "feature_contract": "mine"}, "no features 'mine'"),
+        (trained(), {"gestures": ["yes", "no"], "feature_contract": "mine"}, "features 'mine' are unknown"),
         (LogisticRegression(), {"gestures": ["yes", "no"]}, "no trained classifier"),
-        (Hostile(Path.touch, "ran"), {}, "which is not among the classes that are read"),
+        (Hostile(Path.touch, "ran"), {}, "which is not supported"),
     ],
 )
-def test_what_does_not_fit_is_explained(folder: Path, model: Any, manifest: dict[str, Any], message: str) -> None:
+def test_inconsistent_artifacts_are_rejected(folder: Path, model: Any, manifest: dict[str, Any], message: str) -> None:
     rewrite(folder, model, **manifest)
     for load in (load_artifacts, check_in_sandbox):
         with pytest.raises(ArtifactsError, match=message):

@@ -14,7 +14,7 @@ HAND = np.zeros((1, 63))
 
 
 class Method:
-    """Answers a hand with its first coordinate, when its gate is open."""
+    """A method that returns the first coordinate of each hand, once its gate is open."""
 
     def __init__(self) -> None:
         self.batches: list[list[float]] = []
@@ -38,7 +38,7 @@ def run(scenario: Callable[[BatchQueue, Method], Awaitable[Any]], max_wait_secon
 
 
 def ask(queue: BatchQueue, hand: NDArray[np.float64]) -> asyncio.Future[Any]:
-    """A hand's answer, to be awaited."""
+    """Awaitable result of a hand."""
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def settle(answers: Any, error: Exception | None) -> None:
@@ -49,12 +49,12 @@ def ask(queue: BatchQueue, hand: NDArray[np.float64]) -> asyncio.Future[Any]:
 
 
 def ask_cancelled(queue: BatchQueue, hand: NDArray[np.float64]) -> Ticket:
-    """The ticket of a hand that must not be answered."""
+    """Submit a hand whose callback must not be called."""
     return queue.submit(hand, lambda _, __: pytest.fail("nobody wants this answer"))
 
 
 async def event_loop_iterations() -> None:
-    """Let everything happen that needs no time."""
+    """Run the event loop until it is idle."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -74,7 +74,7 @@ def test_hands_that_come_while_the_method_works_share_the_next_run() -> None:
         await event_loop_iterations()
         others = [ask(queue, HAND + number) for number in (1, 2, 3)]
         await event_loop_iterations()
-        assert method.batches == [[0]]  # one run at a time
+        assert method.batches == [[0]]  # one batch at a time
         method.gate.set()
         assert await asyncio.gather(first, *others) == [0, 1, 2, 3]
         assert method.batches == [[0], [1, 2, 3]]
@@ -168,7 +168,7 @@ def test_hands_are_refused_when_they_have_waited_too_long_and_the_method_goes_on
         for refused in late:
             with pytest.raises(QueueTimeoutError):
                 await refused
-        for number in (3, 4):  # one after the other, each with a time of its own
+        for number in (3, 4):  # at different times
             with pytest.raises(QueueTimeoutError):
                 await ask(queue, HAND + number)
         sooner = ask(queue, HAND + 5)
@@ -257,7 +257,7 @@ def test_the_hands_of_a_frame_stay_together_and_none_is_lost() -> None:
 
 
 def refined(queue: BatchQueue, hands: NDArray[np.float64], refine: Refine) -> asyncio.Future[Any]:
-    """All answers to hands, to be awaited."""
+    """Awaitable results of hands."""
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def settle(answers: Any, error: Exception | None) -> None:
@@ -284,7 +284,7 @@ def test_answers_may_be_made_from_those_of_the_whole_run() -> None:
 
 
 def test_a_run_in_several_calls_keeps_the_hidden_layer_of_all() -> None:
-    """A frame of eight hands where MAX_BATCH_SIZE is less."""
+    """A frame of eight hands with a smaller MAX_BATCH_SIZE."""
     hands = np.array([np.ravel(hand) for hand in REFERENCE.hands.values()][:7])
 
     async def main() -> Any:

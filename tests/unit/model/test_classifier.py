@@ -1,4 +1,4 @@
-"""When a hand is told that it makes none of the gestures."""
+"""When the classifier predicts none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMANDS = {"like": "up", "none": "jump"}
 
 
 class Fixed:
-    """Gives the same probabilities for every hand."""
+    """A model with the same probabilities for every hand."""
 
     def __init__(self, *probabilities: float) -> None:
         self.classes_ = np.arange(len(probabilities))
@@ -46,7 +46,7 @@ def answer(classes: list[str], probabilities: list[float], min_confidence: float
 def test_a_classifier_without_the_class(
     probabilities: list[float], min_confidence: float, expected: Prediction
 ) -> None:
-    # float32 probabilities against a double: the operating point itself is reached
+    # float32 probabilities are compared with a double: the threshold itself counts as reached
     assert answer(["like", "rock"], probabilities, np.float32(min_confidence).item()) == expected
 
 

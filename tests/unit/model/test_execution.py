@@ -1,4 +1,4 @@
-"""Where a model's calls run."""
+"""Inline and offloaded model calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HAND = np.zeros((1, 63))
 
 
 class Model:
-    """Notes the thread of each call, and takes as long as it is told."""
+    """A model that records the thread of each call, and takes a given time."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -32,7 +32,7 @@ class Model:
         return [Prediction("like", 1.0, None)] * len(hands)
 
     def inline(self) -> list[bool]:
-        """Whether each call ran in the caller's thread, the one that timed it left out."""
+        """Whether each call ran inline, without the first one, which measured the model."""
         return [thread is threading.current_thread() for thread in self.threads[1:]]
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hand_gesture.landmarks import Unit, parse_hand
-from hand_gesture.model.features import NAMED, Features, UnknownFeaturesError, descriptions, parse
+from hand_gesture.model.features import NAMED, Features, UnknownFeaturesError, candidate_features, parse
 from tests.hands import REFERENCE
 
 HANDS = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
@@ -53,7 +53,7 @@ def points(dimensions: int) -> NDArray[np.float64]:
         ("origin=centre,grouped=true", (points(2) - points(2).mean(axis=1, keepdims=True)).transpose(0, 2, 1)),
     ],
 )
-def test_features_are_what_the_description_says(text: str, expected: NDArray[np.float64]) -> None:
+def test_features_match_their_description(text: str, expected: NDArray[np.float64]) -> None:
     assert features_of(text) == pytest.approx(expected.reshape(len(HANDS), -1), rel=1e-6, abs=1e-7)
 
 
@@ -64,8 +64,8 @@ def test_upright_hands_point_upwards() -> None:
 
 
 @pytest.mark.parametrize("count", [42, 63, 40, 60])
-def test_descriptions_differ_give_so_many_features_and_can_be_named(count: int) -> None:
-    every = [*descriptions(count)]
+def test_candidates_are_unique_have_the_right_size_and_can_be_parsed(count: int) -> None:
+    every = [*candidate_features(count)]
     assert len({*every}) == len(every) > 100
     for features in every:
         assert parse(features.name) == features
@@ -74,14 +74,14 @@ def test_descriptions_differ_give_so_many_features_and_can_be_named(count: int) 
         assert made.dtype == np.float32
 
 
-@pytest.mark.parametrize("features", [*descriptions(42), *descriptions(63)][::7])
+@pytest.mark.parametrize("features", [*candidate_features(42), *candidate_features(63)][::7])
 def test_degenerate_hands_stay_finite(features: Features) -> None:
     hands = np.array([np.zeros(63), np.full(63, 5e-324), np.tile([1e6, -1e6, 1e6], 21), np.eye(63)[36] * 1e11])
     assert np.isfinite(features.make(hands)).all()
 
 
-def test_hands_are_not_changed() -> None:
-    for features in descriptions(42):
+def test_hands_are_not_modified() -> None:
+    for features in candidate_features(42):
         before = HANDS.copy()
         features.make(before)
         assert np.array_equal(before, HANDS)
@@ -92,18 +92,18 @@ def test_hands_are_not_changed() -> None:
     [
         ("wrist_xyzz", "wrist_middle_tip_v1, wrist_rms_v3"),
         ("origin=elbow", "origin"),
-        ("scale=0-21", "not one of 0 to 20"),
+        ("scale=0-21", "outside 0 to 20"),
         ("scale=0-9,colour=red", "colour"),
-        ("upright=99", "not one of 0 to 20"),
+        ("upright=99", "outside 0 to 20"),
         ("scale=0-9-12", "scale"),
     ],
 )
-def test_what_names_no_features_is_explained(text: str, message: str) -> None:
+def test_invalid_descriptions_are_rejected(text: str, message: str) -> None:
     with pytest.raises(UnknownFeaturesError, match=message):
         parse(text)
 
 
-def test_named_features_have_their_names_and_the_unit_of_their_projects() -> None:
+def test_named_features_keep_name_and_unit() -> None:
     assert [features.name for features in NAMED.values()] == [*NAMED]
     assert NAMED["min_xy"].unit is Unit.IMAGE
     assert NAMED["wrist_middle_tip_v1"].unit is Unit.PIXELS

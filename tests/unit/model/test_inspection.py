@@ -1,4 +1,4 @@
-"""What becomes of the files that people have: each is imported, or named with what to do."""
+"""Inspection of model files as users have them: accepted, or rejected with a message that says what to do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ENCODER = LabelEncoder().fit(NAMES)
 
 
 def samples_of(features: str, copies: int = 4) -> NDArray[np.float32]:
-    """Features of the reference hands, each of them several times and shaken."""
+    """Features of the reference hands, each several times with random noise."""
     described = parse(features)
     hands = np.array([parse_hand(hand) for hand in HANDS])
     convert(hands, REFERENCE.image_size, described.unit)
@@ -83,15 +83,15 @@ CLASSES = [str(name) for name in ENCODER.classes_]
     ],
     ids=lambda container: ", ".join(map(str, container))[:60] if isinstance(container, dict) else type(container),
 )
-def test_a_model_is_used_with_what_lies_beside_it(container: Any) -> None:
+def test_scaler_and_labels_in_the_same_file_are_used(container: Any) -> None:
     finding = find(container)
     assert finding.gestures == CLASSES
     assert finding.kind == "StandardScaler + SVC"
     assert any("a StandardScaler, is applied before it" in note for note in finding.notes)
-    assert any("wrist_middle_tip_v1: 36 of 36" in note for note in finding.notes)
+    assert any("wrist_middle_tip_v1 (36 of 36" in note for note in finding.notes)
 
 
-def test_a_scaler_of_its_own_file_is_applied() -> None:
+def test_scaler_in_a_separate_file_is_applied() -> None:
     finding = find(SCALED, SCALER, labels=",".join(CLASSES))
     assert finding.kind == "StandardScaler + SVC"
     assert "scaler.pkl, a StandardScaler, is applied before the model." in finding.notes
@@ -105,15 +105,15 @@ def test_a_scaler_of_its_own_file_is_applied() -> None:
     ],
     ids=lambda search: type(search).__name__,
 )
-def test_the_best_estimator_of_a_search_is_used(search: Any) -> None:
+def test_best_estimator_of_a_search_is_used(search: Any) -> None:
     notes = find(search.fit(SAMPLES, LABELS)).notes
-    assert f"model.pkl holds a {type(search).__name__}; its best estimator is used." in notes
+    assert f"model.pkl contains a {type(search).__name__}; its best estimator is used." in notes
 
 
-def test_a_support_vector_machine_without_probabilities_is_as_sure_as_its_margin_is_wide() -> None:
+def test_confidence_of_an_svm_without_probabilities_grows_with_its_margin() -> None:
     finding = find(NAMED)
     assert finding.confidence == "margin"
-    assert any("trained without probabilities; its least margin between pairs" in note for note in finding.notes)
+    assert any("has no probabilities; its confidence is the smallest pairwise margin" in note for note in finding.notes)
     pairwise = SVC(C=100, decision_function_shape="ovo").fit(SAMPLES, LABELS)
     path = np.linspace(SAMPLES[0], SAMPLES[4], 50)  # from one gesture to another
     confidences = margins(pairwise, path).max(axis=1)
@@ -134,16 +134,16 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
 @pytest.mark.parametrize(
     ("make", "options", "message"),
     [
-        (lambda: forest(NUMBERS), {}, "are numbers .*give their names with --encoder FILE, or with --lab"),
-        (lambda: SVC().fit(np.tile(SAMPLES[:, :42], 2), LABELS), {}, "84 features, which is two hands side by side"),
-        (lambda: SVC().fit(np.tile(SAMPLES, 2), LABELS), {}, "126 features, which is two hands side by side"),
-        (lambda: SVC().fit(SAMPLES[:16], LABELS[:16]), {}, "Too few of the model's labels.*say it with --features"),
-        (lambda: NAMED, {"features": "min_xy"}, "--features min_xy gives 42 features; the model takes 63"),
-        (lambda: NAMED, {"features": "best"}, "There are no features 'best'; there are wrist_middle_tip_v1"),
-        (lambda: {"labels": ["a"], "data": [1]}, {}, "dictionary without a classifier .its keys: labels, data"),
-        (lambda: {"svm": NAMED, "forest": NAMED}, {}, "several classifiers .svm, forest.; write the one"),
-        (lambda: SCALER, {}, "StandardScaler, which is no classifier; give it with --encoder or --scaler"),
-        (SVC, {}, "never trained"),
+        (lambda: forest(NUMBERS), {}, "are numbers .*name them with --encoder FILE, or with --lab"),
+        (lambda: SVC().fit(np.tile(SAMPLES[:, :42], 2), LABELS), {}, "84 features, which is two hands in one vector"),
+        (lambda: SVC().fit(np.tile(SAMPLES, 2), LABELS), {}, "126 features, which is two hands in one vector"),
+        (lambda: SVC().fit(SAMPLES[:16], LABELS[:16]), {}, "Too few of the model's labels.*give them with --features"),
+        (lambda: NAMED, {"features": "min_xy"}, "--features min_xy has 42 features; the model takes 63"),
+        (lambda: NAMED, {"features": "best"}, "The features 'best' are unknown; .* one of wrist_middle_tip_v1"),
+        (lambda: {"labels": ["a"], "data": [1]}, {}, "dictionary without a classifier .keys: labels, data"),
+        (lambda: {"svm": NAMED, "forest": NAMED}, {}, "several classifiers .svm, forest.; save only one"),
+        (lambda: SCALER, {}, "StandardScaler, not a classifier; use --encoder or --scaler"),
+        (SVC, {}, "that is not trained"),
         (lambda: pickle.dumps(0)[:-3] + b"ckeras.src.models\nSequential\n.", {}, "a Keras model"),
         (lambda: b"clightgbm.sklearn\nLGBMClassifier\n.", {}, "a LightGBM model"),
         (lambda: b"ctorch.nn\nModule\n.", {}, "a PyTorch model"),
@@ -151,28 +151,28 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
         (
             lambda: make_pipeline(FunctionTransformer(np.abs), SVC()).fit(SAMPLES, LABELS),
             {},
-            "FunctionTransformer, which is not among the classes that are read.*train it again without",
+            "FunctionTransformer, which is not supported.*train it again without",
         ),
         (
             lambda: make_pipeline(ColumnTransformer([("all", StandardScaler(), [0, 1])]), SVC()).fit(SAMPLES, LABELS),
             {},
-            "ColumnTransformer, which is not among the classes that are read",
+            "ColumnTransformer, which is not supported",
         ),
     ],
 )
-def test_what_cannot_be_used_is_explained(make: Callable[[], Any], options: dict[str, Any], message: str) -> None:
+def test_unusable_models_are_rejected(make: Callable[[], Any], options: dict[str, Any], message: str) -> None:
     with pytest.raises(InspectionError, match=message):
         find(make(), **options)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("classifier", [NAMED, forest(LABELS)], ids=lambda model: type(model).__name__)
-def test_names_of_columns_cause_no_warnings(classifier: Any) -> None:
-    """A model that was trained on a DataFrame would write a warning for each call, in plain text, to the log."""
-    model = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (written here)
+def test_feature_names_cause_no_warnings(classifier: Any) -> None:
+    """A model trained on a DataFrame would otherwise log a warning for each call."""
+    model = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (created above)
     model.feature_names_in_ = np.array([f"x{index}" for index in range(63)], dtype=object)
     _, content = inspect(ModelFile("model.pkl", pickle.dumps(model)), None, None, Options(), REFERENCE_HANDS)
-    served = pickle.loads(content)  # noqa: S301 (written by the import)
+    served = pickle.loads(content)  # noqa: S301 (created by the import)
     assert served.predict(SAMPLES).tolist() == classifier.predict(SAMPLES).tolist()
 
 
@@ -185,10 +185,10 @@ def test_xgboost_is_found_in_a_compressed_file(tmp_path: Path, compress: int) ->
     assert "xgboost" not in libraries_for(pickle.dumps(NAMED))
 
 
-def test_parameters_that_xgboost_has_added_since_are_there() -> None:
-    """The service asks a model for its parameters when it starts."""
+def test_parameters_of_newer_xgboost_versions_are_added() -> None:
+    """The service calls ``get_params`` when it starts."""
     xgboost = pytest.importorskip("xgboost")
     model = xgboost.XGBClassifier(n_estimators=1).fit(SAMPLES, NUMBERS)
     del model.feature_weights
     model, _ = estimators.read(pickle.dumps(model))
-    assert estimators.settle(model).get_params()["feature_weights"] is None
+    assert estimators.prepare(model).get_params()["feature_weights"] is None

@@ -17,7 +17,7 @@ from hand_gesture.model.labels import LabelsError, name_classes, read_labels
         ("0,a\n1,b", {"0": "a", "1": "b"}),
     ],
 )
-def test_labels_are_read_as_people_write_them(text: str, names: object) -> None:
+def test_all_formats_of_labels_are_parsed(text: str, names: object) -> None:
     assert read_labels(text) == names
 
 
@@ -26,7 +26,7 @@ def test_labels_are_read_as_people_write_them(text: str, names: object) -> None:
     [
         (["yes", "no"], None, ["yes", "no"]),
         ([0, 1, 2], ["a", "b", "c"], ["a", "b", "c"]),
-        (["0", "1", "10", "2"], ["a", "b", "c", "d"], ["a", "b", "d", "c"]),  # sorted as text by scikit-learn
+        (["0", "1", "10", "2"], ["a", "b", "c", "d"], ["a", "b", "d", "c"]),  # scikit-learn sorts text
         ([1, 2], ["a", "b"], ["a", "b"]),
         ([3, 7], {"3": "a", "7": "b", "9": "c"}, ["a", "b"]),
         (["no", "yes"], ["yes", "no"], ["no", "yes"]),
@@ -39,7 +39,7 @@ def test_classes_get_their_names(classes: list[object], names: list[str] | None,
 @pytest.mark.parametrize(
     ("classes", "names", "message"),
     [
-        ([0, 1], None, "classes are numbers .0, 1.; give their names with --encoder FILE"),
+        ([0, 1], None, "classes are numbers .0, 1.; name them with --encoder FILE"),
         ([0, 1], ["a", "b", "c"], "has 2 classes .0, 1. and --labels 3 .a, b, c., which do not match"),
         ([0, 1], {"0": "a"}, "do not match"),
         (["yes", "no"], ["a", "b"], "do not match"),
@@ -47,6 +47,6 @@ def test_classes_get_their_names(classes: list[object], names: list[str] | None,
         ([0, 1], ["a", "b" * 101], "longer than 100"),
     ],
 )
-def test_what_does_not_fit_is_explained(classes: list[object], names: list[str] | None, message: str) -> None:
+def test_labels_that_do_not_match_are_rejected(classes: list[object], names: list[str] | None, message: str) -> None:
     with pytest.raises(LabelsError, match=message):
         name_classes(classes, names, "--labels")

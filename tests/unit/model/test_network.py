@@ -1,4 +1,4 @@
-"""The network in two parts is scikit-learn's network, bit for bit."""
+"""The forward pass in two parts equals scikit-learn's, bit for bit."""
 
 from __future__ import annotations
 

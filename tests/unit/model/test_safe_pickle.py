@@ -1,4 +1,4 @@
-"""Pickles that say more than a classifier needs, and classifiers that do not hold together."""
+"""Malicious pickles, and classifiers with an inconsistent state."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from sklearn.svm import SVC
 from sklearn.tree._tree import Tree
 
 from hand_gesture.model import estimators
-from hand_gesture.model.safe_pickle import Foreign, UnsafePickleError
+from hand_gesture.model.safe_pickle import Placeholder, UnsafePickleError
 from tests.hands import ARTIFACTS, PROJECT
 
 SAMPLES = np.random.default_rng(0).normal(size=(60, 63))
@@ -43,7 +43,7 @@ CLASSES = np.arange(60) % 3
 
 
 class Hostile:
-    """Pickles to a call of whatever it is given."""
+    """Pickles to a call of the given function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.function, self.arguments = function, arguments
@@ -59,48 +59,48 @@ def read(content: object) -> Any:
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("function", [os.system, eval, np.load, __import__])
-def test_what_a_pickle_calls_is_not_called(function: Any, protocol: int) -> None:
+def test_functions_in_a_pickle_are_not_called(function: Any, protocol: int) -> None:
     value = read(pickle.dumps([Hostile(function, "touch ran")], protocol))[0]
-    assert isinstance(value, Foreign)
+    assert isinstance(value, Placeholder)
     assert value.name.endswith(function.__name__)
     assert not Path("ran").exists()
-    with pytest.raises(UnsafePickleError, match="is not among the classes that are read"):
-        estimators.settle(value)
+    with pytest.raises(UnsafePickleError, match="is not supported"):
+        estimators.prepare(value)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"not a pickle", "cannot be read as a pickle"),
-        (b"", "ends early"),
-        (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.", "ends early"),
+        (b"", "truncated"),
+        (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.", "truncated"),
         (Hostile(np.zeros(1).__reduce__()[0], np.ndarray, (10**13,), b"b"), None),
-        (Hostile(bytearray, 10**13), "in a way that no classifier needs"),
-        (Hostile(bytes, 10**13), "in a way that pickle does not"),
-        (b"cnumpy\ndtype\n(S'V1500000000'\ntR.", "no classifier needs"),
-        (b"cnumpy\ndtype\n(S'V0'\nI0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntb.", "numpy does not"),
-        (b"cbuiltins\nset\n((((ttttR.", "in a way that"),
-        (b"}((ttI1\ns.", "sets items of a dict"),  # a tuple within a tuple takes the stack to hash
-        (b"cnumpy\nndarray\n(I1\ntR.", "calls what is not a function"),
-        (b"(I99999999999999\nibuiltins\nbytearray\n.", "in a way that no classifier needs"),
-        (b"(cbuiltins\nbytearray\nI9999999999999\no.", "in a way that no classifier needs"),
+        (Hostile(bytearray, 10**13), "invalid call of bytearray"),
+        (Hostile(bytes, 10**13), "invalid call of bytes"),
+        (b"cnumpy\ndtype\n(S'V1500000000'\ntR.", "unsupported type 'V1500000000'"),
+        (b"cnumpy\ndtype\n(S'V0'\nI0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntb.", "invalid array type"),
+        (b"cbuiltins\nset\n((((ttttR.", "invalid call of set"),
+        (b"}((ttI1\ns.", "sets items of a dict"),  # hashing nested tuples could exhaust the stack
+        (b"cnumpy\nndarray\n(I1\ntR.", "calls something that is not a function"),
+        (b"(I99999999999999\nibuiltins\nbytearray\n.", "invalid call of bytearray"),
+        (b"(cbuiltins\nbytearray\nI9999999999999\no.", "invalid call of bytearray"),
         (b"\x80\x02\x82\x01.", "copyreg's code 1"),
-        (b"csklearn.svm._classes\nSVC\n(I1\ntR.", "makes a SVC with arguments"),
-        (b"csklearn.svm._classes\nSVC\n)\x81}S'predict'\nI1\nsb.", "changes what a SVC does"),
-        (b"csklearn.svm._classes\nSVC\n)\x81}S'__class__'\nI1\nsb.", "changes what a SVC does"),
-        (b"csklearn.tree._tree\nTree\n(I9\nI9\nI9\ntR.", "makes a tree in a way"),
+        (b"csklearn.svm._classes\nSVC\n(I1\ntR.", "creates a SVC with arguments"),
+        (b"csklearn.svm._classes\nSVC\n)\x81}S'predict'\nI1\nsb.", "overrides a method of SVC"),
+        (b"csklearn.svm._classes\nSVC\n)\x81}S'__class__'\nI1\nsb.", "overrides a method of SVC"),
+        (b"csklearn.tree._tree\nTree\n(I9\nI9\nI9\ntR.", "a tree with invalid arguments"),
     ],
 )
-def test_hostile_pickles_are_refused(content: object, message: str | None) -> None:
+def test_malicious_pickles_are_rejected(content: object, message: str | None) -> None:
     if message is None:
-        read(content)  # harmless: it makes nothing
+        read(content)  # harmless: nothing is allocated
         return
     with pytest.raises(UnsafePickleError, match=message):
         read(content)
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_containers_are_read_in_each_protocol(protocol: int) -> None:
+def test_containers_are_loaded_with_every_protocol(protocol: int) -> None:
     content = [{1, 2}, frozenset({"a"}), bytearray(b"\xff\0"), slice(1, 2), np.eye(2), np.float32(1), {"a": (1,)}]
     content += [np.array(["a", "bc"]), np.array([1, None], dtype=object), b"\xff\0", np.asfortranarray(np.eye(3, 2))]
     assert str(read(pickle.dumps(content, protocol))) == str(content)
@@ -128,22 +128,22 @@ CLASSIFIERS = [
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS, ids=lambda classifier: str(classifier)[:40])
 @pytest.mark.parametrize("write", ["joblib", "pickle 2", "pickle 5"])
-@pytest.mark.filterwarnings("ignore")  # nobody cares how well they do
-def test_what_people_train_is_read(tmp_path: Path, classifier: Any, write: str) -> None:
+@pytest.mark.filterwarnings("ignore")  # accuracy does not matter here
+def test_supported_classifiers_predict_the_same_after_loading(tmp_path: Path, classifier: Any, write: str) -> None:
     classifier.fit(SAMPLES, CLASSES)
     if write == "joblib":
         joblib.dump(classifier, tmp_path / "model.pkl")
         content = (tmp_path / "model.pkl").read_bytes()
     else:
         content = pickle.dumps(classifier, int(write[-1]))
-    again = estimators.settle(read(content))
+    again = estimators.prepare(read(content))
     assert again.predict_proba(SAMPLES) == pytest.approx(classifier.predict_proba(SAMPLES), abs=1e-12)
-    written_anew = estimators.settle(read(pickle.dumps(again, 5)))
-    assert np.array_equal(written_anew.predict_proba(SAMPLES), again.predict_proba(SAMPLES))
+    reloaded = estimators.prepare(read(pickle.dumps(again, 5)))
+    assert np.array_equal(reloaded.predict_proba(SAMPLES), again.predict_proba(SAMPLES))
 
 
 def changed(classifier: Any, **attributes: Any) -> Any:
-    """A trained classifier, some of whose attributes are not what training gave."""
+    """A fitted classifier with modified attributes."""
     vars(classifier).update(attributes)
     return classifier
 
@@ -164,7 +164,7 @@ def histogram(**fields: Any) -> Any:
 
 
 class _Pickler(pickle.Pickler):
-    """Writes trees whose nodes or leaves are other ones."""
+    """Writes trees with modified nodes or leaves."""
 
     def __init__(self, file: Any, **fields: Any) -> None:
         super().__init__(file, 5)
@@ -196,41 +196,44 @@ def forest(tmp_path: Path, **fields: Any) -> bytes:
         ({"right_child": 0}, "point outside of it"),
         ({"left_child": -2}, "point outside of it"),
         ({"left_child": -1}, "point outside of it"),
-        ({"feature": 63}, "features which are not there"),
+        ({"feature": 63}, "invalid feature indices"),
         ({"threshold": np.nan}, "thresholds are not numbers"),
-        ({"node_count": 10**6}, "another size than it says"),
+        ({"node_count": 10**6}, "size does not match"),
         ({"values": np.zeros((1, 1, 3))}, "leaves are not numbers"),
     ],
 )
-def test_trees_that_point_outside_are_refused(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(UnsafePickleError, match=message):
-        estimators.settle(read(forest(tmp_path, **fields)))
+        estimators.prepare(read(forest(tmp_path, **fields)))
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: svc(_n_support=np.array([900, 1, 1], dtype=np.int32)), "support vectors is not as the rest says"),
+        (lambda: svc(_n_support=np.array([900, 1, 1], dtype=np.int32)), "support vectors does not match"),
         (lambda: svc(_intercept_=np.zeros(1)), "_intercept_ of its SVC"),
         (lambda: svc(_dual_coef_=np.full((2, 60), np.nan)), "_dual_coef_ of its SVC"),
         (lambda: svc(kernel="precomputed"), "kernel 'precomputed'"),
         (lambda: svc(support_vectors_=np.zeros((2, 63))), "SVC"),
         (lambda: neighbors(_y=np.full(60, 7)), "classes without a name"),
-        (lambda: neighbors(n_neighbors=61), "weighs neighbours"),
-        (lambda: neighbors(effective_metric_="pyfunc"), "measures distances"),
+        (lambda: neighbors(n_neighbors=61), "unsupported weights"),
+        (lambda: neighbors(effective_metric_="pyfunc"), "unsupported metric"),
         (lambda: histogram(left=1_000_000), "point outside of it"),
-        (lambda: histogram(feature_idx=63), "features which are not there"),
+        (lambda: histogram(feature_idx=63), "invalid feature indices"),
         (lambda: histogram(is_categorical=1), "not those of the installed scikit-learn"),
-        (lambda: changed(KNeighborsClassifier().fit(SAMPLES, CLASSES), _fit_X=None), "not as the installed version"),
+        (
+            lambda: changed(KNeighborsClassifier().fit(SAMPLES, CLASSES), _fit_X=None),
+            "not match the installed version",
+        ),
     ],
 )
-def test_numbers_that_compiled_code_would_follow_are_checked(make: Any, message: str) -> None:
+def test_state_used_by_compiled_code_is_validated(make: Any, message: str) -> None:
     with pytest.raises(UnsafePickleError, match=message):
-        estimators.settle(read(pickle.dumps(make())))
+        estimators.prepare(read(pickle.dumps(make())))
 
 
-def test_forests_of_before_1_4_answer_as_they_did(tmp_path: Path) -> None:
-    """Their leaves hold how many samples they have seen, and their nodes do not say where missing values go."""
+def test_forests_of_scikit_learn_before_1_4_predict_the_same(tmp_path: Path) -> None:
+    """Their leaves have sample counts instead of probabilities, and their nodes lack ``missing_go_to_left``."""
     now = RandomForestClassifier(3, random_state=0, max_depth=3).fit(SAMPLES, CLASSES)
 
     class Old(pickle.Pickler):
@@ -247,11 +250,11 @@ def test_forests_of_before_1_4_answer_as_they_did(tmp_path: Path) -> None:
 
     with (tmp_path / "old.pkl").open("wb") as file:
         Old(file).dump(now)
-    old = estimators.settle(read((tmp_path / "old.pkl").read_bytes()))
+    old = estimators.prepare(read((tmp_path / "old.pkl").read_bytes()))
     assert old.predict_proba(SAMPLES) == pytest.approx(now.predict_proba(SAMPLES), abs=1e-15)
 
 
-def test_reading_a_network_imports_no_more_than_it_names() -> None:
+def test_loading_a_network_imports_no_other_estimators() -> None:
     code = f"""
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Figures shared by processes, in processes of their own: prometheus_client decides at its import how it counts."""
+"""Metrics shared by processes, tested in subprocesses, because prometheus_client chooses its mode at import."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ def run(script: str, folder: Path) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where another process, which has ended since, has counted before."""
+    """A folder with metrics of a process that has exited."""
     run("print(1)", tmp_path)
     return tmp_path
 
 
-def test_processes_are_added_up_and_those_that_have_ended_forgotten(folder: Path) -> None:
+def test_processes_are_summed_and_live_gauges_of_dead_ones_dropped(folder: Path) -> None:
     assert len([*folder.glob("gauge_livesum_*.db")]) == 1
     assert run("print(json.dumps(rendered()))", folder) == ["now 5.0", "things_total 6.0"]
 
 
-def test_room_for_the_figures_is_taken_at_once(folder: Path) -> None:
-    """Of a file with holes the disk may have no room for what is written later."""
+def test_disk_space_for_metrics_is_allocated_at_start(folder: Path) -> None:
+    """The disk may not have space for later writes to a sparse file."""
     taken = run("print(json.dumps([p.stat().st_blocks * 512 for p in exposition._own_files]))", folder)
     assert len(taken) == 2
     assert min(taken) >= 65_536
 
 
 @pytest.mark.parametrize("pattern", ["*", "counter_{pid}.db"])
-def test_files_that_were_removed_are_an_error(folder: Path, pattern: str) -> None:
+def test_deleted_metric_files_are_an_error(folder: Path, pattern: str) -> None:
     script = f"""
 for path in Path({str(folder)!r}).glob({pattern!r}.format(pid=os.getpid())):
     path.unlink()
@@ -72,11 +72,11 @@ try:
 except exposition.MetricsLostError as error:
     print(json.dumps(str(error)))
 """
-    assert run(script, folder) == f"Figures were removed from {folder} while the service runs; start it anew."
+    assert run(script, folder) == f"Metric files were deleted from {folder} while the service was running; restart it."
 
 
 @pytest.mark.parametrize("present", [True, False])
-def test_without_a_place_to_share_them_a_process_counts_for_itself(tmp_path: Path, present: bool) -> None:
+def test_without_a_writable_folder_each_process_counts_separately(tmp_path: Path, present: bool) -> None:
     folder = tmp_path / "figures"
     if present:
         folder.write_text("no folder")

@@ -35,11 +35,11 @@ def test_an_event() -> None:
 
 
 @pytest.mark.parametrize("text", ["größer…", "\udcff", "\ud800 half of a pair"])
-def test_text_of_any_kind(text: str) -> None:
+def test_any_text_can_be_logged(text: str) -> None:
     assert event_of(record("%s", text))["message"] == text
 
 
-def test_an_exceptions_words_are_left_out() -> None:
+def test_messages_of_exceptions_are_not_logged() -> None:
     try:
         raise ValueError("what a client sent")
     except ValueError as error:
@@ -47,13 +47,11 @@ def test_an_exceptions_words_are_left_out() -> None:
     assert event["exception"] == "ValueError"
     (place,) = event["trace"]
     assert place.startswith(f"{__file__}:")
-    assert place.endswith(" test_an_exceptions_words_are_left_out")
+    assert place.endswith(" test_messages_of_exceptions_are_not_logged")
     assert "client" not in json.dumps(event)
 
 
-def test_loggers_of_others_are_heard_once_and_as_json(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_loggers_write_json_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(sys.stderr)])
     names = ("bentoml", "circus", "uvicorn", "uvicorn.error")
     for name in names:

@@ -19,7 +19,7 @@ from tests.server import PROJECT
 BOUNDS = (0.2, 0.5, 0.9, 1.0)
 
 
-def test_values_observed_at_once_count_like_those_observed_one_by_one() -> None:
+def test_observe_all_equals_single_observations() -> None:
     at_once, one_by_one = CollectorRegistry(), CollectorRegistry()
     values = [*np.random.default_rng(0).random(500).tolist(), *BOUNDS, 0, 2]
     observe_all(Histogram("h", "Some.", buckets=BOUNDS, registry=at_once), values)
@@ -37,7 +37,7 @@ def test_values_observed_at_once_count_like_those_observed_one_by_one() -> None:
 
 @pytest.fixture(scope="module")
 def metrics() -> Iterator[Metrics]:
-    """Of this process, not shared by workers."""
+    """Metrics of this process, not shared between workers."""
     made = Metrics()
     yield made
     for metric in vars(made).values():
@@ -46,7 +46,7 @@ def metrics() -> Iterator[Metrics]:
 
 
 def counted(route: str) -> tuple[float, float, float]:
-    """Requests of a route that were answered and refused, and the seconds that they took together."""
+    """Accepted and rejected requests of a route, and their total duration in seconds."""
     names = [("requests_total", {"route": route, "status": status}) for status in ("200", "400")]
     samples = [*names, ("request_duration_seconds_sum", {"route": route})]
     values = (REGISTRY.get_sample_value(f"hand_gesture_{name}", labels) for name, labels in samples)
@@ -54,7 +54,7 @@ def counted(route: str) -> tuple[float, float, float]:
     return answered, refused, round(seconds, 6)
 
 
-def test_requests_are_counted_once_each_in_the_next_turn_of_the_loop(metrics: Metrics) -> None:
+def test_requests_are_counted_in_the_next_event_loop_iteration(metrics: Metrics) -> None:
     async def main() -> list[tuple[float, float, float]]:
         found = []
         for requests in ([(200, 0.5)], [], [(200, 0.25), (400, 0.125), (200, 0.0)]):
@@ -67,7 +67,7 @@ def test_requests_are_counted_once_each_in_the_next_turn_of_the_loop(metrics: Me
     assert asyncio.run(main()) == [(1, 0, 0.5), (1, 0, 0.5), (3, 1, 0.875)]
 
 
-def test_a_turn_that_cannot_be_counted_does_not_keep_the_next_from_it(
+def test_an_error_while_counting_does_not_stop_later_counting(
     metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
@@ -92,7 +92,7 @@ def sample(name: str) -> float:
     return REGISTRY.get_sample_value(f"hand_gesture_{name}") or 0
 
 
-def test_a_process_that_may_not_be_measured_is_left_out(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_without_permission_are_skipped(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = ProcessTreeSampler(metrics)
     sampler.sample()
     before = sample("memory_bytes")
@@ -109,8 +109,8 @@ def test_a_process_that_may_not_be_measured_is_left_out(metrics: Metrics, monkey
     assert sample("memory_bytes") > before / 2
 
 
-def test_cpu_is_that_of_the_whole_tree_since_the_sample_before(metrics: Metrics) -> None:
-    """Busy for its part of the time, so that a slow machine makes it no less."""
+def test_cpu_usage_is_of_the_process_tree_since_the_previous_sample(metrics: Metrics) -> None:
+    """Uses CPU for a share of the time, also on a slow machine."""
     sampler = ProcessTreeSampler(metrics)
     sampler.sample()
     times, started = psutil.Process().cpu_times(), time.monotonic()
@@ -121,7 +121,7 @@ def test_cpu_is_that_of_the_whole_tree_since_the_sample_before(metrics: Metrics)
     assert sample("cpu_usage_percent") > 50 * used
 
 
-def test_a_sample_that_fails_is_said_once_and_the_next_is_taken(
+def test_a_failed_sample_is_logged_once_and_sampling_continues(
     metrics: Metrics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     children = psutil.Process.children
@@ -145,11 +145,11 @@ def test_a_sample_that_fails_is_said_once_and_the_next_is_taken(
     monkeypatch.setattr(psutil.Process, "children", fail_at_times)
     asyncio.run(main())
     assert [record.message for record in caplog.records] == [
-        "CPU and memory cannot be measured; what /metrics shows of them is old"
+        "CPU and memory cannot be measured; their values in /metrics are stale"
     ] * 2
 
 
-def test_streams_are_counted_by_codes_that_are_known(metrics: Metrics) -> None:
+def test_unknown_close_codes_are_counted_together(metrics: Metrics) -> None:
     def counts() -> list[float]:
         values = (
             REGISTRY.get_sample_value("hand_gesture_closed_streams_total", {"code": c}) for c in ("1001", "other")
@@ -163,7 +163,7 @@ def test_streams_are_counted_by_codes_that_are_known(metrics: Metrics) -> None:
     assert [after - value for after, value in zip(counts(), before, strict=True)] == [1, 2]
 
 
-def test_rejected_requests_are_counted_with_their_missing_points(metrics: Metrics) -> None:
+def test_rejected_requests_count_missing_landmarks(metrics: Metrics) -> None:
     def counts() -> list[float]:
         labels = {"reason": "missing_landmarks"}
         rejected = REGISTRY.get_sample_value("hand_gesture_invalid_requests_total", labels)
@@ -175,7 +175,7 @@ def test_rejected_requests_are_counted_with_their_missing_points(metrics: Metric
     assert [after - value for after, value in zip(counts(), before, strict=True)] == [2, 3]
 
 
-def test_a_model_call_is_counted_once_and_its_hands_each(metrics: Metrics) -> None:
+def test_a_model_call_counts_its_hands(metrics: Metrics) -> None:
     predictions = [Prediction("like", 0.9, "up"), Prediction("like", 0.5, "up"), Prediction("none", 0.25, None)]
     metrics.count_model_call("/a_route", predictions, 0.125)
     route = {"route": "/a_route"}
@@ -192,7 +192,7 @@ def test_a_model_call_is_counted_once_and_its_hands_each(metrics: Metrics) -> No
         assert REGISTRY.get_sample_value(f"hand_gesture_{name}", dict(labels)) == pytest.approx(value), name
 
 
-def test_a_model_that_is_declared_has_its_series_from_the_start(metrics: Metrics) -> None:
+def test_series_of_the_model_exist_from_the_start(metrics: Metrics) -> None:
     metrics.declare_model(gestures=["wave"], version="v", digest="d", feature_contract="f", kind="SVC")
     labels = {"version": "v", "digest": "d", "feature_contract": "f", "kind": "SVC"}
     assert REGISTRY.get_sample_value("hand_gesture_model_info", labels) == 1
@@ -204,8 +204,8 @@ def test_a_model_that_is_declared_has_its_series_from_the_start(metrics: Metrics
     assert sample("workers") == 1
 
 
-def test_metrics_are_those_of_the_documentation(metrics: Metrics) -> None:
-    """Names and labels are read by dashboards, alerts and people: they are not changed by accident."""
+def test_metrics_match_the_documentation(metrics: Metrics) -> None:
+    """Dashboards and alerts depend on names and labels, which must not change by accident."""
     text = (PROJECT / "docs" / "reference.md").read_text()
     documented = set()
     for name, labels in re.findall(r"`(hand_gesture_[a-z_]+)(?:{([a-z_,]+)})?`", text):
@@ -217,13 +217,13 @@ def test_metrics_are_those_of_the_documentation(metrics: Metrics) -> None:
     }
     assert made <= documented
     missing = {name for name, _ in documented} - {name for name, _ in made}
-    assert missing <= {"hand_gesture_lost_workers"}  # which is the supervisor's
+    assert missing <= {"hand_gesture_lost_workers"}  # a metric of the supervisor
     for metric in vars(metrics).values():
         if isinstance(metric, Counter | Gauge | Histogram):
             assert metric._documentation.endswith(".")
 
 
-def test_gauges_of_workers_are_added_up_and_those_of_the_service_are_not(metrics: Metrics) -> None:
+def test_only_gauges_of_workers_are_summed(metrics: Metrics) -> None:
     modes = {metric._name: metric._multiprocess_mode for metric in vars(metrics).values() if isinstance(metric, Gauge)}
     assert modes == {
         "hand_gesture_requests_in_flight": "livesum",
@@ -235,7 +235,7 @@ def test_gauges_of_workers_are_added_up_and_those_of_the_service_are_not(metrics
     }
 
 
-def test_requests_in_flight_are_those_that_have_begun_and_not_ended(metrics: Metrics) -> None:
+def test_requests_in_flight(metrics: Metrics) -> None:
     async def main() -> list[float]:
         found = []
         for begun, ended in ((3, 0), (1, 2), (0, 2)):
@@ -251,7 +251,7 @@ def test_requests_in_flight_are_those_that_have_begun_and_not_ended(metrics: Met
     assert counted("/in_flight") == (4, 0, 1.0)
 
 
-def test_open_streams_are_those_that_have_begun_and_not_ended(metrics: Metrics) -> None:
+def test_open_streams(metrics: Metrics) -> None:
     assert [metrics.open_stream() for _ in range(3)] == [1, 2, 3]
     assert sample("streams") == 3
     for left in (2, 1, 0):
@@ -274,7 +274,7 @@ def test_frames_are_counted_by_their_number_of_hands(metrics: Metrics) -> None:
     assert found == {"0": 1, "1": None, "2": 3}
 
 
-def test_gestures_that_are_not_the_models_count_together(metrics: Metrics) -> None:
+def test_custom_gestures_are_counted_together(metrics: Metrics) -> None:
     metrics.declare_model(gestures=["nod"], version="v2", digest="d", feature_contract="f", kind="SVC")
     assert REGISTRY.get_sample_value("hand_gesture_changes_total", {"gesture": "nod"}) == 0
     for gesture in ("nod", "a secret", "another", "nod"):

@@ -28,7 +28,7 @@ def test_others_are_not(value: bytes) -> None:
     assert is_authorized(with_authorization(value), [])
 
 
-def test_key_counts_where_no_bearer_is_given() -> None:
+def test_key_is_used_without_a_bearer_token() -> None:
     assert is_authorized([], TOKENS, "sécond")
     assert is_authorized(with_authorization(b"Basic x"), TOKENS, "first")
     assert not is_authorized(with_authorization(b"Bearer wrong"), TOKENS, "first")
@@ -36,12 +36,12 @@ def test_key_counts_where_no_bearer_is_given() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "fir\ud800st", "\udcff", "firs?"])
-def test_key_that_cannot_be_encoded_is_just_wrong(key: str) -> None:
+def test_key_that_cannot_be_encoded_is_rejected(key: str) -> None:
     assert not is_authorized([], TOKENS, key)
 
 
 def test_token_may_be_any_bytes_of_an_environment_variable() -> None:
-    """Python has those that are no UTF-8 as surrogates (os.fsdecode)."""
+    """Python decodes bytes other than UTF-8 to surrogates (os.fsdecode)."""
     assert is_authorized(with_authorization(b"Bearer a\xff"), ["a\udcff"])
 
 
@@ -70,13 +70,13 @@ ORIGINS = ["https://game.example", "http://[::1]:8080"]
         (b"\xff", b"\xff", False),
     ],
 )
-def test_pages_that_are_listed_and_the_services_own_are_welcome(origin: bytes, host: bytes, welcome: bool) -> None:
+def test_listed_origins_and_the_services_own_are_allowed(origin: bytes, host: bytes, welcome: bool) -> None:
     headers = [(b"accept", b"x"), (b"host", host), (b"origin", origin)]
     assert is_origin_allowed(headers, ORIGINS) is welcome
     assert is_origin_allowed(headers, [*ORIGINS, "*"])
 
 
-def test_programs_are_welcome() -> None:
+def test_clients_without_an_origin_are_allowed() -> None:
     assert is_origin_allowed([(b"host", b"a")], ORIGINS)
     assert is_origin_allowed([], ORIGINS)
     assert not is_origin_allowed([(b"origin", b"null")], ORIGINS)

@@ -1,4 +1,4 @@
-"""Requests and frames on their way to a service's API methods, which are BentoML's own."""
+"""Admission control and error mapping, with BentoML's API methods."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HAND = np.zeros((1, 63))
 
 @bentoml.service(name="inference_under_test", metrics={"enabled": False})
 class Service:
-    """Answers a hand with its first coordinate; fails on those below zero."""
+    """Returns the first coordinate of each hand; fails on negative ones."""
 
     @bentoml.api(route="/in_batches", batchable=True, max_batch_size=2, max_latency_ms=60_000)
     async def in_batches(self, hands: NDArray[np.float64]) -> list[Any]:
@@ -55,7 +55,7 @@ def run(scenario: Callable[[AdmissionControl], Awaitable[None]], **limits: Any) 
 
 
 def ask(admission: AdmissionControl, route: str, *numbers: float, **options: Any) -> asyncio.Future[Any]:
-    """What the hands get, and with how many others their run was, to be awaited."""
+    """Awaitable results of hands, with the size of their batch."""
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def settle(answers: Any, error: Exception | None) -> None:
@@ -65,7 +65,7 @@ def ask(admission: AdmissionControl, route: str, *numbers: float, **options: Any
     return answered
 
 
-def test_hands_of_several_callers_share_a_run_where_the_method_takes_batches() -> None:
+def test_callers_share_a_call_of_a_batchable_method() -> None:
     async def scenario(admission: AdmissionControl) -> None:
         answers = await asyncio.gather(*(ask(admission, "/in_batches", number) for number in (1, 2, 3)))
         assert answers == [[(1, 2)], [(2, 2)], [(3, 1)]]  # two in a run, as the method says
@@ -83,7 +83,7 @@ def test_answers_of_a_batch_may_be_refined() -> None:
     run(scenario)
 
 
-def test_hands_wait_no_longer_than_the_method_says() -> None:
+def test_waiting_time_is_limited_by_the_method() -> None:
     async def scenario(admission: AdmissionControl) -> None:
         first = ask(admission, "/hurried", 1)
         with pytest.raises(QueueTimeoutError):
@@ -93,7 +93,7 @@ def test_hands_wait_no_longer_than_the_method_says() -> None:
 
 
 @pytest.mark.parametrize("route", ["/in_batches", "/alone"])
-def test_what_the_method_raises_reaches_its_caller(route: str) -> None:
+def test_exceptions_of_the_method_reach_the_caller(route: str) -> None:
     async def scenario(admission: AdmissionControl) -> None:
         with pytest.raises(ValueError, match="no such hand"):
             await ask(admission, route, -1)
@@ -103,7 +103,7 @@ def test_what_the_method_raises_reaches_its_caller(route: str) -> None:
     run(scenario)
 
 
-def test_a_call_that_is_given_up_settles_nothing() -> None:
+def test_a_cancelled_call_has_no_effect() -> None:
     async def scenario(admission: AdmissionControl) -> None:
         for route in ("/in_batches", "/alone"):
             admission.submit(route, HAND, lambda _, __: pytest.fail("nobody wants this answer")).cancel()
@@ -112,7 +112,7 @@ def test_a_call_that_is_given_up_settles_nothing() -> None:
     run(scenario)
 
 
-def test_calls_of_all_methods_count_for_the_room() -> None:
+def test_calls_of_all_methods_count_towards_the_limit() -> None:
     async def scenario(admission: AdmissionControl) -> None:
         admission.check_capacity()
         waiting = [ask(admission, route, 1) for route in ("/alone", "/in_batches")]
@@ -139,13 +139,13 @@ def test_calls_of_all_methods_count_for_the_room() -> None:
         (RuntimeError("broken"), HTTPStatus.INTERNAL_SERVER_ERROR, ServerReason.MODEL_FAILED),
     ],
 )
-def test_what_went_wrong_is_explained_in_a_sentence(error: Exception, status: int, reason: ServerReason) -> None:
+def test_errors_are_mapped_to_messages(error: Exception, status: int, reason: ServerReason) -> None:
     explained = AdmissionControl(Settings()).explain(error, "/predict")
     assert (explained.status, explained.reason) == (status, reason)
     assert_is_sentence(explained)
 
 
-def test_what_explains_itself_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_with_a_message_are_unchanged(caplog: pytest.LogCaptureFixture) -> None:
     error = RejectedRequestError(400, Reason.INVALID_JSON, "The body is not valid JSON.")
     assert AdmissionControl(Settings()).explain(error, "/predict") is error
     assert caplog.records == []

@@ -20,7 +20,7 @@ STEP = 1 / 16  # exact, so that sums of it are, too
 
 
 class Scene:
-    """A camera, its clock, and what it counted."""
+    """A camera with its clock and metrics."""
 
     def __init__(self, settings: str = "{}") -> None:
         self.changes: list[str] = []
@@ -30,7 +30,7 @@ class Scene:
     def show(
         self, *shown: tuple[NDArray[np.float64], Prediction], after: float = STEP, time: float | None = None
     ) -> Any:
-        """The answer to a frame of hands and what they show."""
+        """The answer to a frame with hands and their gestures."""
         self.now += after
         hands = np.array([hand for hand, _ in shown]).reshape(-1, 63)
         frame = Frame(hands, time, as_list=len(shown) > 1)
@@ -44,7 +44,7 @@ def told(answers: Sequence[dict[str, Any]]) -> list[tuple[int, str, bool]]:
 RELEASED = {"gesture": None, "confidence": None, "command": None, "held": "none", "changed": True}
 
 
-def test_one_hand_is_told_of_by_an_object_and_several_by_a_list() -> None:
+def test_one_hand_gets_an_object_and_several_a_list() -> None:
     like = {"gesture": "like", "confidence": 0.98, "command": "jump", "held": "like", "changed": True, "hand": 1}
     stop = {"gesture": "stop", "confidence": 0.97, "command": None, "held": "stop", "changed": True, "hand": 2}
     assert Scene().show((LEFT, LIKE)) == like
@@ -54,7 +54,7 @@ def test_one_hand_is_told_of_by_an_object_and_several_by_a_list() -> None:
     assert Scene().camera.answer(frame, [LIKE], 0.0) == [like]
 
 
-def test_command_is_that_of_what_holds() -> None:
+def test_command_is_of_the_held_gesture() -> None:
     scene = Scene('{"hold_ms": 125}')
 
     def show(prediction: Prediction) -> tuple[str, bool, str | None]:
@@ -69,7 +69,7 @@ def test_command_is_that_of_what_holds() -> None:
     assert scene.changes == ["like", "stop"]
 
 
-def test_state_belongs_to_a_hand_and_not_to_a_place_in_the_list() -> None:
+def test_state_belongs_to_a_hand_not_to_its_index() -> None:
     scene = Scene()
     assert told(scene.show((LEFT, LIKE), (RIGHT, STOP))) == [(1, "like", True), (2, "stop", True)]
     assert told(scene.show((RIGHT, STOP), (LEFT, LIKE))) == [(2, "stop", False), (1, "like", False)]
@@ -96,7 +96,7 @@ def test_hands_that_held_nothing_are_not_released() -> None:
     assert scene.show() == []
 
 
-def test_object_of_a_frame_without_hands_tells_of_the_hand_that_holds_until_it_is_released() -> None:
+def test_frame_without_hands_reports_the_holding_hand_until_its_release() -> None:
     scene = Scene('{"hold_ms": 125}')
     no_hands = Frame(np.empty((0, 63)), None, as_list=True)  # which came as {"hands": []}
     empty = {"gesture": "none", "confidence": None, "command": None, "held": "none", "changed": False, "hand": None}
@@ -109,7 +109,7 @@ def test_object_of_a_frame_without_hands_tells_of_the_hand_that_holds_until_it_i
     assert scene.show() == empty
 
 
-def test_hand_that_is_missed_for_a_moment_keeps_what_it_holds() -> None:
+def test_briefly_missing_hand_keeps_its_held_gesture() -> None:
     scene = Scene('{"answers": "list", "hold_ms": 250}')
     for _ in range(5):
         scene.show((LEFT, LIKE))
@@ -118,7 +118,7 @@ def test_hand_that_is_missed_for_a_moment_keeps_what_it_holds() -> None:
     assert told(scene.show((LEFT, LIKE))) == [(1, "like", False)]
 
 
-def test_hand_keeps_its_number_for_as_long_as_it_may_hold() -> None:
+def test_hand_keeps_its_id_while_it_holds() -> None:
     scene = Scene('{"answers": "list", "hold_ms": 4000}')
     for _ in range(65):
         scene.show((LEFT, LIKE))
@@ -159,7 +159,7 @@ def test_pause_releases_unless_the_client_sends_frames_without_hands() -> None:
         assert told([scene.show((LEFT, LIKE), after=limit + STEP)]) == [(1, "none", True)]
 
 
-def test_network_that_stalls_repeats_nothing_where_frames_carry_the_time() -> None:
+def test_network_stalls_repeat_no_command_with_timestamps() -> None:
     scene = Scene('{"hold_ms": 125}')
     for index in range(100):
         stalls = 3.0 if index == 50 else 0.0 if 50 < index < 80 else STEP
@@ -168,7 +168,7 @@ def test_network_that_stalls_repeats_nothing_where_frames_carry_the_time() -> No
 
 
 @pytest.mark.parametrize("arrivals", [STEP, 0.0])
-def test_pauses_are_counted_by_the_clients_time(arrivals: float) -> None:
+def test_pauses_are_measured_with_timestamps(arrivals: float) -> None:
     scene = Scene('{"hold_ms": 125}')
     for index in range(8):
         scene.show((LEFT, LIKE), after=arrivals, time=1000 * STEP * index)
@@ -194,7 +194,7 @@ def test_two_detections_in_a_frame_are_two_entries() -> None:
     assert told(answer) == [(1, "like", False)] * 2
 
 
-def test_a_command_is_only_of_the_gesture_that_holds() -> None:
+def test_a_command_is_only_of_the_held_gesture() -> None:
     scene = Scene('{"hold_ms": 125}')
     for _ in range(8):
         scene.show((LEFT, LIKE))
@@ -208,14 +208,14 @@ def test_a_command_is_only_of_the_gesture_that_holds() -> None:
     assert answer["command"] is None
 
 
-def test_a_hand_that_is_missed_for_a_moment_keeps_what_it_has_shown() -> None:
+def test_briefly_missing_hand_keeps_its_count() -> None:
     scene = Scene('{"hold_ms": 250}')
     shown = [True] * 3 + [False] + [True] * 4  # from the first frame on: most of them, for seven steps of 1/16 second
     answers = [scene.show((LEFT, LIKE)) if is_shown else scene.show() for is_shown in shown]
     assert [answer["held"] for answer in answers] == ["none"] * 7 + ["like"]
 
 
-def test_a_hand_that_has_left_and_holds_nothing_is_forgotten() -> None:
+def test_a_hand_that_left_without_holding_is_forgotten() -> None:
     scene = Scene()
     scene.show((LEFT, LIKE))
     for _ in range(100):
@@ -223,8 +223,8 @@ def test_a_hand_that_has_left_and_holds_nothing_is_forgotten() -> None:
     assert [*scene.camera._hands] == [2]
 
 
-def test_what_is_held_while_another_hand_is_seen_is_released_in_time() -> None:
-    """A lone hand is answered at once, but not where others still hold something."""
+def test_a_missing_hand_is_released_while_another_is_present() -> None:
+    """The fast path for a single hand is not used while other hands hold a gesture."""
     scene = Scene('{"hold_ms": 125}')
     for _ in range(3):
         scene.show((LEFT, LIKE), (RIGHT, STOP))

@@ -38,7 +38,7 @@ def rejected(content: bytes) -> RejectedRequestError:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_decoded_and_fits_the_schema(form: Any) -> None:
+def test_every_format_is_decoded_and_matches_the_schema(form: Any) -> None:
     hand = form(LIKE)
     Draft202012Validator(HAND_SCHEMA).validate(hand)
     decoded = decode_hand_request(body(landmarks=hand))[0]
@@ -64,7 +64,7 @@ def test_every_form_is_decoded_and_fits_the_schema(form: Any) -> None:
         ({"landmarks": LIKE, "n" * 99: 1}, "Unknown field nnnnnnnnnnnnnnnnnnnnnnnnnnnnnn…; the fields"),
     ],
 )
-def test_what_front_ends_send_is_told_what_to_do(fields: dict[str, Any], advice: str) -> None:
+def test_common_mistakes_of_clients_get_helpful_errors(fields: dict[str, Any], advice: str) -> None:
     error = rejected(body(**fields))
     assert error.reason is Reason.INVALID_REQUEST
     assert advice in str(error)
@@ -82,7 +82,7 @@ def test_image_size_may_be_null() -> None:
 @pytest.mark.parametrize(
     "size", [[0, 1], [-1, 5], [1], [1, 2, 3], "640x480", [True, True], ["1", "2"], [1e9, 1], {"width": 1}, 5, [None, 1]]
 )
-def test_bad_image_size_is_refused(size: Any) -> None:
+def test_invalid_image_size_is_rejected(size: Any) -> None:
     assert rejected(body(landmarks=LIKE, image_size=size)).reason is Reason.INVALID_IMAGE_SIZE
 
 
@@ -114,21 +114,21 @@ def test_bad_image_size_is_refused(size: Any) -> None:
         (b'{"landmarks": {}}', Reason.MALFORMED_LANDMARKS),
     ],
 )
-def test_bad_body_is_refused_with_a_sentence(content: bytes, reason: Reason) -> None:
+def test_invalid_bodies_are_rejected_with_a_message(content: bytes, reason: Reason) -> None:
     error = rejected(content)
     assert error.reason is reason
     assert str(error)[0].isupper()
     assert str(error).endswith(".")
 
 
-def test_message_says_where_json_ends_to_be_json() -> None:
+def test_error_names_the_position_of_invalid_json() -> None:
     assert str(rejected(b'{"landmarks": [1 2]}')).startswith("The body is not valid JSON: ")
     assert str(rejected(b"[]")) == "The body must be a JSON object with the field landmarks."
     assert str(rejected(b"{}")) == "The field landmarks is missing."
 
 
 @pytest.mark.parametrize("content", [b'{"\\ud800": NaN}', b'{"a\\ndfff": NaN}', b'{"\xf0\x9f\x98\x80": NaN}'])
-def test_every_error_can_be_sent(content: bytes) -> None:
+def test_every_error_can_be_encoded(content: bytes) -> None:
     for text in (content, content.decode()):
         with pytest.raises(RejectedRequestError) as caught:
             decode_hand_request(text)
@@ -167,7 +167,7 @@ def test_bad_binary_frame(message: bytes, reason: Reason, words: str) -> None:
     assert words in str(caught.value)
 
 
-def test_largest_coordinate_of_a_binary_frame_is_taken() -> None:
+def test_largest_coordinate_of_a_binary_frame_is_accepted() -> None:
     assert decode_frame(frame(*[-1e6, 1e6] * 31, 0), None).hands.max() == 1e6
 
 
@@ -230,7 +230,7 @@ def test_message_names_the_missing_points() -> None:
     assert error.missing_landmarks == 2
 
 
-def test_hands_keep_their_order_and_forms_may_differ() -> None:
+def test_hands_keep_their_order_and_may_have_different_formats() -> None:
     other = [[x + 0.1, y, z] for x, y, z in LIKE]
     hands = decode_hands_request(body(hands=[LIKE, as_objects(other), as_numbers(LIKE)]), max_hands=3)
     assert hands.tolist() == [as_numbers(LIKE), as_numbers(other), as_numbers(LIKE)]
@@ -252,13 +252,13 @@ def test_hands_share_their_frame() -> None:
         ([LIKE, "x", LIKE], Reason.MALFORMED_LANDMARKS, "Hand 1: landmarks must be a list"),
     ],
 )
-def test_bad_hands_are_refused(hands: Any, reason: Reason, message: str) -> None:
+def test_invalid_hands_are_rejected(hands: Any, reason: Reason, message: str) -> None:
     with pytest.raises(RejectedRequestError, match=message) as caught:
         decode_hands_request(body(hands=hands), max_hands=3)
     assert caught.value.reason is reason
 
 
-def test_a_whole_result_for_several_hands_is_told_which_field() -> None:
+def test_error_for_a_whole_mediapipe_result_names_the_field() -> None:
     with pytest.raises(RejectedRequestError) as caught:
         decode_hands_request(body(landmarks=[LIKE], handedness=[]), max_hands=3)
     assert str(caught.value) == "This is MediaPipe's whole result; send its landmarks in the field hands."
@@ -268,7 +268,7 @@ def test_a_whole_result_for_several_hands_is_told_which_field() -> None:
     ("count", "end"),
     [(1, ""), (2, " So it is with 1 more hand."), (3, " So it is with 2 more hands.")],
 )
-def test_other_hands_that_lack_points_are_told(count: int, end: str) -> None:
+def test_error_names_all_hands_with_missing_landmarks(count: int, end: str) -> None:
     with pytest.raises(RejectedRequestError) as caught:
         decode_hands_request(body(hands=[LIKE[:20]] * count), max_hands=3)
     message = str(caught.value)
@@ -283,7 +283,7 @@ def test_points_missing_from_several_hands_are_all_counted() -> None:
 
 @pytest.mark.parametrize("count", range(9))
 @pytest.mark.parametrize("time", [None, 0.0, -1.5, 1.7e12, 1e308])
-def test_frame_holds_up_to_eight_hands_and_perhaps_the_time(count: int, time: float | None) -> None:
+def test_binary_frames_have_up_to_eight_hands_and_a_timestamp(count: int, time: float | None) -> None:
     prefix = b"" if time is None else struct.pack("<d", time)
     binary = decode_frame(prefix + as_frame(*[LIKE] * count), None)
     text = decode_frame(json.dumps({"hands": [LIKE] * count, "time": time}), None)
@@ -315,14 +315,14 @@ def test_frame_of_one_hand_may_carry_the_time_in_text() -> None:
         ('{"hands": null}', Reason.INVALID_REQUEST, "hands must be a list"),
     ],
 )
-def test_bad_frame_is_refused_with_a_sentence(message: bytes | str, reason: Reason, words: str) -> None:
+def test_invalid_frames_are_rejected_with_a_message(message: bytes | str, reason: Reason, words: str) -> None:
     with pytest.raises(RejectedRequestError) as caught:
         decode_frame(message, None)
     assert caught.value.reason is reason
     assert words in str(caught.value)
 
 
-def test_time_too_large_for_a_float_is_refused() -> None:
+def test_timestamp_too_large_for_a_float_is_rejected() -> None:
     hand = [*as_objects(LIKE)]
     hand[0] = hand[0] | {"visibility": float("nan")}  # so that Python's parser reads it, which has no largest integer
     message = json.dumps({"landmarks": hand, "time": 10**400})
@@ -341,7 +341,7 @@ def test_answers_may_always_be_lists(settings: str, *, expected: bool) -> None:
     assert decode_stream_settings(settings).always_lists is expected
 
 
-def test_what_is_no_list_of_hands_is_told_what_to_send() -> None:
+def test_error_for_hands_that_are_no_list_says_what_to_send() -> None:
     assert NOT_HANDS == "hands must be a list of at least one hand."
     with pytest.raises(RejectedRequestError) as caught:
         decode_frame('{"hands": 1}', None)
@@ -363,7 +363,7 @@ def test_settings_may_hold_gestures(message: str, *, expected: bool) -> None:
 
 @pytest.fixture
 def _normalized() -> Iterator[None]:
-    """A model whose features are of 0..1."""
+    """A model with features in 0..1."""
     use_unit(Unit.IMAGE)
     yield
     use_unit(Unit.PIXELS)

@@ -22,7 +22,7 @@ ROUTE = Route("/predict", decode_hand_request, 65_536, is_for_one_hand=True, sec
 
 
 class Figures:
-    """What is counted."""
+    """Recorded metrics."""
 
     def __init__(self) -> None:
         self.being_answered = 0
@@ -41,7 +41,7 @@ class Figures:
 
 
 class Client:
-    """Whoever asks."""
+    """A client."""
 
     def __init__(self) -> None:
         settings = Settings(request_timeout_seconds=2)
@@ -52,7 +52,7 @@ class Client:
         self.request = PredictionRequest(worker, ROUTE, self.answers.append)
 
     def told(self) -> tuple[int, Any, Sequence[tuple[bytes, bytes]]]:
-        """The only answer: status, reason, headers."""
+        """The only response: status, reason, headers."""
         (answer,) = self.answers
         assert answer is not None
         assert self.figures.ended == [answer.status]
@@ -61,7 +61,7 @@ class Client:
 
 
 class Unwatched(Watchdog):
-    """Has no timer; a test says how late it is."""
+    """A watchdog without a timer; tests set the time."""
 
     def add(self, watched: Any) -> None:
         """Nothing."""
@@ -78,9 +78,7 @@ def test_a_hand_gets_its_answer_once() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyError("a bug"), TimeoutError(), RuntimeError("the model's call was cancelled")])
-def test_an_error_that_is_nobodys_gets_a_500_and_a_line_in_the_log(
-    error: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unexpected_errors_get_a_500_and_are_logged(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     client = Client()
     client.request.fail(error)  # before the body has come
     assert client.told() == (500, "model_failed", ())
@@ -88,7 +86,7 @@ def test_an_error_that_is_nobodys_gets_a_500_and_a_line_in_the_log(
     assert (record.levelname, record.exc_info and record.exc_info[1]) == ("ERROR", error)
 
 
-def test_only_what_is_late_is_told_so() -> None:
+def test_only_late_requests_get_a_timeout() -> None:
     client = Client()
     client.request.check(client.request._started + 1.9)
     assert client.answers == []
@@ -102,7 +100,7 @@ def test_only_what_is_late_is_told_so() -> None:
     assert late.model.calls[0].is_cancelled
 
 
-def test_who_has_gone_is_counted_and_not_classified() -> None:
+def test_disconnected_clients_are_counted_but_not_classified() -> None:
     client = Client()
     client.request.receive(BODY)
     client.request.disconnect()
@@ -111,7 +109,7 @@ def test_who_has_gone_is_counted_and_not_classified() -> None:
     assert client.model.calls[0].is_cancelled
 
 
-def test_bad_bodies_and_a_lack_of_room() -> None:
+def test_invalid_bodies_and_overload() -> None:
     client = Client()
     client.request.receive(b"{")
     assert client.told()[:2] == (400, "invalid_json")
@@ -121,14 +119,14 @@ def test_bad_bodies_and_a_lack_of_room() -> None:
     assert refused.told() == (503, "overloaded", [(b"retry-after", b"1")])
 
 
-def test_an_error_may_quote_what_utf_8_has_not() -> None:
+def test_errors_may_quote_lone_surrogates() -> None:
     client = Client()
     client.request.fail(RejectedRequestError(400, Reason.INVALID_REQUEST, "Unknown field \ud800."))
     assert client.told()[0] == 400
 
 
 class Counted(Figures):
-    """What is counted, with routes, seconds and missing points."""
+    """Recorded metrics, with routes, seconds and missing landmarks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +145,7 @@ class Counted(Figures):
 
 
 class Watching(Watchdog):
-    """Says what is looked at."""
+    """A watchdog that records what it watches."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -168,7 +166,7 @@ def begin(route: Route) -> tuple[PredictionRequest, Model, Counted, Watching, li
     return PredictionRequest(worker, route, answers.append), model, figures, watch, answers
 
 
-def test_a_request_is_looked_at_until_it_is_answered_and_counted_with_its_route_and_time() -> None:
+def test_a_request_is_watched_until_its_response_and_counted_by_route() -> None:
     asked, model, figures, watch, _ = begin(ROUTE)
     assert watch.seen == [asked]
     asked.receive(BODY)
@@ -196,7 +194,7 @@ def test_missing_points_are_counted() -> None:
     assert (figures.rejected, figures.missing_landmarks) == (["missing_landmarks"], 3)
 
 
-def test_a_model_that_gives_neither_answers_nor_an_error_has_failed() -> None:
+def test_a_model_without_results_is_an_error() -> None:
     asked, model, figures, _, _ = begin(ROUTE)
     asked.receive(BODY)
     model.calls[0].done(None, None)

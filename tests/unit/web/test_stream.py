@@ -1,4 +1,4 @@
-"""What a stream means, told without a socket: messages and time go in, answers and close codes come out."""
+"""The stream protocol without sockets: messages and time in, answers and close codes out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WITH_GESTURES = json.dumps({"hold_ms": 0, "gestures": {"heart": {"hands": [LIKE]
 
 @dataclass
 class Call:
-    """Hands that wait for the model."""
+    """Hands in the queue."""
 
     hands: NDArray[np.float64]
     done: Done
@@ -56,7 +56,7 @@ class Call:
 
 
 class Model(AdmissionControl):
-    """Takes hands when a test says so."""
+    """A queue that is controlled by the test."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -75,7 +75,7 @@ class Model(AdmissionControl):
 
 @dataclass
 class Lesson:
-    """Gestures that wait to be taught."""
+    """Gestures in the teaching queue."""
 
     settings: str
     done: Taught
@@ -93,7 +93,7 @@ class Lesson:
 
 @dataclass
 class School:
-    """Teaches when a test says so."""
+    """Teaching that is controlled by the test."""
 
     lessons: list[Lesson] = field(default_factory=list)
     has_room: bool = True
@@ -107,7 +107,7 @@ class School:
 
 @dataclass
 class Figures:
-    """What is counted."""
+    """Recorded metrics."""
 
     open: int = 0
     closed: list[int] = field(default_factory=list)
@@ -138,7 +138,7 @@ class Figures:
 
 
 class Client:
-    """The other end, and what it sees; the time is in its hands."""
+    """A client that controls the time."""
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]] = (), **limits: Any) -> None:
         self.settings = Settings(**limits)
@@ -175,7 +175,7 @@ class Client:
         self.stream.check()
 
     def answers(self) -> list[Any]:
-        """What has come since this was asked last."""
+        """Answers since the previous call."""
         sent, self.sent = self.sent, []
         return [answer.get("reason") or answer["gesture"] if isinstance(answer, dict) else answer for answer in sent]
 
@@ -227,7 +227,7 @@ def test_bad_frames_are_answered_at_once_and_keep_their_place() -> None:
     assert client.figures.rejected == ["malformed_landmarks", "invalid_json"]
 
 
-def test_a_client_that_sends_ahead_is_read_no_further_until_there_is_room() -> None:
+def test_reading_pauses_while_the_frame_queue_is_full() -> None:
     client = streaming()
     for _ in range(MAX_WAITING_FRAMES):
         client.stream.receive(FRAME)
@@ -241,7 +241,7 @@ def test_a_client_that_sends_ahead_is_read_no_further_until_there_is_room() -> N
     assert client.is_read
 
 
-def test_a_client_that_takes_no_answers_gets_no_more_of_them() -> None:
+def test_writing_pauses_for_a_client_that_does_not_read() -> None:
     client = streaming()
     client.stream.receive(FRAME)
     client.stream.pause_writing()
@@ -251,14 +251,14 @@ def test_a_client_that_takes_no_answers_gets_no_more_of_them() -> None:
     client.model.calls[0].answer()
     assert len(client.model.calls) == 1
     assert not client.is_read
-    client.after(10_000)  # to let it go is not the stream's business
+    client.after(10_000)  # aborting is the connection's task
     assert client.closed is None
     client.stream.resume_writing()
     assert client.is_read
     assert len(client.model.calls) == 2
 
 
-def test_a_frame_that_takes_too_long_is_answered_and_the_next_is_taken() -> None:
+def test_a_frame_that_times_out_does_not_block_the_next() -> None:
     client = streaming(request_timeout_seconds=2)
     client.stream.receive(FRAME)
     client.stream.receive(FRAME)
@@ -269,7 +269,7 @@ def test_a_frame_that_takes_too_long_is_answered_and_the_next_is_taken() -> None
     late, second = client.model.calls
     assert late.is_cancelled
     late.answer()
-    client.after(1.9)  # its time began when its turn came
+    client.after(1.9)  # its timeout starts when it is processed
     assert client.answers() == []
     second.answer()
     assert client.answers() == ["like"]
@@ -279,7 +279,7 @@ def test_a_frame_that_takes_too_long_is_answered_and_the_next_is_taken() -> None
 
 
 @pytest.mark.parametrize("by_queue", [False, True])
-def test_a_client_that_was_refused_waits_a_moment_for_its_next_frame(by_queue: bool) -> None:
+def test_after_overload_the_next_frame_is_delayed(by_queue: bool) -> None:
     client = streaming()
     client.model.has_room = by_queue
     client.stream.receive(FRAME)
@@ -295,7 +295,7 @@ def test_a_client_that_was_refused_waits_a_moment_for_its_next_frame(by_queue: b
     assert client.answers() == ["like"]
 
 
-def test_a_model_that_fails_is_told_of_and_the_stream_goes_on() -> None:
+def test_a_model_error_is_reported_and_the_stream_continues() -> None:
     client = streaming()
     client.stream.receive(FRAME)
     client.stream.receive(FRAME)
@@ -338,7 +338,7 @@ def test_settings_must_come_in_time() -> None:
         ("{}", WSCloseCode.POLICY_VIOLATION, "unauthorized"),
     ],
 )
-def test_wrong_settings_end_the_stream(message: bytes | str, code: WSCloseCode, reason: str) -> None:
+def test_invalid_settings_close_the_stream(message: bytes | str, code: WSCloseCode, reason: str) -> None:
     client = Client(api_key=["secret"])
     client.stream.receive(message)
     client.stream.receive(FRAME)  # too late
@@ -362,7 +362,7 @@ def test_a_key_may_come_in_the_request_or_the_settings(headers: Any, message: st
     assert len(client.model.calls) == 1
 
 
-def test_no_more_streams_than_there_is_room_for() -> None:
+def test_number_of_streams_is_limited() -> None:
     first = Client(max_streams=1)
     first.figures.open = 1
     first.stream.begin()
@@ -373,7 +373,7 @@ def test_no_more_streams_than_there_is_room_for() -> None:
     assert first.figures.rejected == []  # there was nothing wrong with it
 
 
-def test_what_has_come_is_answered_before_the_worker_ends() -> None:
+def test_shutdown_answers_received_frames() -> None:
     client = streaming()
     for _ in range(3):
         client.stream.receive(FRAME)
@@ -387,14 +387,14 @@ def test_what_has_come_is_answered_before_the_worker_ends() -> None:
     assert client.figures.closed == [1012]
 
 
-def test_a_stream_that_is_idle_ends_with_the_worker_at_once() -> None:
+def test_shutdown_closes_idle_streams_at_once() -> None:
     for client in (Client(), streaming()):
         client.stream.shutdown()
         assert client.closed is not None
         assert client.closed[0] == WSCloseCode.SERVICE_RESTART
 
 
-def test_a_stream_that_was_refused_just_now_ends_with_the_worker_after_its_pause() -> None:
+def test_shutdown_closes_a_delayed_stream_after_its_delay() -> None:
     client = streaming()
     client.model.has_room = False
     client.stream.receive(FRAME)
@@ -407,7 +407,7 @@ def test_a_stream_that_was_refused_just_now_ends_with_the_worker_after_its_pause
     assert client.closed is not None
 
 
-def test_who_has_gone_takes_nothing_with_it_and_is_counted_once() -> None:
+def test_a_disconnected_client_is_counted_once() -> None:
     client = streaming()
     client.stream.receive(FRAME)
     client.stream.receive(FRAME)
@@ -423,7 +423,7 @@ def test_who_has_gone_takes_nothing_with_it_and_is_counted_once() -> None:
     assert (client.figures.open, client.figures.closed) == (0, [1001])
 
 
-def test_the_time_of_a_frame_is_that_from_its_turn_to_its_answer() -> None:
+def test_duration_of_a_frame_starts_when_it_is_processed() -> None:
     client = streaming()
     client.stream.receive(json.dumps({"hands": [LIKE]}))
     client.now += 0.25
@@ -474,7 +474,7 @@ def test_a_stream_without_gestures_asks_for_nothing_of_its_own() -> None:
         (RuntimeError("broken"), WSCloseCode.INTERNAL_ERROR, "model_failed"),
     ],
 )
-def test_gestures_that_cannot_be_taught_end_the_stream(error: Exception, code: WSCloseCode, reason: str) -> None:
+def test_unusable_gestures_close_the_stream(error: Exception, code: WSCloseCode, reason: str) -> None:
     client = Client()
     client.stream.receive(WITH_GESTURES)
     client.stream.receive(FRAME)
@@ -487,21 +487,21 @@ def test_gestures_that_cannot_be_taught_end_the_stream(error: Exception, code: W
     assert client.model.calls == []
 
 
-def test_a_stream_whose_gestures_find_no_room_is_told_to_come_back() -> None:
+def test_a_stream_whose_gestures_are_rejected_for_overload_may_retry() -> None:
     client = Client()
     client.school.has_room = False
     client.stream.receive(WITH_GESTURES)
     assert client.closed == (WSCloseCode.TRY_AGAIN_LATER, "Try again in a second.")
 
 
-def test_gestures_are_taught_to_holders_of_a_key_only() -> None:
+def test_gestures_require_a_valid_key() -> None:
     client = Client(api_key=["secret"])
     client.stream.receive(WITH_GESTURES)
     assert client.school.lessons == []
     assert client.closed is not None
 
 
-def test_teaching_may_take_longer_than_a_frame_but_not_for_ever() -> None:
+def test_teaching_has_its_own_longer_timeout() -> None:
     client = Client(request_timeout_seconds=2)
     client.stream.receive(WITH_GESTURES)
     client.after(TEACHING_SECONDS - 0.1)
@@ -518,14 +518,14 @@ def test_teaching_may_take_longer_than_a_frame_but_not_for_ever() -> None:
     assert client.model.calls == []
 
 
-def test_who_has_gone_is_not_taught() -> None:
+def test_teaching_is_cancelled_when_the_client_disconnects() -> None:
     client = Client()
     client.stream.receive(WITH_GESTURES)
     client.stream.end(1001)
     assert client.school.lessons[0].is_cancelled
 
 
-def test_a_worker_that_ends_waits_for_what_is_being_taught() -> None:
+def test_shutdown_waits_for_teaching() -> None:
     client = Client()
     client.stream.receive(WITH_GESTURES)
     client.stream.receive(FRAME)
@@ -538,7 +538,7 @@ def test_a_worker_that_ends_waits_for_what_is_being_taught() -> None:
     assert client.closed[0] == WSCloseCode.SERVICE_RESTART
 
 
-def test_the_figures_of_streams_are_those_of_prometheus() -> None:
+def test_metrics_of_streams() -> None:
     assert {"open_stream", "close_stream", "count_answer", "count_rejected"} <= {*dir(Metrics)}
 
 
@@ -563,7 +563,7 @@ def test_missing_points_of_a_frame_are_counted() -> None:
     assert client.figures.missing_landmarks == 2
 
 
-def test_what_a_hand_holds_depends_on_when_its_frames_came() -> None:
+def test_held_gesture_depends_on_arrival_times() -> None:
     client = Client()
     client.stream.receive('{"hold_ms": 250}')
     for _ in range(3):
@@ -575,7 +575,7 @@ def test_what_a_hand_holds_depends_on_when_its_frames_came() -> None:
 
 
 @pytest.mark.parametrize("settings", ["{}", WITH_GESTURES])
-def test_the_log_names_the_route_of_what_failed(settings: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_failures_are_logged_with_the_route(settings: str, caplog: pytest.LogCaptureFixture) -> None:
     client = Client()
     client.stream.receive(settings)
     if client.school.lessons:

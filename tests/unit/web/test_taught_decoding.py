@@ -1,4 +1,4 @@
-"""Gestures of one's own are read in every form of a hand, and what is wrong with them is said in a sentence."""
+"""Decoding of custom gestures: all formats of hands, and error messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def decode_settings(text: str) -> dict[str, OwnGesture]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_hand_may_have_any_form(form: Callable[[Any], Any]) -> None:
+def test_hands_may_have_any_format(form: Callable[[Any], Any]) -> None:
     (gesture,) = decode(body(hands=[form(LIKE)] * 3, command="jump")).values()
     expected = np.array(LIKE)[:, :2] * IMAGE_SIZE
     assert gesture.command == "jump"
@@ -106,7 +106,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_wrong_is_said(name: str) -> None:
+def test_errors_are_explained(name: str) -> None:
     content, reason, message = BAD[name]
     with pytest.raises(RejectedRequestError, match=message) as caught:
         decode(content)
@@ -129,7 +129,7 @@ HALVES = {"half a character", "half a character twice"}  # no JSON where orjson 
 
 
 @pytest.mark.parametrize("name", sorted(BAD.keys() - BESIDE))
-def test_in_the_settings_of_a_stream_the_same_is_said(name: str) -> None:
+def test_errors_are_the_same_in_settings_of_a_stream(name: str) -> None:
     content, reason, message = BAD[name]
     if name in HALVES:
         reason, message = Reason.INVALID_JSON, "The settings are not valid JSON"

@@ -1,4 +1,4 @@
-"""Gestures are taught in a thread that keeps what it has made, and takes no more than it can do."""
+"""Teaching in a thread, with a cache and a limited queue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ L = gestures("L", command="jump")["gestures"]
 
 
 class Counted:
-    """Teaches, and counts how often."""
+    """A teacher that counts its calls."""
 
     def __init__(self) -> None:
         self.teacher = load_teacher(ARTIFACTS, CLASSIFIER)
@@ -55,7 +55,7 @@ def teaching(counted: Counted) -> Teaching:
 
 
 async def taught(teaching: Teaching, own: dict[str, Any]) -> StreamGestures:
-    """What a stream with these gestures in its settings gets."""
+    """Gestures of a stream with these settings."""
     told: asyncio.Future[StreamGestures] = asyncio.get_running_loop().create_future()
 
     def tell(gestures: StreamGestures | None, error: Exception | None) -> None:
@@ -93,7 +93,7 @@ def test_another_command_or_name_or_hand_is_another_set(teaching: Teaching, coun
     assert counted.count == 4
 
 
-def test_only_so_many_sets_are_kept(teaching: Teaching, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_size_is_limited(teaching: Teaching, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_CACHED <= 1000
     monkeypatch.setattr("hand_gesture.web.teaching.MAX_CACHED", 3)
     for number in (0, 1, 2, 0, 3):  # 1 is the one not used for longest
@@ -105,7 +105,7 @@ def test_only_so_many_sets_are_kept(teaching: Teaching, counted: Counted, monkey
     assert counted.count == 5
 
 
-def test_beyond_what_may_wait_is_refused_at_once(teaching: Teaching, counted: Counted) -> None:
+def test_requests_beyond_the_queue_are_rejected_at_once(teaching: Teaching, counted: Counted) -> None:
     async def overload() -> list[Any]:
         counted.gate.clear()
         tasks = [asyncio.create_task(taught(teaching, renamed(number))) for number in range(MAX_WAITING + 10)]
@@ -120,10 +120,10 @@ def test_beyond_what_may_wait_is_refused_at_once(teaching: Teaching, counted: Co
     for refusal in refusals:
         assert isinstance(refusal, FailedRequestError)
         assert (refusal.status, refusal.reason) == (503, ServerReason.OVERLOADED)
-    asyncio.run(taught(teaching, L))  # there is room again
+    asyncio.run(taught(teaching, L))  # a place is free again
 
 
-def test_a_classifier_that_cannot_be_taught_says_so() -> None:
+def test_unsupported_classifiers_are_reported() -> None:
     def make(_classifier: GestureClassifier) -> Teacher:
         raise ValueError("Gestures can be taught to neural networks only.")
 
@@ -131,7 +131,7 @@ def test_a_classifier_that_cannot_be_taught_says_so() -> None:
         asyncio.run(taught(Teaching(CLASSIFIER, make, Mock()), L))
 
 
-def test_what_is_cancelled_is_not_told_and_leaves_its_room(teaching: Teaching, counted: Counted) -> None:
+def test_cancelled_requests_free_their_place(teaching: Teaching, counted: Counted) -> None:
     async def cancel() -> None:
         counted.gate.clear()
         settings = [json.dumps({"gestures": renamed(number)}) for number in range(MAX_WAITING)]

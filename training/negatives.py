@@ -1,7 +1,7 @@
-"""Hands that make no gesture, put together from fingers of hands that do.
+"""Generates synthetic hands without a gesture, by combining fingers of different hands.
 
-Real ones are few and of few kinds. Each finger, as it stands to the palm, may be any hand's; what comes out is kept
-where no real gesture is near.
+Real ones are few and lack variety. Each finger may come from another hand, placed relative to the palm; results that
+are close to a real gesture are discarded.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ MIN_DISTANCE_TO_GESTURES: Final = 0.25  # rms of the features' differences
 _MIDDLE_KNUCKLE: Final = 9
 
 
-def make_nothing(
+def make_negatives(
     gestures: Floats,
     count: int,
     proportions: Floats,
     random: np.random.Generator,
     donors: Floats | None = None,
 ) -> Floats:
-    """Make hands that make no gesture.
+    """Generate synthetic hands without a gesture.
 
     Args:
-        gestures: hands that do, normalised, shape (n, 63).
-        count: how many to make.
-        proportions: of bones, see ``normalize``.
-        random: where chance comes from.
-        donors: more hands whose fingers are used, for gestures so few or alike that theirs give nothing new.
+        gestures: normalized hands with a gesture, shape (n, 63).
+        count: number of hands to generate.
+        proportions: of the bones, see ``normalize``.
+        random: random number generator.
+        donors: additional hands whose fingers are used, for when there are few or similar gestures.
 
     Returns:
-        Shape (count, 63), normalised.
+        Normalized hands, shape (count, 63).
     """
     index = NearestNeighbors(n_neighbors=1).fit(wrist_rms(gestures))
     hands_with_fingers = gestures if donors is None else np.concatenate([gestures, donors])
@@ -51,7 +51,7 @@ def make_nothing(
 
 
 def _with_other_fingers(hands: Floats, count: int, random: np.random.Generator) -> Floats:
-    """Hands of which each finger may be another hand's, at this hand's knuckle, turned and sized as its palm is."""
+    """Replace random fingers with those of other hands, moved to the knuckle, rotated and scaled to the palm."""
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     own = points[random.integers(len(points), size=count)].copy()
     palm = _palm(own)
@@ -70,6 +70,6 @@ def _complex(points: Floats) -> np.ndarray:
 
 
 def _palm(points: Floats) -> np.ndarray:
-    """From the wrist to the middle finger's knuckle, as a complex number: its length and direction are the palm's."""
+    """Vector from the wrist to the middle finger's knuckle as a complex number: size and direction of the palm."""
     palm = _complex(points[:, _MIDDLE_KNUCKLE]) - _complex(points[:, WRIST])
     return np.where(np.abs(palm) < 1e-3, 1e-3, palm)
