@@ -80,7 +80,7 @@ def test_health_stays_open(guarded: Server, route: str) -> None:
 
 
 def test_log_says_who_may_ask_and_no_key(guarded: Server, server: Server) -> None:
-    assert "predictions are for holders of a key" in guarded.log.read_text()
+    assert "predictions require a key" in guarded.log.read_text()
     assert "first-key" not in guarded.log.read_text()
     assert "predictions are open to everyone (API_KEY is not set)" in server.log.read_text()
 

@@ -34,9 +34,12 @@ def lowest_port() -> int:
 
 def test_taken_port(home: Path) -> None:
     with socket.create_server(("", 0)) as other:
-        result = serve_until_exit(home, PORT=other.getsockname()[1])
+        port = other.getsockname()[1]
+        result = serve_until_exit(home, PORT=port)
     assert result.returncode == 1
-    assert result.stderr == "Another program listens on this port; end it, or set PORT to another one.\n"
+    assert result.stderr == (
+        f"Port {port} is in use by another program; stop that program, or set PORT to another port.\n"
+    )
     assert "Traceback" not in result.stdout
 
 
@@ -45,7 +48,7 @@ def test_taken_port(home: Path) -> None:
 def test_port_that_this_user_may_not_have(home: Path) -> None:
     result = serve_until_exit(home, wrapper=AS_USER, PORT=80)
     assert result.returncode == 1
-    assert result.stderr == "This user may not listen on port 80; set PORT to one above 1023.\n"
+    assert result.stderr == "This user may not listen on port 80; set PORT to a port above 1023.\n"
     assert "Traceback" not in result.stdout
 
 
@@ -53,7 +56,7 @@ def test_address_that_is_not_of_this_machine(home: Path) -> None:
     result = serve_until_exit(home, BENTOML_HOST="192.0.2.1")  # for documentation, RFC 5737
     assert result.returncode == 1
     assert result.stderr.startswith("The service cannot listen on port ")
-    assert "set PORT or BENTOML_HOST" in result.stderr
+    assert "change PORT or BENTOML_HOST" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -136,13 +136,13 @@ def test_killed_worker_comes_back_is_counted_and_counters_do_not_fall(pair: Serv
     figures = replaced(pair, victim)
     assert figures['hand_gesture_requests_total{route="/predict",status="200"}'] == 100
     assert figures["hand_gesture_lost_workers_total"] == 1
-    assert f"worker {victim.pid} was killed by SIGKILL; another takes its place" in pair.log.read_text()
+    assert f"worker {victim.pid} was killed by SIGKILL; starting another one" in pair.log.read_text()
 
 
 def test_worker_that_is_killed_by_a_signal_without_a_name_is_counted_and_replaced(pair: Server) -> None:
     victim = pair.workers()[0]
     assert replaced(pair, victim, 35)["hand_gesture_lost_workers_total"] == 1
-    assert f"worker {victim.pid} was killed by signal 35; another takes its place" in pair.log.read_text()
+    assert f"worker {victim.pid} was killed by signal 35; starting another one" in pair.log.read_text()
 
 
 def test_worker_that_comes_back_answers_with_the_model_that_the_service_started_with(
