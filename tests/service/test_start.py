@@ -63,7 +63,7 @@ def test_address_that_is_not_of_this_machine(home: Path) -> None:
 def test_setting_that_does_not_fit(home: Path) -> None:
     result = serve_until_exit(home, PORT="80 80", WORKERS=0)
     assert result.returncode == 1
-    assert result.stderr.startswith("These environment variables do not fit: PORT=80 80: ")
+    assert result.stderr.startswith("Invalid environment variables: PORT=80 80: ")
     assert "WORKERS=0: " in result.stderr
     assert len(result.stderr.splitlines()) == 1
 

@@ -37,7 +37,7 @@ def test_origins_are_taken_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch
 )
 def test_what_is_no_origin_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", given)
-    with pytest.raises(SystemExit, match=r"^These environment variables do not fit: ALLOWED_ORIGINS=.* is no origin"):
+    with pytest.raises(SystemExit, match=r"^Invalid environment variables: ALLOWED_ORIGINS=.* is not an origin"):
         load_settings()
 
 
@@ -67,7 +67,7 @@ def test_blanks_around_a_value_are_none_of_it(
 @pytest.mark.parametrize("given", [" ", "a:b:c", "two words", "../model", "hand_gesture:", "\udcff"])
 def test_what_can_be_no_models_tag_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("MODEL_TAG", given)
-    with pytest.raises(SystemExit, match=r"^These environment variables do not fit: MODEL_TAG=.*\.$"):
+    with pytest.raises(SystemExit, match=r"^Invalid environment variables: MODEL_TAG=.*\.$"):
         load_settings()
 
 
@@ -77,9 +77,9 @@ def test_every_value_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SystemExit) as refused:
         load_settings()
     start, *problems = str(refused.value).split("; ", 1)
-    assert start.startswith("These environment variables do not fit: PORT=80 80: Input should be a valid integer")
+    assert start.startswith("Invalid environment variables: PORT=80 80: Input should be a valid integer")
     assert problems[0].startswith("ALLOWED_ORIGINS=https://game.example, b: ")
-    assert problems[0].endswith("b is no origin such as https://game.example; name each origin, or * for all.")
+    assert problems[0].endswith("b is not an origin such as https://game.example; list origins, or use * for all.")
 
 
 LIMITS = {
