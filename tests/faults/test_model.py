@@ -52,7 +52,7 @@ def test_a_batch_that_the_model_raises_on_gets_a_clear_error_and_the_next_its_an
     errors = [event for event in events if event["level"] == "error"]
     assert errors
     for event in errors:
-        assert event["message"] == "a request to /predict could not be answered"
+        assert event["message"] == "a request to /predict failed"
         assert event["exception"] == "RuntimeError"
         assert any("faulty.py" in place for place in event["trace"])
     # the exception's words hold the hands, and the log must not

@@ -254,7 +254,7 @@ def test_silence_ends_a_stream(short_limits: Server) -> None:
     with connect(address_of(short_limits)) as stream:
         assert end_of(stream)[:2] == (1008, "The settings did not arrive within 5 seconds.")
     with opened(short_limits) as stream:
-        assert end_of(stream)[:2] == (1001, "There was no frame for 1 seconds.")
+        assert end_of(stream)[:2] == (1001, "No frame for 1 seconds.")
 
 
 def test_a_client_that_sends_anything_is_alive(home: Path) -> None:
