@@ -12,7 +12,7 @@ from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, MAX_COORDIN
 from hand_gesture.model.taught import MAX_EXAMPLES, MAX_GESTURES
 
 MAX_HOLD_MS: Final = 10_000
-MAX_NAME_LENGTH: Final = 50  # of a client's own gesture, and of its command
+MAX_NAME_LENGTH: Final = 50  # of a custom gesture, and of its command
 _INVISIBLE: Final = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 NAME_PATTERN: Final = rf"^[^\s{_INVISIBLE}][^{_INVISIBLE}]{{0,{MAX_NAME_LENGTH - 1}}}$"
 MAX_HANDS_IN_FRAME: Final = 8  # of a stream: two for each of four people
@@ -82,8 +82,8 @@ class HandsRequest(bentoml.IODescriptor):  # type: ignore[misc]
     image_size: ImageSize = None
 
 
-class OwnGestureRequest(BaseModel):
-    """Examples of a client's own gesture; 10 from a recording of three seconds are enough."""
+class CustomGestureRequest(BaseModel):
+    """Examples of a custom gesture; 10 from a recording of three seconds are enough."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -102,20 +102,20 @@ _GESTURES_SCHEMA: Final[dict[str, Any]] = {
     "minProperties": 1,
     "maxProperties": MAX_GESTURES,
     "propertyNames": {"pattern": NAME_PATTERN},
-    "additionalProperties": OwnGestureRequest.model_json_schema(),
+    "additionalProperties": CustomGestureRequest.model_json_schema(),
 }
 
 
 class GesturesRequest(bentoml.IODescriptor):  # type: ignore[misc]
-    """A client's own gestures, by name."""
+    """Custom gestures, by name."""
 
     model_config = ConfigDict(extra="forbid")
 
-    gestures: Annotated[dict[str, OwnGestureRequest], WithJsonSchema(_GESTURES_SCHEMA)]
+    gestures: Annotated[dict[str, CustomGestureRequest], WithJsonSchema(_GESTURES_SCHEMA)]
 
 
 class GestureReportResponse(BaseModel):
-    """How well a client's own gesture can be recognized."""
+    """How well a custom gesture can be recognized."""
 
     examples: int = Field(description="Number of examples.")
     right_left_out: int | None = Field(
@@ -215,8 +215,8 @@ class StreamSettingsMessage(BaseModel):
         description="list: each answer is a list, also for one hand or none, and includes released hands.",
     )
     gestures: Annotated[
-        dict[str, OwnGestureRequest] | None, WithJsonSchema(_GESTURES_SCHEMA | {"type": ["object", "null"]})
-    ] = Field(default=None, description="The client's own gestures, by name, which this stream recognizes as well.")
+        dict[str, CustomGestureRequest] | None, WithJsonSchema(_GESTURES_SCHEMA | {"type": ["object", "null"]})
+    ] = Field(default=None, description="Custom gestures, by name, which this stream recognizes as well.")
     key: str = Field(default="", description="API key, for clients that cannot send headers, such as browsers.")
 
 

@@ -1,7 +1,7 @@
 """The ASGI middleware that handles prediction requests: access, limits, decoding and errors.
 
-It replaces BentoML's request handling, which logs a stack trace for each invalid request, and which decodes requests
-only in the batch, where an invalid one would fail the others.
+It runs before BentoML's request handling, which logs a stack trace for each invalid request. A request that is rejected
+here cannot fail a batch of valid ones.
 """
 
 from __future__ import annotations

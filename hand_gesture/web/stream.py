@@ -45,6 +45,7 @@ class Stream:
     __slots__ = (
         "_camera",
         "_clock",
+        "_custom_gestures",
         "_frame",
         "_headers",
         "_in_flight",
@@ -52,7 +53,6 @@ class Stream:
         "_is_over",
         "_is_stalled",
         "_last_frame_at",
-        "_own_gestures",
         "_paused_until",
         "_settings",
         "_started",
@@ -78,7 +78,7 @@ class Stream:
         self._transport = transport
         self._settings: StreamSettings | None = None
         self._waiting: deque[bytes | str] = deque()
-        self._own_gestures: StreamGestures | None = None
+        self._custom_gestures: StreamGestures | None = None
         self._in_flight: Cancellable | None = None  # a frame, or before the first one the gestures of the settings
         self._started = 0.0  # when the frame in flight arrived
         self._last_frame_at = self._clock()  # or when the stream was opened
@@ -152,14 +152,14 @@ class Stream:
         except FailedRequestError as error:
             self._reject_settings(error)
 
-    def _on_taught(self, settings: StreamSettings, own: StreamGestures | None, error: Exception | None) -> None:
+    def _on_taught(self, settings: StreamSettings, gestures: StreamGestures | None, error: Exception | None) -> None:
         if self._is_over:
             return
         self._in_flight = None
         if error is not None:
             self._reject_settings(self._worker.admission.explain(error, STREAM))
             return
-        self._own_gestures = own
+        self._custom_gestures = gestures
         self._begin_frames(settings)
         self._handle_waiting()
 
@@ -185,7 +185,7 @@ class Stream:
             self._frame = frame = decode_frame(message, settings.image_size)
             if len(frame.hands):
                 self._in_flight = worker.admission.submit(
-                    "/predict", frame.hands, self._on_predictions, self._own_gestures
+                    "/predict", frame.hands, self._on_predictions, self._custom_gestures
                 )
         except Exception as error:
             self._answer_error(worker.admission.explain(error, STREAM))

@@ -1,4 +1,4 @@
-"""Decodes and validates a client's own gestures: names, commands and example hands."""
+"""Decodes and validates custom gestures: names, commands and example hands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teaches clients' own gestures in a thread, so that the event loop is not blocked.
+"""Teaches custom gestures in a thread, so that the event loop is not blocked.
 
 There is one thread, because of the GIL. Results are cached, because clients send the same gestures when they reconnect.
 """
@@ -132,7 +132,7 @@ class Teaching:
 
 
 class StreamGestures:
-    """Replaces the classifier's prediction where a hand shows one of the stream's own gestures."""
+    """Replaces the classifier's prediction where a hand shows one of the stream's custom gestures."""
 
     __slots__ = ("_metrics", "_taught")
 
