@@ -81,7 +81,7 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
         "paths": {
             "/predict": _prediction(
                 "predict",
-                "Classify one hand; requests in flight together share a model call.",
+                "Classify one hand; concurrent requests share a model call.",
                 "HandRequest",
                 "PredictionResponse",
                 example,
@@ -97,7 +97,7 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
             ),
             "/predict/command": _prediction(
                 "predict_command",
-                "Classify one hand and get only the game's command.",
+                "Classify one hand and return only the game's command.",
                 "HandRequest",
                 "CommandResponse",
                 example,
@@ -120,7 +120,7 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
                 {
                     "200": {"description": "Prometheus' text format.", "content": _TEXT},
                     **(
-                        {"401": {"description": "The request does not carry the token.", "content": _TEXT}}
+                        {"401": {"description": "The request has no valid token.", "content": _TEXT}}
                         if token
                         else {}
                     ),
