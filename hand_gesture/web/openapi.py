@@ -119,11 +119,7 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
                 "Metrics for Prometheus.",
                 {
                     "200": {"description": "Prometheus' text format.", "content": _TEXT},
-                    **(
-                        {"401": {"description": "The request has no valid token.", "content": _TEXT}}
-                        if token
-                        else {}
-                    ),
+                    **({"401": {"description": "The request has no valid token.", "content": _TEXT}} if token else {}),
                 },
                 token,
             ),
