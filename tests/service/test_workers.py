@@ -158,7 +158,7 @@ def test_worker_that_comes_back_answers_with_the_model_that_the_service_started_
         assert {answer.json()["command"] for answer in answers} == {"up"}
     with serve(own_home) as server:
         assert server.client.post("/predict", json=shaken_like()).json()["command"] == "jump"
-        (version,) = re.findall(r"model hand_gesture:(\w+) answers", server.log.read_text())
+        (version,) = re.findall(r"serving model hand_gesture:(\w+)", server.log.read_text())
     assert len(models) == 1
     assert version not in models[0]
 
