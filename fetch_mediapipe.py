@@ -1,8 +1,8 @@
-"""Fetch what finds hands in a camera's picture, for the page at /: `make serve` and `make image` run this.
+"""Download MediaPipe's hand landmarker for the page at /; `make serve` and `make image` run this.
 
-MediaPipe's program comes from npm, its models from the wheel on PyPI, both through pip's and npm's own clients, which
-check what they download against the digests in package-lock.json and below. No package holds the models as the program
-takes them, in one bundle, so it is made here. Everything is Apache-2.0 and stays compressed, as browsers take it.
+The JavaScript and WebAssembly come from npm, the models from the wheel on PyPI. npm and pip verify the downloads
+against the digests in package-lock.json and below. No package contains the models as the one bundle that the JavaScript
+loads, so this script makes it. Files are stored gzipped, as browsers receive them. MediaPipe's license is Apache-2.0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PACKAGE: Final = "@mediapipe/tasks-vision"
 PROGRAM: Final = ("vision_bundle.mjs", "wasm/vision_wasm_internal.js", "wasm/vision_wasm_internal.wasm")
 WHEEL: Final = (
     "mediapipe==0.10.21 --hash=sha256:05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
-    # The files inside are the same for every platform; this one's wheel can be downloaded from all of them
+    # The models are the same in the wheels of all platforms
     *("--only-binary=:all:", "--python-version=3.11", "--platform=manylinux_2_28_x86_64"),
 )
 MODELS: Final = {
@@ -38,23 +38,23 @@ BUNDLE: Final = "hand_landmarker.task"
 
 
 def fetch(target: Path) -> None:
-    """Fetch everything and put it into a folder, which then holds all of it or what it held before.
+    """Download everything into a folder, which is replaced only when all downloads have succeeded.
 
     Raises:
-        RuntimeError: a client failed; the message ends with what it said last.
+        RuntimeError: npm or pip failed; the message ends with the last line of its output.
     """
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        made = scratch / "made"
-        made.mkdir()
+        output = scratch / "output"
+        output.mkdir()
         package = _fetch_npm_package(scratch)
         for file in PROGRAM:
-            _compress((package / file).read_bytes(), made / Path(file).name)
+            _compress((package / file).read_bytes(), output / Path(file).name)
         with zipfile.ZipFile(_fetch_wheel(scratch)) as wheel:
-            _compress(_bundle(wheel), made / BUNDLE)
-            (made / "LICENSE").write_bytes(wheel.read(LICENSE))
+            _compress(_bundle(wheel), output / BUNDLE)
+            (output / "LICENSE").write_bytes(wheel.read(LICENSE))
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(made, target)
+        shutil.copytree(output, target)
 
 
 def _fetch_npm_package(scratch: Path) -> Path:
@@ -71,7 +71,7 @@ def _fetch_npm_package(scratch: Path) -> Path:
 
 
 def _npm(scratch: Path) -> list[str]:
-    """The command that is npm: the machine's own or else, for this once, that of the Node.js wheel in the lock."""
+    """The npm command: the installed one, or that of the Node.js wheel pinned in requirements-dev.txt."""
     if shutil.which("npm"):
         return ["npm"]
     lock = (PROJECT / "requirements-dev.txt").read_text()
@@ -103,16 +103,16 @@ def _pip(command: str, *options: str) -> None:
 def _run(command: list[str], folder: Path) -> None:
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode:
-        last = (result.stderr.strip() or result.stdout.strip() or "nothing").splitlines()[-1]
-        raise RuntimeError(f"{command[0]} said: {last}")
+        last_line = (result.stderr.strip() or result.stdout.strip() or "no output").splitlines()[-1]
+        raise RuntimeError(f"{command[0]} failed: {last_line}")
 
 
 def _bundle(wheel: zipfile.ZipFile) -> bytes:
-    """The two models as MediaPipe's program takes them: an uncompressed zip, each file under the name it knows."""
+    """The bundle that MediaPipe loads: an uncompressed zip of the two models."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as bundle:
         for name, path in MODELS.items():
-            bundle.writestr(zipfile.ZipInfo(name), wheel.read(path))  # without today's date: the same bytes each time
+            bundle.writestr(zipfile.ZipInfo(name), wheel.read(path))  # no date, so that the bytes are reproducible
     return content.getvalue()
 
 
@@ -121,14 +121,14 @@ def _compress(content: bytes, path: Path) -> None:
 
 
 def main() -> None:
-    """Fetch into build/mediapipe/."""
+    """Download into build/mediapipe/."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     try:
         fetch(TARGET)
     except (OSError, RuntimeError) as error:
         raise SystemExit(
-            f"MediaPipe was not fetched, so the page at / will work without a camera only; try again with "
-            f"`make page` where the package registries can be reached. {error}"
+            "MediaPipe could not be downloaded, so the page at / will work without a camera only; run `make page` "
+            f"where the package registries can be reached. {error}"
         ) from None
     print(f"MediaPipe is now in {TARGET.relative_to(PROJECT)}/.")
 

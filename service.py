@@ -1,7 +1,7 @@
-"""The BentoML service: routes, limits, and the model. The work is done in hand_gesture/.
+"""The BentoML service: routes, limits and the model, wired together from hand_gesture/.
 
 A request travels from its connection to a PredictionRequest (deadline, decoding), the batch queue, an API method below
-and the model, and its answer back to the PredictionRequest. The README has a diagram.
+and the model; its answer goes back through the PredictionRequest. The README has a diagram.
 """
 
 from __future__ import annotations
@@ -19,11 +19,18 @@ from numpy.typing import NDArray
 
 from hand_gesture.bento.http_connection import install_http_protocol
 from hand_gesture.bento.reloading import ModelReloader
-from hand_gesture.bento.supervision import install_supervisor
+from hand_gesture.bento.supervision import install_supervisor, stop_service
 from hand_gesture.bento.timeouts import exempt_posts
 from hand_gesture.landmarks import parse_hand
 from hand_gesture.memory import freeze_heap
-from hand_gesture.model.artifacts import BUNDLED, MODEL_FILE, ORIGIN, load_artifacts, load_reference_hands
+from hand_gesture.model.artifacts import (
+    BUNDLED,
+    MODEL_FILE,
+    ORIGIN,
+    ArtifactsError,
+    load_artifacts,
+    load_reference_hands,
+)
 from hand_gesture.model.classifier import NONE, Prediction
 from hand_gesture.model.execution import Execution, use_one_thread
 from hand_gesture.model.store import find_model
@@ -32,7 +39,7 @@ from hand_gesture.settings import load_settings
 from hand_gesture.telemetry.logs import use_json_logs
 from hand_gesture.telemetry.measured_model import MeasuredModel
 from hand_gesture.telemetry.metrics import ProcessTreeSampler, get_metrics, make_lost_workers_counter
-from hand_gesture.web.asyncapi import asyncapi_document
+from hand_gesture.web.access import describe_access
 from hand_gesture.web.contract import (
     CommandResponse,
     GesturesRequest,
@@ -44,7 +51,6 @@ from hand_gesture.web.contract import (
 )
 from hand_gesture.web.decoding import use_unit
 from hand_gesture.web.gateway import PredictionGateway
-from hand_gesture.web.openapi import openapi_document
 from hand_gesture.web.operator_routes import operator_app
 from hand_gesture.web.pages import page_routes
 from hand_gesture.web.reference import reference_document
@@ -54,37 +60,31 @@ from hand_gesture.web.teaching import Reports, Teaching
 logger = logging.getLogger("bentoml.service.hand_gesture")
 
 SAMPLE_SECONDS: Final = 5.0
-_MODEL_TAG: Final = "MODEL_TAG"
-use_json_logs()
-SETTINGS: Final = load_settings()
+MODEL_TAG: Final = "MODEL_TAG"
+MEDIAPIPE: Final = Path(__file__).parent / "build" / "mediapipe"
 
 
 def _reload_models(watcher: Any) -> None:
-    ModelReloader(watcher, lambda: str(bentoml.models.get(SETTINGS.model_tag).tag), _MODEL_TAG).start()
+    ModelReloader(watcher, lambda: str(bentoml.models.get(SETTINGS.model_tag).tag), MODEL_TAG).start()
 
 
+use_json_logs()
+SETTINGS: Final = load_settings()
 install_supervisor(make_lost_workers_counter, _reload_models)
 exempt_posts()
 install_http_protocol(SETTINGS.keep_alive_seconds)
 
 MODEL, MANIFEST = find_model(SETTINGS.model_tag)
-os.environ[_MODEL_TAG] = str(MODEL.tag)  # a worker that starts later serves the same model, even after an import
+os.environ[MODEL_TAG] = str(MODEL.tag)  # so that workers started after an import serve the same model as the others
 use_unit(MANIFEST.described_features.unit)
+batched = functools.partial(
+    bentoml.api, batchable=True, max_batch_size=SETTINGS.max_batch_size, max_latency_ms=SETTINGS.max_batch_wait_ms
+)
 
 
-def _openapi_document() -> dict[str, Any]:
-    reference = load_reference_hands(Path(MODEL.path))
-    example = {"landmarks": next(iter(reference.hands.values())), "image_size": reference.image_size}
-    return openapi_document(SETTINGS, version=str(MODEL.tag.version), example=example)
-
-
-def _asyncapi_document() -> dict[str, Any]:
-    return asyncapi_document(SETTINGS, version=str(MODEL.tag.version))
-
-
-def _reference_hands() -> dict[str, Any]:
+def _current() -> HandGesture:
     service: HandGesture = bentoml.get_current_service()
-    return service.reference.model_dump()
+    return service
 
 
 @bentoml.service(
@@ -100,15 +100,7 @@ def _reference_hands() -> dict[str, Any]:
     tracing={"excluded_urls": [".*"]},
 )
 @bentoml.asgi_app(
-    operator_app(
-        {
-            "/docs.json": _openapi_document,
-            "/asyncapi.json": _asyncapi_document,
-            "/reference_hands.json": _reference_hands,
-        },
-        page_routes(Path(__file__).parent / "build" / "mediapipe"),
-        SETTINGS.metrics_token,
-    ),
+    operator_app(SETTINGS, MODEL, lambda: _current().reference, page_routes(MEDIAPIPE)),
     path="/",
 )
 class HandGesture:
@@ -118,50 +110,40 @@ class HandGesture:
 
     def __init__(self) -> None:
         """Load the model and warm it up."""
-        artifacts = load_artifacts(
-            Path(MODEL.path), expected_version=MODEL.tag.version, min_confidence=SETTINGS.min_confidence
-        )
-        use_one_thread(artifacts.classifier.model)
-        reference = load_reference_hands(Path(MODEL.path))
-        a_hand = parse_hand(next(iter(reference.hands.values())))
-        self._metrics = get_metrics()
-        self._model = MeasuredModel(Execution(artifacts.classifier.predict, a_hand[np.newaxis]), self._metrics)
-        self._metrics.declare_model(
-            gestures=(*artifacts.classifier.gestures, NONE),
+        folder, metrics = Path(MODEL.path), get_metrics()
+        try:
+            artifacts = load_artifacts(
+                folder, expected_version=MODEL.tag.version, min_confidence=SETTINGS.min_confidence
+            )
+        except ArtifactsError as error:
+            stop_service(str(error))
+        classifier, reference = artifacts.classifier, load_reference_hands(folder)
+        use_one_thread(classifier.model)
+        sample = parse_hand(next(iter(reference.hands.values())))[np.newaxis]
+        self._sampler = ProcessTreeSampler(metrics)
+        self._model = MeasuredModel(Execution(classifier.predict, sample), metrics)
+        metrics.declare_model(
+            gestures=(*classifier.gestures, NONE),
             version=artifacts.version,
             digest=artifacts.manifest.sha256[MODEL_FILE],
             feature_contract=artifacts.manifest.feature_contract,
-            kind=artifacts.classifier.kind,
+            kind=classifier.kind,
         )
-        self.reference = reference_document(
-            artifacts,
-            reference,
-            name=MODEL.tag.name,
-            bundled=MODEL.info.labels.get(ORIGIN) == BUNDLED,
-        )
-        self.teaching = Teaching(artifacts.classifier, functools.partial(load_teacher, Path(MODEL.path)), self._metrics)
-        logger.info("model %s answers", MODEL.tag)
-        logger.info(
-            "predictions are %s, /metrics is %s",
-            "for holders of a key" if SETTINGS.api_key else "open to everyone (API_KEY is not set)",
-            "for holders of the token" if SETTINGS.metrics_token else "open to everyone (METRICS_TOKEN is not set)",
-        )
+        is_bundled = MODEL.info.labels.get(ORIGIN) == BUNDLED
+        self.reference = reference_document(artifacts, reference, name=MODEL.tag.name, bundled=is_bundled)
+        self.teaching = Teaching(classifier, functools.partial(load_teacher, folder), metrics)
+        logger.info("serving model %s", MODEL.tag)
+        logger.info("%s", describe_access(SETTINGS))
         freeze_heap()
 
     @bentoml.on_startup
     async def start_sampling(self) -> None:
-        """Measure CPU and memory from now on."""
-        self._sampling = asyncio.create_task(ProcessTreeSampler(self._metrics).sample_forever(SAMPLE_SECONDS))
+        """Start measuring CPU and memory."""
+        self._sampling = asyncio.create_task(self._sampler.sample_forever(SAMPLE_SECONDS))
 
-    @bentoml.api(
-        batchable=True,
-        max_batch_size=SETTINGS.max_batch_size,
-        max_latency_ms=SETTINGS.max_batch_wait_ms,
-        input_spec=HandRequest,
-        output_spec=PredictionResponse,
-    )
+    @batched(input_spec=HandRequest, output_spec=PredictionResponse)
     async def predict(self, hands: NDArray[np.float64]) -> list[Prediction]:
-        """Classify one hand; requests in flight together share a model call."""
+        """Classify one hand; concurrent requests share a model call."""
         return await self._model.predict(hands, "/predict")
 
     @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
@@ -169,29 +151,17 @@ class HandGesture:
         """Classify several hands of one camera: those of a frame, or a recording."""
         return await self._model.predict_in_thread(hands, "/predict_batch")
 
-    @bentoml.api(
-        route="/predict/command",
-        batchable=True,
-        max_batch_size=SETTINGS.max_batch_size,
-        max_latency_ms=SETTINGS.max_batch_wait_ms,
-        input_spec=HandRequest,
-        output_spec=CommandResponse,
-    )
+    @batched(route="/predict/command", input_spec=HandRequest, output_spec=CommandResponse)
     async def predict_command(self, hands: NDArray[np.float64]) -> list[dict[str, str | None]]:
-        """Classify one hand and get only the game's command."""
+        """Classify one hand and return only the game's command."""
         predictions = await self._model.predict(hands, "/predict/command")
         return [{"gesture": prediction.command} for prediction in predictions]
 
     @bentoml.api(input_spec=GesturesRequest, output_spec=GesturesResponse)
     async def gestures(self, body: bytes) -> dict[str, Reports]:
-        """Learn how well gestures of one's own can be told apart."""
+        """Report how well custom gestures can be recognized."""
         return await self.teaching.report(body)
 
 
-def _teaching() -> Teaching:
-    service: HandGesture = bentoml.get_current_service()
-    return service.teaching
-
-
 _service = cast("bentoml.Service[HandGesture]", HandGesture)  # the decorator has replaced the class
-_service.add_asgi_middleware(PredictionGateway, settings=SETTINGS, teaching=_teaching)
+_service.add_asgi_middleware(PredictionGateway, settings=SETTINGS, teaching=lambda: _current().teaching)

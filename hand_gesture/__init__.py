@@ -1,1 +1,1 @@
-"""The parts that service.py wires together: one module for each step a request takes."""
+"""The parts that service.py wires together; a module for each step of a request."""

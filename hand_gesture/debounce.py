@@ -1,10 +1,10 @@
-"""From a hand's gestures frame by frame to the gesture that holds.
+"""Debounces a hand's gestures: a new gesture is held only after it has been shown for some time.
 
-A classifier that is right in 98 of 100 frames still flickers every other second at 30 frames a second, so what it says
-has to be debounced. Each gesture that is not held has a score: a frame that shows it adds one, every other frame takes
-two away, and at zero the count starts anew (the CUSUM test, https://en.wikipedia.org/wiki/CUSUM). So the gesture has
-been in at least two thirds of the frames since its start. It comes to hold when that start is long enough ago and it
-was shown without interruption, or else leads clearly. Of two gestures that take turns neither ever gets there.
+A classifier that is right in 98 of 100 frames still flickers every other second at 30 frames a second. So each gesture
+that is not held has a score: a frame that shows it adds 1, any other frame subtracts 2, and at 0 the gesture starts
+again (the CUSUM test, https://en.wikipedia.org/wiki/CUSUM). A gesture with a positive score has therefore been in at
+least two thirds of the frames since its start. It becomes the held gesture once its start is ``hold_seconds`` ago and
+its frames were consecutive or its score is at least ``MIN_SCORE``. Two gestures that alternate never reach that.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-AGAINST: Final = 2  # what a frame without the gesture takes away
-LEAD: Final = 5  # that a gesture needs which other frames interrupted: fewer come about by chance
-MAX_SCORE: Final = 10  # so that a gesture that is no longer shown is forgotten after five frames
-CLOCK_SECONDS: Final = 0.001  # browsers round their clocks to a millisecond
+PENALTY: Final = 2  # subtracted for a frame without the gesture
+MIN_SCORE: Final = 5  # of a gesture whose frames were not consecutive; smaller scores happen by chance
+MAX_SCORE: Final = 10  # a gesture that is no longer shown is dropped after 5 frames
+CLOCK_SECONDS: Final = 0.001  # resolution of browsers' clocks
 
 
 @dataclass(slots=True)
 class _Candidate:
-    """A gesture that may come to hold."""
+    """A gesture that may become the held one."""
 
     started: float
     score: int = 0
@@ -28,58 +28,58 @@ class _Candidate:
 
 
 class Debouncer:
-    """What holds for one hand of one camera."""
+    """The held gesture of one hand."""
 
-    __slots__ = ("_candidates", "_hold_seconds", "_nothing", "_shown", "held")
+    __slots__ = ("_candidates", "_hold_seconds", "_last_shown", "_no_gesture", "held")
 
-    def __init__(self, hold_seconds: float, nothing: str) -> None:
-        """Start with nothing held.
+    def __init__(self, hold_seconds: float, no_gesture: str) -> None:
+        """Start without a held gesture.
 
         Args:
-            hold_seconds: how long a gesture must be shown until it holds; 0: at once.
-            nothing: the name of no gesture. It comes to hold like any gesture, and when the hand has left.
+            hold_seconds: how long a gesture must be shown until it is held; 0: no delay.
+            no_gesture: the class for no gesture. It becomes held like any gesture, and when the hand has left.
         """
-        self.held = nothing
+        self.held = no_gesture
         self._hold_seconds = max(hold_seconds - CLOCK_SECONDS, 0)
-        self._nothing = nothing
+        self._no_gesture = no_gesture
         self._candidates: dict[str, _Candidate] = {}
-        self._shown = 0.0
+        self._last_shown = 0.0
 
     def show(self, gesture: str, time: float) -> None:
-        """Take the gesture of the next frame.
+        """Update with the gesture of the next frame.
 
         Args:
-            gesture: what the frame shows.
-            time: of the frame, in seconds; never less than that of the frame before.
+            gesture: the classifier's answer.
+            time: of the frame, in seconds; must not decrease.
         """
-        self._shown = time
+        self._last_shown = time
         if self._candidates:
-            self._count_against(gesture)
-        if gesture == self.held:  # nearly every frame
+            self._penalize_others(gesture)
+        if gesture == self.held:  # most frames
             return
         candidate = self._candidates.setdefault(gesture, _Candidate(time))
         candidate.score = min(candidate.score + 1, MAX_SCORE)
-        is_clear = candidate.score >= LEAD or not candidate.is_interrupted
-        if is_clear and time - candidate.started >= self._hold_seconds:
+        is_certain = candidate.score >= MIN_SCORE or not candidate.is_interrupted
+        if is_certain and time - candidate.started >= self._hold_seconds:
             self.held = gesture
             self._candidates.clear()
 
     def miss(self, time: float) -> None:
-        """Take a frame without the hand; when it has been missing for as long as a gesture must be shown, let go."""
-        self._count_against(None)
-        if time - self._shown >= self._hold_seconds:
+        """Update with a frame without the hand; after ``hold_seconds`` of them the gesture is released."""
+        self._penalize_others(None)
+        if time - self._last_shown >= self._hold_seconds:
             self.release()
 
     def release(self) -> None:
-        """Hold nothing from now on."""
-        self.held = self._nothing
+        """Release the held gesture."""
+        self.held = self._no_gesture
         self._candidates.clear()
 
-    def _count_against(self, shown: str | None) -> None:
+    def _penalize_others(self, shown: str | None) -> None:
         for gesture, candidate in [*self._candidates.items()]:
             if gesture == shown:
                 continue
-            candidate.score -= AGAINST
+            candidate.score -= PENALTY
             candidate.is_interrupted = True
             if candidate.score <= 0:
                 del self._candidates[gesture]

@@ -1,4 +1,4 @@
-"""What a request may fail with: reasons for programs, and the errors that carry them to whoever answers."""
+"""Errors that clients get, and their machine-readable reasons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Reason(StrEnum):
-    """Why a request was rejected: the ``reason`` of the error and of ``hand_gesture_invalid_requests_total``."""
+    """Why a request was rejected: ``reason`` in the response and in ``hand_gesture_invalid_requests_total``."""
 
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN_ORIGIN = "forbidden_origin"
@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
 
 class ServerReason(StrEnum):
-    """Why a good request got no answer."""
+    """Why a valid request failed."""
 
     OVERLOADED = "overloaded"
     TIMEOUT = "timeout"
@@ -34,7 +34,7 @@ class ServerReason(StrEnum):
 
 
 class FailedRequestError(Exception):
-    """A request that gets an error: ``status``, ``reason`` for a program, and a sentence for a person."""
+    """A request that gets an error response: HTTP ``status``, machine-readable ``reason``, and a sentence."""
 
     def __init__(self, status: int, reason: Reason | ServerReason, message: str, headers: Headers = ()) -> None:
         super().__init__(message)
@@ -44,9 +44,9 @@ class FailedRequestError(Exception):
 
 
 class RejectedRequestError(FailedRequestError):
-    """A request that gets a 4xx for what it holds.
+    """An invalid request, status 4xx.
 
-    ``missing_landmarks`` counts the points that were absent, null or not finite.
+    ``missing_landmarks`` is the number of points that are absent, null or not finite.
     """
 
     reason: Reason

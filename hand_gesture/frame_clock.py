@@ -1,6 +1,6 @@
-"""The time of a stream's frames.
+"""The time of a stream's frames: the client's timestamps, or arrival times where there are none.
 
-Frames that a network held up arrive together. Where they carry the client's time, that is what counts.
+Frames that the network delayed arrive in a burst, so timestamps are more precise.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 MAX_GAP_SECONDS: Final = 60.0
-GAPS_IN_A_PAUSE: Final = 2.5
+PAUSE_FACTOR: Final = 2.5  # a gap this many times the two before is a pause
 
 
 class FrameClock:
-    """Counts the seconds of one stream. They never go backwards, whatever a client's clock does."""
+    """A monotonic clock of one stream, whatever the client's clock does."""
 
     __slots__ = ("_arrival", "_client_time", "_gaps_before", "gap", "now")
 
@@ -24,14 +24,17 @@ class FrameClock:
         self._client_time: float | None = None
 
     def advance(self, arrival: float, client_time: float | None) -> float:
-        """Take the next frame, and get its time.
+        """Advance to the next frame.
 
-        Only differences of the client's time count. Where it goes backwards, no time has passed; a gap of more than a
-        minute counts as a minute. Where this frame or the one before carries no time, their arrivals count.
+        The gap to the frame before is the difference of their timestamps, clamped to 0 to 60 seconds, or of their
+        arrivals if one of them has no timestamp.
 
         Args:
-            arrival: when the frame arrived, in seconds; never less than that of the frame before.
-            client_time: the client's time of the frame in milliseconds, if it tells; finite.
+            arrival: in seconds; must not decrease.
+            client_time: the frame's timestamp in milliseconds, if it has one; finite.
+
+        Returns:
+            The frame's time in seconds since the first frame.
         """
         if self._arrival is None:
             gap = 0.0
@@ -48,5 +51,5 @@ class FrameClock:
         return self.now
 
     def is_gap_unusual(self) -> bool:
-        """Whether the gap is much longer than both before: a slow camera makes no pauses."""
-        return self.gap > GAPS_IN_A_PAUSE * max(self._gaps_before) > 0
+        """Whether the gap is much longer than the two before; those of a slow camera are all long."""
+        return self.gap > PAUSE_FACTOR * max(self._gaps_before) > 0

@@ -1,6 +1,6 @@
-"""The 21 points of a hand: their names, reading them from JSON, and the features made of them.
+"""The 21 landmarks of a hand: names, parsing from JSON, and conversion of coordinates.
 
-Numbering and names are those of MediaPipe Hands:
+Numbers and names are those of MediaPipe Hands:
 https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker
 """
 
@@ -29,24 +29,21 @@ MIDDLE_FINGER_TIP: Final = LANDMARK_NAMES.index("MIDDLE_FINGER_TIP")
 RING_FINGER_MCP: Final = LANDMARK_NAMES.index("RING_FINGER_MCP")
 PINKY_MCP: Final = LANDMARK_NAMES.index("PINKY_MCP")
 COORDINATE_COUNT: Final = 3 * LANDMARK_COUNT
-PLANAR_COUNT: Final = 2 * LANDMARK_COUNT  # of a hand without z
+PLANAR_COUNT: Final = 2 * LANDMARK_COUNT  # x and y only
 
-# Beyond any camera's resolution, yet small enough that no product of two overflows.
+# Larger than any camera's resolution, but products cannot overflow.
 MAX_COORDINATE: Final = 1e6
 MAX_IMAGE_SIDE: Final = 100_000
-# MediaPipe's 0..1 coordinates overshoot a little where a hand leaves the frame; a hand in pixels never fits in 3 x 3.
+# MediaPipe's 0..1 coordinates slightly exceed 1 at the frame's edge; a hand in pixels is larger than 3 x 3.
 MAX_NORMALIZED_COORDINATE: Final = 3.0
-# MediaPipe's z stays within about 1; in pixels (cvzone gives it so: times the frame's width) it is far beyond.
+# MediaPipe's z is at most about 1; z in pixels, as cvzone returns it (times the frame's width), is far larger.
 MAX_NORMALIZED_DEPTH: Final = 2.0
-# Shorter than any hand in any unit; dividing by less than this could overflow.
+# Smaller than any hand in any unit; dividing by a smaller number could overflow.
 MIN_DISTANCE: Final = 1e-9
 
 
 class MissingLandmarksError(ValueError):
-    """Some of the 21 points are absent, null or not finite.
-
-    ``count`` is how many.
-    """
+    """``count`` of the 21 landmarks are absent, null or not finite."""
 
     def __init__(self, indices: list[int]) -> None:
         self.count = len(indices)
@@ -55,22 +52,21 @@ class MissingLandmarksError(ValueError):
 
 
 class MalformedLandmarksError(ValueError):
-    """The value is not a hand in any of the forms that are read."""
+    """The value is not a hand in any of the formats that ``parse_hand`` accepts."""
 
 
 def parse_hand(value: Any) -> NDArray[np.float64]:
-    """Read one hand from decoded JSON.
+    """Parse one hand from decoded JSON.
 
     Accepts 21 lists ``[x, y, z]`` or ``[x, y]``, 21 objects ``{"x": …, "y": …, "z": …}`` (z may be absent, other keys
     are ignored), 63 or 42 numbers, or a list that holds one such hand, as MediaPipe's ``result.landmarks`` does.
 
     Returns:
-        The coordinates in the order x1 y1 z1 … x21 y21 z21, shape (63,), in the unit they came in; z is 0 where it is
-        absent.
+        The coordinates x1 y1 z1 … x21 y21 z21, shape (63,), in their original unit; a missing z is 0.
 
     Raises:
-        MissingLandmarksError: points are absent, null or not finite.
-        MalformedLandmarksError: anything else is wrong.
+        MissingLandmarksError: landmarks are absent, null or not finite.
+        MalformedLandmarksError: any other error.
     """
     hands = read_hands([value])
     if hands is None:
@@ -79,45 +75,45 @@ def parse_hand(value: Any) -> NDArray[np.float64]:
 
 
 def read_hands(values: list[Any]) -> NDArray[np.float64] | None:
-    """Read hands, each in one of the forms that ``parse_hand`` accepts, in one pass.
+    """Parse several hands at once; faster than ``parse_hand``, but without its errors.
 
     Returns:
-        The coordinates, shape (n, 63); None if something is wrong with one of them, which ``parse_hand`` then names.
+        The coordinates, shape (n, 63), or None if one of the hands is invalid.
     """
     try:
         flattened = [_flatten(value) for value in values]
         numbers = [*chain.from_iterable(flattened)]
         if {*map(len, flattened)} != {COORDINATE_COUNT}:
             return None
-        # bool is a subclass of int, and numpy reads "1.5" as a number: only the exact types will do
+        # Exact types, because bool is a subclass of int, and numpy parses strings such as "1.5"
         if {*map(type, numbers)} <= {float, int}:
             hands = np.array(numbers, dtype=np.float64).reshape(-1, COORDINATE_COUNT)
             if largest_coordinate(hands) <= MAX_COORDINATE:  # false for NaN and infinity too
                 return hands
     except (TypeError, KeyError, IndexError, OverflowError):
-        pass  # one is in none of the forms
+        pass  # one of the values is not a hand
     return None
 
 
 def largest_coordinate(hands: NDArray[np.float64]) -> float:
-    """The largest magnitude among hands' coordinates; NaN where one of them is."""
+    """The largest magnitude of the coordinates; NaN if one of them is."""
     magnitudes = np.abs(hands)
-    return float(magnitudes.item(magnitudes.argmax()))  # max() takes longer on so few
+    return float(magnitudes.item(magnitudes.argmax()))  # faster than max() for small arrays
 
 
 class Unit(StrEnum):
-    """What x and y are measured in."""
+    """The unit of x and y."""
 
-    PIXELS = "pixels"  # or any other in which a hand has its true shape
+    PIXELS = "pixels"  # or any other that keeps the aspect ratio
     IMAGE = "image"  # MediaPipe's: 0..1 of the frame's width and height
 
 
 def convert(
     hands: NDArray[np.float64], image_size: tuple[float, float] | None, unit: Unit, largest: float | None = None
 ) -> None:
-    """Bring hands in pixels or in 0..1 into the unit that a classifier was trained on, in place.
+    """Convert hands in pixels or in 0..1 to the unit that a classifier was trained on, in place.
 
-    See ``restore_shape``. A hand in pixels stays as it is where the frame's size is not known.
+    Without ``image_size``, hands in pixels are left as they are. See ``restore_shape`` for the arguments.
     """
     restore_shape(hands, image_size, largest)
     if unit is Unit.IMAGE and image_size is not None:
@@ -127,20 +123,20 @@ def convert(
 def restore_shape(
     hands: NDArray[np.float64], image_size: tuple[float, float] | None, largest: float | None = None
 ) -> None:
-    """Give hands the shape that they had before a camera's frame, in place.
+    """Restore the aspect ratio of hands, in place.
 
-    MediaPipe divides x by the width and y by the height, which squeezes the hand on every frame that is not square. A
-    hand that is in pixels already (told by its coordinates, see ``MAX_NORMALIZED_COORDINATE``) is left as it is. Its z
-    in pixels becomes MediaPipe's again, z divided by the width; where the frame's size is not known, z is left out.
+    MediaPipe divides x by the frame's width and y by its height, which distorts hands unless the frame is square. x and
+    y of a hand in pixels (see ``MAX_NORMALIZED_COORDINATE``) are not changed; z in pixels is divided by the width, as
+    in MediaPipe's results, or set to 0 without ``image_size``.
 
     Args:
         hands: shape (n, 63).
-        image_size: width and height of the frame in pixels, where they are known.
-        largest: the hands' ``largest_coordinate``, where it is known.
+        image_size: width and height of the frame in pixels, if known.
+        largest: ``largest_coordinate(hands)``, if known.
     """
     if largest is None:
         largest = largest_coordinate(hands)
-    if largest <= MAX_NORMALIZED_DEPTH:  # nearly always: all in 0..1
+    if largest <= MAX_NORMALIZED_DEPTH:  # the most frequent case: all in 0..1
         if image_size is not None:
             hands *= _factors(image_size[0], image_size[1])
         return
@@ -157,12 +153,12 @@ def restore_shape(
 
 @lru_cache(maxsize=256)
 def _factors(width: float, height: float) -> NDArray[np.float64]:
-    """From 0..1 to pixels, for the 63 coordinates of a hand."""
+    """Factors from 0..1 to pixels, shape (63,)."""
     return np.tile([width, height, 1.0], LANDMARK_COUNT)
 
 
 def turn_to_one_side(relative: NDArray[np.float64]) -> None:
-    """Mirror, in place, hands whose index finger is, seen from the wrist, to the right of their pinky.
+    """Mirror hands whose index finger is to the right of the pinky, seen from the wrist, in place.
 
     Args:
         relative: points relative to the wrist, shape (n, 21, 2 or 3).
@@ -171,7 +167,7 @@ def turn_to_one_side(relative: NDArray[np.float64]) -> None:
 
 
 def points_right(relative: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which hands have their index finger, seen from the wrist, to the right of their pinky, shape (n,).
+    """Which hands have the index finger to the right of the pinky, seen from the wrist, shape (n,).
 
     Args:
         relative: points relative to the wrist, shape (n, 21, 2 or 3).
@@ -181,8 +177,8 @@ def points_right(relative: NDArray[np.float64]) -> NDArray[np.bool_]:
     return right
 
 
-def _flatten(value: Any) -> list[Any]:  # noqa: PLR0911 (a form each)
-    """The 63 values of a hand in one of the forms; for anything else it fails or returns another number."""
+def _flatten(value: Any) -> list[Any]:  # noqa: PLR0911 (one for each format)
+    """The 63 values of a hand in an accepted format; for others it raises, or returns another number of values."""
     count, first = len(value), value[0]
     if count > COORDINATE_COUNT:
         return []
@@ -190,7 +186,7 @@ def _flatten(value: Any) -> list[Any]:  # noqa: PLR0911 (a form each)
         lengths = {*map(len, value)}
         if lengths == {3}:
             return list(chain.from_iterable(value))
-        if count == 1:  # a hand in a list, but not a list in a list
+        if count == 1:  # [hand], but not [[hand]]
             return [] if lengths == {1} else _flatten(first)
         return [c for point in value for c in (*point, 0)[:3]] if lengths <= {2, 3} else []
     if type(first) is dict:
@@ -203,8 +199,8 @@ def _flatten(value: Any) -> list[Any]:  # noqa: PLR0911 (a form each)
     return [c for i in range(0, count, 2) for c in (value[i], value[i + 1], 0)] if count == PLANAR_COUNT else value
 
 
-def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:  # noqa: PLR0911 (a fault each)
-    """Say what keeps a value from being a hand."""
+def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:  # noqa: PLR0911 (one for each error)
+    """Find out why a value is not a hand."""
     if value is None:
         value = []
     if not isinstance(value, list):
@@ -238,15 +234,15 @@ def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:  #
         )
     if missing := [index for index, point in enumerate(points) if _is_missing(point)]:
         return MissingLandmarksError(missing)
-    return MalformedLandmarksError("landmarks must hold its points in one form: all as lists or all as objects.")
+    return MalformedLandmarksError("landmarks must hold its points in one format: all as lists or all as objects.")
 
 
 def _hands_within(value: list[Any]) -> list[Any]:
-    """The hands that a list of hands holds; none if its items are points or numbers."""
+    """The items of a list of hands; empty if the items are points or numbers."""
     if not value or not all(isinstance(item, list) for item in value):
         return []
-    holds_points = any(isinstance(point, list | dict) for hand in value for point in hand)
-    return value if holds_points or all(len(hand) >= PLANAR_COUNT for hand in value) else []
+    has_points = any(isinstance(point, list | dict) for hand in value for point in hand)
+    return value if has_points or all(len(hand) >= PLANAR_COUNT for hand in value) else []
 
 
 def _points(value: list[Any]) -> list[Any]:
@@ -269,7 +265,7 @@ def _coordinates(point: Any) -> list[Any] | None:
 
 
 def _is_missing(point: Any) -> bool:
-    """Whether x or y is absent, or any of the three null or not finite."""
+    """Whether x or y is absent, or x, y or z is null or not finite."""
     coordinates = _coordinates(point) or []
     return len(coordinates) < 2 or any(value is None or not math.isfinite(value) for value in coordinates)
 

@@ -8,8 +8,8 @@ import gc
 def freeze_heap() -> None:
     """Exempt everything alive now from garbage collection, and collect rarely from here on.
 
-    What is loaded at start lives as long as the process. Without this, each full collection walks through all of it and
-    holds up the requests in flight for 50 ms.
+    Objects loaded at startup live as long as the process; without this, each full collection traverses them and blocks
+    the event loop for 50 ms.
     """
     gc.collect()
     gc.freeze()

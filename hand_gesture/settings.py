@@ -1,4 +1,4 @@
-"""What an operator can set, from environment variables."""
+"""The service's settings, from environment variables."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SECRETS: Final = Path("/run/secrets")
 
 
 class Settings(BaseSettings):
-    """The service's settings; each field's variable is its name in capitals. docs/reference.md has the same table.
+    """Each field is read from the environment variable of its name in capitals; docs/reference.md has the same table.
 
-    Docker mounts secrets as files: one of a field's name, such as ``api_key``, counts where there is no variable.
+    If there is no variable, a Docker secret of the field's name is used, such as ``/run/secrets/api_key``.
     """
 
     model_config = SettingsConfigDict(
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
 
     @field_validator("allowed_origins")
     @classmethod
-    def _as_browsers_send_them(cls, origins: list[str]) -> list[str]:
+    def _normalize_origins(cls, origins: list[str]) -> list[str]:
         return [origin if origin in ("*", "null") else _origin_of(origin) for origin in origins]
 
     @field_validator("model_tag")
@@ -78,12 +78,12 @@ class Settings(BaseSettings):
 
 
 def _origin_of(address: str) -> str:
-    """The origin of a page's address as a browser sends it (RFC 6454, https://www.rfc-editor.org/rfc/rfc6454#section-6.2).
+    """Serialize the origin of a URL as browsers do (RFC 6454, https://www.rfc-editor.org/rfc/rfc6454#section-6.2).
 
     Raises:
-        ValueError: it is not the address of a page.
+        ValueError: the URL has no origin.
     """
-    message = f"{address} is no origin such as https://game.example; name each origin, or * for all"
+    message = f"{address} is not an origin such as https://game.example; list origins, or use * for all"
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
@@ -94,18 +94,18 @@ def _origin_of(address: str) -> str:
     if not parts.scheme or not host or "@" in parts.netloc or not set(host).isdisjoint(" *%,;'\"\\"):
         raise ValueError(message)
     host = f"[{host}]" if ":" in host else host
-    is_usual = port is None or (parts.scheme, port) in (("http", 80), ("https", 443))
-    return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{port}"
+    is_default_port = port is None or (parts.scheme, port) in (("http", 80), ("https", 443))
+    return f"{parts.scheme}://{host}" if is_default_port else f"{parts.scheme}://{host}:{port}"
 
 
 def load_settings() -> Settings:
-    """Read the environment.
+    """Read the settings from the environment.
 
     Raises:
-        SystemExit: a variable has a value that does not fit; the message says which and why.
+        SystemExit: a variable is invalid; the message names it and says why.
     """
     try:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(f"{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors())
-        raise SystemExit(f"These environment variables do not fit: {problems}.") from None
+        raise SystemExit(f"Invalid environment variables: {problems}.") from None

@@ -1,8 +1,8 @@
 """Finds the service's API methods, so that the gateway can call them without BentoML's HTTP layer.
 
-That layer (routing, context, media types, serialization, response headers) repeats what the gateway has done and takes
-half of a request's time; it still serves all other routes. tests/unit/bento/test_api_methods.py fails if a new BentoML
-changes the attributes used here.
+BentoML's HTTP layer (routing, context, media types, serialization, headers) takes half of a request's time, and the
+gateway does the same work; it still serves all other routes. tests/unit/bento/test_api_methods.py fails if a new
+BentoML changes the attributes used here.
 """
 
 from __future__ import annotations

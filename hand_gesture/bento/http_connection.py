@@ -1,9 +1,8 @@
 """The HTTP/1.1 protocol of the workers: uvicorn's, with a fast path that skips ASGI.
 
 Plain POSTs and WebSockets go straight to the application; every other request goes through ASGI. BentoML starts uvicorn
-without options, so this replaces uvicorn's default protocol. tests/unit/bento/test_http_connection.py,
-tests/service/test_connections.py and tests/fuzz/test_both_ways.py fail if a new BentoML or uvicorn changes what is used
-here.
+without options, so this replaces uvicorn's default protocol. tests/service/test_connections.py and
+tests/fuzz/test_both_ways.py fail if a new BentoML or uvicorn changes what is used here.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from hand_gesture.bento.watchdog import Watchdog
 from hand_gesture.bento.websocket_connection import Limits, MessageTransport, Session, WebSocket
 
 APPLICATION: Final = "hand_gesture.application"  # key of the application in the ASGI lifespan state
-READ_BYTES: Final = 16_384  # fed to the parser at once
+READ_BYTES: Final = 16_384  # parsed at once, at most
 KEY_BYTES: Final = 16  # of Sec-WebSocket-Key, RFC 6455, section 4.1
 WEBSOCKET_VERSION: Final = b"13"  # of the WebSocket protocol
 
 
-# Sends the response to a plain request: status, raw header lines, body, whether the headers contain Connection: close,
-# and the seconds to wait before the connection's next request is read
+# Sends the response to a plain request. Arguments: status, raw header lines, body, whether the headers contain
+# Connection: close, and the seconds to wait before reading the connection's next request
 Respond = Callable[[int, bytes, bytes, bool, float], None]
 
 
@@ -185,13 +184,13 @@ class HttpConnection(HttpToolsProtocol):
     def _open_websocket(self, rest: bytes) -> None:
         application = self._application
         if application is None:
-            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "This server accepts no WebSockets.")
+            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "This server does not accept WebSockets.")
         if (problem := self._handshake_problem()) is not None:
             return self._refuse_upgrade(*problem)
         websocket = WebSocket(application.limits, application.watchdog, self.server_state.connections)
         session = application.open_stream(self.url, self.headers, websocket)
         if session is None:
-            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "There is no stream here for this page.")
+            return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "No stream at this address for this origin.")
         self.connections.discard(self)
         websocket.accept(self.transport, session, dict(self.headers)[b"sec-websocket-key"], rest)
         # Break the reference cycle with the parser, because garbage is collected rarely (see memory.py)

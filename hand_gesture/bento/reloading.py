@@ -1,7 +1,7 @@
-"""Makes `bentoml serve --reload` restart the workers when another model has been imported.
+"""Makes `bentoml serve --reload` restart the workers after another model was imported.
 
-BentoML's help says so, but its reloader watches source files only. tests/service/test_reload.py fails if a new BentoML
-or circus changes what is used here.
+BentoML's help says that it does, but its reloader watches only source files. tests/service/test_reload.py fails if a
+new BentoML or circus changes what is used here.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ logger = logging.getLogger("bentoml.service.hand_gesture.reloading")
 
 
 class ModelReloader:
-    """Restarts a service's workers when another model is to be served."""
+    """Restarts the workers when the model to serve changes."""
 
     def __init__(self, watcher: Any, find_tag: Callable[[], str], variable: str) -> None:
-        """Remember the model that is served now.
+        """Start with the current model.
 
         Args:
-            watcher: circus' watcher of the workers.
+            watcher: the workers' ``circus.watcher.Watcher``.
             find_tag: returns the tag of the model to serve; raises ``BentoMLException`` if there is none.
             variable: environment variable that passes the tag to the workers.
         """
@@ -39,11 +39,11 @@ class ModelReloader:
         self._tag = find_tag()
 
     def start(self) -> None:
-        """Check for another model every ``CHECK_SECONDS``."""
+        """Check for a new model every ``CHECK_SECONDS``."""
         PeriodicCallback(self._check, 1000 * CHECK_SECONDS).start()
 
     def _check(self) -> None:
-        # An import is writing the store, or circus is busy: the next check is soon
+        # While an import writes the store, or circus runs another command, try again at the next check
         with contextlib.suppress(BentoMLException, YAMLError, ConflictError):
             tag = self._find_tag()
             if tag != self._tag:

@@ -1,11 +1,8 @@
-"""The supervisor, which `bentoml serve` runs to start, monitor, restart and stop its workers.
+"""The supervisor: `bentoml serve` runs it to start, monitor, restart and stop the workers.
 
-BentoML's own looks for lost workers every ten seconds, says nothing of them, and does not replace them in a container;
-leaves its workers running, and the port taken, when it is killed itself; drops a SIGTERM that comes while it starts a
-worker, and takes a SIGHUP for a reload; shows a stack trace where it may not listen, and http:// where it serves
-https://; and wipes the figures of another service that has the same BENTOML_HOME. It has no setting for any of that, so
-this reaches into it. tests/unit/bento/test_supervision.py, tests/faults/test_workers.py and
-tests/service/test_{start,stop,workers}.py fail where a new BentoML changes what is used here.
+This replaces BentoML's, which has no settings for its defects; docs/upstream.md lists them.
+tests/unit/bento/test_supervision.py, tests/faults/test_workers.py and tests/service/test_{start,stop,workers}.py fail
+if a new BentoML or circus changes what is used here.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from bentoml._internal.utils import circus
 from circus.process import Process
@@ -29,10 +26,10 @@ from circus.watcher import Watcher
 
 CHECK_SECONDS: Final = 1.0
 STOP_RETRY_SECONDS: Final = 0.02
-SHUTDOWN_SECONDS: Final = 60.0  # no request takes longer
+SHUTDOWN_SECONDS: Final = 60.0  # longer than any request may take
 _API_SOCKET: Final = "_bento_api_server"
-_SUPERVISOR_PIPE: Final = "HAND_GESTURE_SUPERVISOR_PIPE"  # descriptor of a pipe that closes with the supervisor
-_WORKERS: Final = "service"  # circus' watcher of the workers
+_SUPERVISOR_PIPE: Final = "HAND_GESTURE_SUPERVISOR_PIPE"  # file descriptor of a pipe that closes with the supervisor
+_WORKERS: Final = "service"  # name of the workers' watcher
 _METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 # A child of BentoML's logger, whose level and format it inherits
@@ -51,28 +48,31 @@ class _Arbiter(circus.Arbiter):
     reload_models: ClassVar[Callable[[Any], None]]
 
     def __init__(self, watchers: list[Watcher], *args: Any, **kwargs: Any) -> None:
-        # References to the processes keep their exit codes: subprocess reaps what is garbage collected
+        # Keep references: subprocess reaps a process that is garbage collected, and its exit code is lost
         self._workers: dict[int, Process] = {}
-        self._reloads = bool(kwargs.get("plugins"))  # BentoML has one plugin, for `bentoml serve --reload`
-        for watcher in watchers:  # without plugins, which are added below
+        self._exit_code = 0
+        self._reloads = bool(kwargs.get("plugins"))  # BentoML's only plugin is that of `bentoml serve --reload`
+        for watcher in watchers:  # not those of plugins, which circus adds below
             watcher.respawn = True
             watcher.hooks["after_spawn"] = self._after_spawn
             watcher.hooks["after_signal"] = self._after_signal
         super().__init__(watchers, *args, **kwargs | {"check_delay": CHECK_SECONDS})
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
-        del cb  # BentoML's would log another line
+        del cb  # BentoML's only logs that the service has started, as _started does
         with self._own_metrics_folder(), self._supervisor_pipe():
             self._lost_workers = type(self).make_counter()
             try:
                 super().start(self._started)
             except OSError as error:
                 raise SystemExit(_explain(error, self.sockets[_API_SOCKET].port)) from None
+        if self._exit_code:
+            raise SystemExit(self._exit_code)
 
     @contextlib.contextmanager
     def _own_metrics_folder(self) -> Iterator[None]:
-        """Share the metrics of supervisor and workers in a folder of this service alone."""
-        with tempfile.TemporaryDirectory(prefix="hand-gesture-figures-", ignore_cleanup_errors=True) as folder:
+        """Give supervisor and workers a metrics folder that no other service with this BENTOML_HOME shares."""
+        with tempfile.TemporaryDirectory(prefix="hand-gesture-metrics-", ignore_cleanup_errors=True) as folder:
             os.environ[_METRICS_FOLDER] = folder
             for watcher in self.watchers:
                 watcher.env[_METRICS_FOLDER] = folder
@@ -82,15 +82,15 @@ class _Arbiter(circus.Arbiter):
     @contextlib.contextmanager
     def _supervisor_pipe(self) -> Iterator[None]:
         """Open a pipe that workers watch: it closes when the supervisor ends, also on SIGKILL."""
-        watched, kept = os.pipe()
-        os.set_inheritable(watched, True)
+        read_end, write_end = os.pipe()
+        os.set_inheritable(read_end, True)
         for watcher in self.watchers:
-            watcher.env[_SUPERVISOR_PIPE] = str(watched)
+            watcher.env[_SUPERVISOR_PIPE] = str(read_end)
         try:
             yield
         finally:
-            os.close(watched)
-            os.close(kept)
+            os.close(read_end)
+            os.close(write_end)
 
     def _after_spawn(self, watcher: Watcher, pid: int, **_: Any) -> bool:
         self._workers[pid] = watcher.processes[pid]
@@ -111,12 +111,14 @@ class _Arbiter(circus.Arbiter):
             type(self).reload_models(workers)
 
     def manage_watchers(self) -> Any:
-        # While workers are restarted, circus would log a ConflictError with a stack trace
-        return super().manage_watchers() if self._exclusive_running_command is None else None
+        if self._exclusive_running_command is not None:
+            return None  # circus would log a ConflictError with a stack trace
+        self.reap_processes()  # before circus replaces lost workers, which is useless if the service has to stop
+        return self.stop() if self._exit_code else super().manage_watchers()
 
     def reap_processes(self) -> None:
-        # Not from the watchers' lists: watchers drop exiting workers silently.
-        # Nor with waitpid(-1): other children are their parents' to reap.
+        # Not from the watchers' lists, because watchers drop exiting workers silently,
+        # and not with waitpid(-1), which would reap children that are not workers
         for pid, worker in [*self._workers.items()]:
             exit_code = worker.poll()
             if exit_code is not None:
@@ -124,8 +126,12 @@ class _Arbiter(circus.Arbiter):
                 self._report(pid, exit_code)
 
     def _report(self, pid: int, exit_code: int) -> None:
-        how = f"was killed by {_signal_name(-exit_code)}" if exit_code < 0 else f"ended with code {exit_code}"
-        logger.error("worker %d %s; another takes its place", pid, how)
+        if exit_code == os.EX_CONFIG:
+            logger.error("worker %d cannot start; stopping the service", pid)
+            self._exit_code = exit_code
+            return
+        how = f"was killed by {_signal_name(-exit_code)}" if exit_code < 0 else f"exited with code {exit_code}"
+        logger.error("worker %d %s; starting another one", pid, how)
         self._lost_workers.inc()
 
     def stop(self) -> Any:
@@ -138,7 +144,7 @@ class _Arbiter(circus.Arbiter):
 
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """Keep systemd's cleaner of temporary folders away (https://systemd.io/TEMPORARY_DIRECTORIES)."""
+    """Keep systemd from deleting a temporary folder that is old (https://systemd.io/TEMPORARY_DIRECTORIES)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -156,14 +162,14 @@ def _signal_name(number: int) -> str:
 
 def _explain(error: OSError, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "Another program listens on this port; end it, or set PORT to another one."
+        return f"Port {port} is in use by another program; stop that program, or set PORT to another port."
     if error.errno == errno.EACCES:
-        return f"This user may not listen on port {port}; set PORT to one above 1023."
-    return f"The service cannot listen on port {port} ({error.strerror}); set PORT or BENTOML_HOST to what it can take."
+        return f"This user may not listen on port {port}; set PORT to a port above 1023."
+    return f"The service cannot listen on port {port} ({error.strerror}); change PORT or BENTOML_HOST."
 
 
 def _exit_with_supervisor() -> None:
-    """In a worker: exit as on SIGTERM when the supervisor is gone, and by SIGKILL if that takes too long."""
+    """In a worker: shut down gracefully when the supervisor is gone, and by SIGKILL if that takes too long."""
     pipe = os.environ.pop(_SUPERVISOR_PIPE, None)
     if pipe is None:
         return
@@ -171,7 +177,7 @@ def _exit_with_supervisor() -> None:
 
     def wait() -> None:
         os.read(int(pipe), 1)
-        logger.error("the supervisor has gone; this worker ends, too")
+        logger.error("the supervisor is gone; this worker shuts down")
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(SHUTDOWN_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -179,12 +185,24 @@ def _exit_with_supervisor() -> None:
     threading.Thread(target=wait, name="pipe", daemon=True).start()
 
 
+def stop_service(reason: str) -> NoReturn:
+    """In a worker that is starting: exit, and make the supervisor stop the service with ``os.EX_CONFIG``.
+
+    For errors that would occur in each new worker, too.
+
+    Args:
+        reason: a sentence for the log.
+    """
+    logger.critical("%s", reason)
+    os._exit(os.EX_CONFIG)  # uvicorn catches SystemExit during startup, logs its stack trace and exits with code 0
+
+
 def install_supervisor(make_counter: Callable[[], Counter], reload_models: Callable[[Any], None]) -> None:
     """Make BentoML use this supervisor from now on; in a worker, exit with it.
 
     Args:
-        make_counter: called once, when the folder for shared figures is there; counts workers that ended by themselves.
-        reload_models: called once with circus' watcher of the workers, where `bentoml serve --reload` was asked for.
+        make_counter: called once the metrics folder exists; returns the counter of workers that ended by themselves.
+        reload_models: called with the workers' watcher (``circus.watcher.Watcher``) by `bentoml serve --reload`.
     """
     _exit_with_supervisor()
     _Arbiter.reload_models = staticmethod(reload_models)

@@ -11,17 +11,17 @@ class Watched(Protocol):
     """Something with a time limit."""
 
     def check(self, now: float) -> None:
-        """Act on limits that are exceeded at this time of ``perf_counter``."""
+        """Act on exceeded limits; ``now`` is the time of ``perf_counter``."""
 
 
 class Watchdog:
-    """Checks everything that was added, periodically; the timer stops while there is nothing."""
+    """Checks everything that was added periodically; without anything to check, no timer runs."""
 
     def __init__(self, seconds: float) -> None:
         """Create a watchdog without a timer.
 
         Args:
-            seconds: between two checks; a limit may be exceeded by as much.
+            seconds: between two checks, so also the time by which limits may be exceeded.
         """
         self._seconds = seconds
         self._watched: set[Watched] = set()

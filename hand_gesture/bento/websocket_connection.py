@@ -1,7 +1,7 @@
 """WebSocket connections on picows (https://picows.readthedocs.io).
 
-picows parses and sends frames. This assembles messages, validates what picows does not, limits the memory that a client
-can use, and does the close handshake (RFC 6455, https://www.rfc-editor.org/rfc/rfc6455).
+picows parses and sends frames. This module assembles messages, validates what picows does not, limits the memory that a
+client can use, and does the close handshake (RFC 6455, https://www.rfc-editor.org/rfc/rfc6455).
 tests/unit/bento/test_websocket_connection.py and tests/fuzz/test_streams.py fail if a new picows changes what is used
 here.
 """
@@ -19,13 +19,13 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from hand_gesture.bento.watchdog import Watchdog
 
-READ_BYTES: Final = 4096  # at once: 15 frames of a hand, or 680 of the smallest messages
+READ_BYTES: Final = 4096  # at once: about 15 frames of one hand
 MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
 NO_STATUS_CODE: Final = 1005  # of a close frame without a code, section 7.4.1
 MAX_CLOSE_CODE: Final = 4999  # section 7.4.2
-_FORBIDDEN_CODES: Final = (WSCloseCode.NO_INFO.value, WSCloseCode.ABNORMAL_CLOSURE.value)  # which picows lets pass
-_RESERVED: Final = "A frame has reserved bits, for which no extension was agreed on."
-# What picows reads instead of the client's own request, which HttpConnection has checked
+_FORBIDDEN_CODES: Final = (WSCloseCode.NO_INFO.value, WSCloseCode.ABNORMAL_CLOSURE.value)  # picows accepts these
+_RESERVED: Final = "A frame has reserved bits, but no extension was negotiated."
+# Passed to picows instead of the client's request, which HttpConnection has already validated
 _HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: %b\r\n\r\n"
@@ -36,23 +36,24 @@ _HANDSHAKE: Final = (
 class Limits:
     """Limits of one WebSocket.
 
-    ``timeout_seconds`` applies to any data after a ping, to a full write buffer, and to the close handshake.
+    ``timeout_seconds`` limits the wait for data after a ping, for a full write buffer to drain, and for the client's
+    close frame.
     """
 
     max_message_bytes: int
     max_first_bytes: int  # of the first message
-    ping_interval_seconds: float  # of silence before a ping
+    ping_interval_seconds: float  # without data before a ping
     timeout_seconds: float
 
 
 class Session(Protocol):
-    """The application behind a WebSocket. Nothing is sent after its end."""
+    """The application behind a WebSocket. It sends nothing after ``end``."""
 
     def begin(self) -> None:
         """The WebSocket is open."""
 
     def receive(self, message: bytes | str) -> None:
-        """Take the client's next message."""
+        """Handle a message."""
 
     def pause_writing(self) -> None:
         """The write buffer is full."""
@@ -64,20 +65,20 @@ class Session(Protocol):
         """Apply time limits."""
 
     def shutdown(self) -> None:
-        """The worker is about to end: answer what has arrived, then close."""
+        """The worker is shutting down: answer the messages received so far, then close."""
 
     def end(self, code: int) -> None:
-        """The WebSocket has ended, not by ``MessageTransport.close``; only the first code counts."""
+        """The WebSocket was closed, not by ``MessageTransport.close``; only the first call counts."""
 
 
 class MessageTransport(Protocol):
-    """A WebSocket, as its session sees it."""
+    """A WebSocket from the view of its session."""
 
     def send(self, text: bytes) -> None:
         """Send a text message, given in UTF-8."""
 
     def close(self, code: WSCloseCode, reason: str) -> None:
-        """Send a close frame, and nothing after it."""
+        """Send a close frame; nothing can be sent after it."""
 
     def pause_reading(self) -> None:
         """Stop reading for now."""
@@ -87,7 +88,7 @@ class MessageTransport(Protocol):
 
 
 class WebSocket(WSListener):
-    """One WebSocket, from its acceptance to its end."""
+    """One accepted WebSocket."""
 
     __slots__ = (
         "_closed_at",
@@ -112,9 +113,9 @@ class WebSocket(WSListener):
         """Prepare a WebSocket.
 
         Args:
-            limits: of its messages and its silence.
-            watchdog: checks it for exceeded limits.
-            connections: uvicorn's set of connections to shut down before the worker ends.
+            limits: sizes and timeouts.
+            watchdog: calls ``check`` periodically.
+            connections: uvicorn's set of connections to shut down with the worker.
         """
         self._limits = limits
         self._watchdog = watchdog
@@ -134,7 +135,7 @@ class WebSocket(WSListener):
 
         Args:
             transport: of the connection.
-            session: gets the messages.
+            session: receives the messages.
             key: the client's Sec-WebSocket-Key.
             rest: bytes received after the request.
         """
@@ -159,7 +160,7 @@ class WebSocket(WSListener):
         self._session.begin()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take a frame."""
+        """Handle a frame."""
         kind = frame.msg_type
         if kind is WSMsgType.CLOSE:
             self._handle_close(frame)
@@ -179,7 +180,7 @@ class WebSocket(WSListener):
     def _handle_fragment(self, frame: WSFrame) -> None:
         """Handle a text frame or a fragment."""
         if (frame.msg_type is WSMsgType.CONTINUATION) is (self._message is None):
-            text = "A frame continues no message, or begins one within another."
+            text = "Unexpected continuation frame, or a new message within a fragmented one."
             self._fail(WSCloseCode.PROTOCOL_ERROR, text)
             return
         if self._message is None:
@@ -217,10 +218,10 @@ class WebSocket(WSListener):
         self._session.end(code.value)
 
     def fail_if_closed(self) -> None:
-        """End the connection after picows has sent a close frame for a protocol error.
+        """End the connection if picows has sent a close frame for a protocol error.
 
-        Nothing more is read of it, but it stays open until the client has had the time to read why: were it closed with
-        data unread, the client's system would drop that.
+        Data is discarded until the client closes or the timeout: closing a socket with unread data resets the
+        connection, and the client might not receive the close frame.
         """
         if self._closed_at is None:
             self._closed_at = perf_counter()
@@ -265,7 +266,7 @@ class WebSocket(WSListener):
         self._session.resume_writing()
 
     def check(self, now: float) -> None:
-        """Abort a client that does not read or close, and ping a silent one."""
+        """Abort the connection of a client that does not read or close; ping a client that sends nothing."""
         waits_since = self._closed_at if self._stalled_at is None else self._stalled_at
         if waits_since is not None:
             if now - waits_since >= self._limits.timeout_seconds:
@@ -278,13 +279,13 @@ class WebSocket(WSListener):
                 self._pinged_at = now
                 self._transport.send_ping()
         elif now - self._pinged_at >= self._limits.timeout_seconds:
-            text = f"There was no sign of life within {self._limits.timeout_seconds:g} seconds of a ping."
+            text = f"No data within {self._limits.timeout_seconds:g} seconds of a ping."
             self._fail(WSCloseCode.INTERNAL_ERROR, text)
             return
         self._session.check()
 
     def shutdown(self) -> None:
-        """The worker is about to end."""
+        """The worker is shutting down."""
         if self._closed_at is None:
             self._session.shutdown()
         else:
@@ -300,10 +301,10 @@ class WebSocket(WSListener):
 
 
 class _Protocol(WSProtocol):  # type: ignore[misc]
-    """picows' protocol with a small read buffer, which reports what it has read."""
+    """picows' protocol with a small read buffer; tells the WebSocket about received data and protocol errors."""
 
     def __init__(self, websocket: WebSocket, max_frame_bytes: int) -> None:
-        never = 0.0  # WebSocket.check pings silent clients
+        never = 0.0  # WebSocket.check sends the pings
         super().__init__(
             *(None, None, False, lambda _: websocket, _LOGGER, True, None),
             *(False, never, never, WSAutoPingStrategy.PING_WHEN_IDLE, False),
@@ -325,7 +326,7 @@ class _Protocol(WSProtocol):  # type: ignore[misc]
 
 
 class _Transport:
-    """The transport for picows, without its close: WebSocket decides when to close."""
+    """The transport for picows, whose close does nothing: WebSocket decides when to close."""
 
     __slots__ = ("abort", "get_extra_info", "get_write_buffer_size", "write", "writelines")
 
@@ -337,7 +338,7 @@ class _Transport:
         self.writelines = transport.writelines
 
     def close(self) -> None:
-        """Do nothing; picows calls this 10 ms after a close frame."""
+        """Do nothing: picows calls this 10 ms after a close frame."""
 
 
 class _DiscardingProtocol(asyncio.Protocol):
@@ -348,10 +349,10 @@ class _DiscardingProtocol(asyncio.Protocol):
 
 
 class _Logger(logging.LoggerAdapter):  # type: ignore[type-arg]
-    """Logs exceptions of this program, but no errors in what clients send."""
+    """Logs exceptions, but not the errors that picows logs for invalid data from clients."""
 
     def error(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Discard it."""
+        """Discard an error."""
 
 
 # A child of BentoML's logger, whose level and format it inherits

@@ -295,7 +295,9 @@ class Unpickler(pickle._Unpickler):
             try:
                 found = getattr(importlib.import_module(module), name)
             except (ImportError, AttributeError):
-                raise UnsafePickleError(f"it needs {module}.{name}, which is not installed") from None
+                package = module.partition(".")[0]
+                text = f"it needs {module}.{name}, which is not installed; install {package}"
+                raise UnsafePickleError(text) from None
             self._names[found] = key
             return found
         return Placeholder(f"{module}.{name}")

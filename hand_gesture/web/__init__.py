@@ -1,1 +1,1 @@
-"""What clients and operators meet: the contract, the gateway that holds it, documents, pages."""
+"""The HTTP and WebSocket API: contract, request handling, streams, documents and pages."""

@@ -1,4 +1,4 @@
-"""Who may call: bearer tokens (RFC 6750, https://www.rfc-editor.org/rfc/rfc6750#section-2.1) and pages' origins."""
+"""Access control: bearer tokens (RFC 6750, https://www.rfc-editor.org/rfc/rfc6750#section-2.1) and browser origins."""
 
 from __future__ import annotations
 
@@ -7,37 +7,45 @@ from collections.abc import Iterable, Sequence
 
 from starlette.datastructures import Headers
 
+from hand_gesture.settings import Settings
+
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 def is_authorized(headers: RawHeaders, tokens: Iterable[str], key: str = "") -> bool:
-    """Whether a request's headers carry one of the tokens; always, if there are none to carry.
+    """Whether the headers carry one of the tokens; always true if there are no tokens.
 
-    ``Bearer`` may be in capitals or not (RFC 9110, section 11.1). Every token is compared in full, so that the time
-    taken says nothing about how near a guess was.
+    The scheme ``Bearer`` is case-insensitive (RFC 9110, section 11.1). All tokens are compared in constant time, so
+    that timing reveals nothing about them.
 
     Args:
-        headers: of the request.
-        tokens: of which one will do.
-        key: what the client gave in another place, because it cannot set headers.
+        headers: raw request headers.
+        tokens: any one of them grants access.
+        key: a token that the client sent elsewhere, used if the headers hold no bearer token.
     """
-    # An environment variable may hold bytes that are no UTF-8
+    # An environment variable may hold bytes that are not UTF-8
     expected = [token.encode(errors="surrogateescape") for token in tokens]
-    # Without starlette's Headers, as this is asked for each request
+    # Not starlette's Headers, which are too slow for each request
     authorization = next((value for name, value in headers if name == b"authorization"), b"")
     scheme, _, given = authorization.partition(b" ")
     if scheme.lower() != b"bearer":
         given = key.encode(errors="replace")
-    return not expected or any([hmac.compare_digest(given, token) for token in expected])  # noqa: C419 (a list: no short cut)
+    return not expected or any([hmac.compare_digest(given, token) for token in expected])  # noqa: C419 (no early exit)
 
 
 def is_origin_allowed(headers: RawHeaders, origins: Sequence[str]) -> bool:
-    """Whether the page that opens a WebSocket may: the browser asks nobody, it only tells the page's origin.
+    """Whether a page may open a WebSocket: CORS does not apply to WebSockets, so the server checks ``Origin``.
 
-    Programs tell none, and this service's own pages have the host that they call.
+    Clients that are not browsers send no ``Origin``; the service's own pages have the origin of its host.
     """
     fields = Headers(raw=[*headers])
     origin, host = fields.get("origin", "").lower(), fields.get("host", "").lower()
-    # Whatever a client sends may stand there, so nothing is parsed: urlsplit raises for "http://["
-    is_own = bool(host) and origin.partition("://")[2] == host
+    is_own = bool(host) and origin.partition("://")[2] == host  # not urlsplit, which raises for "http://["
     return not origin or "*" in origins or origin in origins or is_own
+
+
+def describe_access(settings: Settings) -> str:
+    """Who may use the service, for the log."""
+    predictions = "require a key" if settings.api_key else "are open to everyone (API_KEY is not set)"
+    metrics = "requires the token" if settings.metrics_token else "is open to everyone (METRICS_TOKEN is not set)"
+    return f"predictions {predictions}, /metrics {metrics}"

@@ -1,4 +1,4 @@
-"""Admission control and error mapping, which requests and frames share."""
+"""Admission control and error mapping for requests and frames."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from hand_gesture.errors import FailedRequestError, ServerReason
 from hand_gesture.model.batch_queue import BatchQueue, Done, QueueTimeoutError, Refine
 from hand_gesture.settings import Settings
 
-OVERLOAD_PAUSE_SECONDS: Final = 0.25  # before the next message of a client that was refused is read
+OVERLOAD_PAUSE_SECONDS: Final = 0.25  # without reading from a client that got a 503
 
 # A child of BentoML's logger, whose level and format it inherits
 logger = logging.getLogger("bentoml.service.hand_gesture.admission")
 
 
 class Cancellable(Protocol):
-    """A call that can be cancelled."""
+    """A call whose callback can be cancelled."""
 
     def cancel(self) -> Any:
-        """Call no callback."""
+        """Do not call the callback."""
 
 
 class AdmissionControl:
-    """Calls the service's API methods for a worker's requests and frames."""
+    """Submits a worker's requests and frames to the service's API methods, and limits how many are pending."""
 
     def __init__(self, settings: Settings) -> None:
-        self._max_waiting = settings.max_in_flight
+        self._max_pending = settings.max_in_flight
         self._queues: dict[str, BatchQueue] = {}
         self._unbatched: dict[str, ApiMethod] = {}
-        self._calls: set[asyncio.Task[None]] = set()  # of methods that take no batches
+        self._calls: set[asyncio.Task[None]] = set()  # of methods that are not batchable
 
     def connect(self, app: Starlette) -> None:
         """Find the API methods of BentoML's application."""
@@ -49,10 +49,13 @@ class AdmissionControl:
                 )
 
     def submit(self, route: str, hands: NDArray[np.float64], done: Done, refine: Refine | None = None) -> Cancellable:
-        """Have the API method of a route answer hands, shape (n, 63), batched with others if it takes batches.
+        """Call a route's API method, in a batch if the method is batchable.
 
-        ``done`` gets a list with an answer for each hand, or the error; see ``explain``. ``refine`` is for batches, see
-        ``BatchQueue.submit``.
+        Args:
+            route: path of the method.
+            hands: shape (n, 63).
+            done: called with a list of one answer for each hand, or with an exception for ``explain``.
+            refine: see ``BatchQueue.submit``; ignored if the method is not batchable.
         """
         if route in self._queues:
             return self._queues[route].submit(hands, done, refine)
@@ -71,15 +74,15 @@ class AdmissionControl:
             done(answers, None)
 
     def check_capacity(self) -> None:
-        """Refuse a request early when too many wait already.
+        """Reject a request if too many are pending.
 
         Raises:
             FailedRequestError: status 503.
         """
-        waiting = len(self._calls)
+        pending = len(self._calls)
         for queue in self._queues.values():
-            waiting += queue.pending
-        if waiting >= self._max_waiting:
+            pending += queue.pending
+        if pending >= self._max_pending:
             raise _overload_error()
 
     def explain(self, error: Exception, route: str) -> FailedRequestError:
@@ -88,18 +91,18 @@ class AdmissionControl:
             return error
         if isinstance(error, QueueTimeoutError):
             return _overload_error()
-        logger.error("a request to %s could not be answered", route, exc_info=error)
-        message = "The service could not answer; its log says why."
+        logger.error("a request to %s failed", route, exc_info=error)
+        message = "The model failed; the service's log has the details."
         return FailedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, ServerReason.MODEL_FAILED, message)
 
 
 def timeout_error(seconds: float) -> FailedRequestError:
-    """The error for a request that exceeded its time limit."""
-    message = f"There was no answer within {seconds:g} seconds; try again later."
+    """The error for a request that exceeded its deadline."""
+    message = f"No answer within {seconds:g} seconds; try again later."
     return FailedRequestError(HTTPStatus.GATEWAY_TIMEOUT, ServerReason.TIMEOUT, message)
 
 
 def _overload_error() -> FailedRequestError:
-    message = "The server has as many requests as it can take; try again in a second."
+    message = "The server is overloaded; try again in a second."
     headers = [(b"retry-after", b"1")]
     return FailedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, ServerReason.OVERLOADED, message, headers)

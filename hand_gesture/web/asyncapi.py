@@ -1,4 +1,4 @@
-"""The AsyncAPI document at /asyncapi.json: what OpenAPI has no words for, the stream.
+"""The AsyncAPI document at /asyncapi.json: describes the stream, which OpenAPI cannot.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
@@ -25,12 +25,12 @@ from hand_gesture.web.stream import MAX_MESSAGE_BYTES, STREAM
 from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
 
 CLOSE_CODES: Final = {
-    WSCloseCode.GOING_AWAY: "no frame came for STREAM_IDLE_SECONDS",
+    WSCloseCode.GOING_AWAY: "no frame for STREAM_IDLE_SECONDS",
     WSCloseCode.UNSUPPORTED_DATA: "the first message is not text",
-    WSCloseCode.POLICY_VIOLATION: "the settings do not fit, came too late, or carry no key that is asked for",
-    WSCloseCode.INTERNAL_ERROR: "the gestures of the settings could not be taught; the log says why",
-    WSCloseCode.SERVICE_RESTART: "the service is going down",
-    WSCloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams, or teaches as many gestures as it can",
+    WSCloseCode.POLICY_VIOLATION: "the settings are invalid, late, or lack a required key",
+    WSCloseCode.INTERNAL_ERROR: "teaching the gestures of the settings failed; the log has the details",
+    WSCloseCode.SERVICE_RESTART: "the service is shutting down",
+    WSCloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams, or too many gestures are being taught",
 }
 
 
@@ -38,7 +38,7 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
     """Describe the stream.
 
     Args:
-        settings: what the operator has set: limits, and whether keys are asked for.
+        settings: limits, and whether a key is required.
         version: the model's version.
     """
     codes = "; ".join(f"{code.value}: {when}" for code, when in CLOSE_CODES.items())
@@ -56,15 +56,16 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
         "answer": _json_message("For a frame of one hand.", FrameResponse.model_json_schema()),
         "answerWithoutHands": _json_message("For a frame without hands.", EmptyFrameResponse.model_json_schema()),
         "answers": _json_message(
-            "For a frame of several hands, in their order. With the setting answers: list for every frame, and then "
-            "the hands that are released with it come last.",
+            "For a frame of several hands, in the same order. With the setting answers: list, for every frame, "
+            "followed by the hands that are released with it.",
             {
                 "type": "array",
                 "items": {"oneOf": [FrameResponse.model_json_schema(), ReleasedHandResponse.model_json_schema()]},
             },
         ),
         "error": _json_message(
-            "For a frame that is refused; before the close of a stream that is.", ErrorResponse.model_json_schema()
+            "For an invalid frame, and before the server closes the stream because of an error.",
+            ErrorResponse.model_json_schema(),
         ),
     }
     return {
@@ -72,8 +73,8 @@ def asyncapi_document(settings: Settings, *, version: str) -> dict[str, Any]:
         "info": {
             "title": "Hand gestures, streamed",
             "version": version,
-            "description": "A message for each frame of a camera, an answer for each, in order. At most "
-            f"{MAX_MESSAGE_BYTES} bytes a message, {MAX_GESTURES_BYTES} the settings. Close codes: {codes}.",
+            "description": "Send a message for each frame of a camera; each is answered, in order. A message has at "
+            f"most {MAX_MESSAGE_BYTES} bytes, the settings {MAX_GESTURES_BYTES}. Close codes: {codes}.",
         },
         "channels": {
             "stream": {

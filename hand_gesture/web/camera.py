@@ -1,4 +1,4 @@
-"""What is known of a stream's camera from frame to frame, and what its client is told of each frame."""
+"""The state of a stream's hands from frame to frame, and the answer to each frame."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from hand_gesture.model.classifier import NONE, Prediction
 from hand_gesture.tracking import MEMORY_SECONDS, Tracker
 from hand_gesture.web.decoding import Frame, StreamSettings
 
-# Clients may leave out frames without a hand, so after a pause a hand may be gone. One that has sent such a frame most
-# likely does not, and pauses only where its network does.
+# Clients may skip frames without hands, so after a pause the hands may have left. A client that has sent an empty frame
+# skips none, so its pauses are those of the network.
 PAUSE_SECONDS: Final = 0.5
 PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME: Final = 2.0
 
 
 @dataclass(slots=True)
 class _Hand:
-    """What holds for a hand, and the command that it means."""
+    """A tracked hand's held gesture and its command."""
 
     debouncer: Debouncer
-    announced: str = NONE  # what the client was last told that it holds
+    announced: str = NONE  # the held gesture in the last answer
     command: str | None = None
 
 
 class Camera:
-    """The state of one stream's hands. It does no I/O and reads no clock."""
+    """The hands of one stream. Does no I/O and reads no clock."""
 
     __slots__ = ("_always_lists", "_clock", "_hands", "_hold_seconds", "_on_change", "_pause_seconds", "_tracker")
 
     def __init__(self, settings: StreamSettings, on_change: Callable[[str], None]) -> None:
-        """Start with no hand.
+        """Start without hands.
 
         Args:
-            settings: the stream's.
-            on_change: called with what a hand holds when that has changed.
+            settings: of the stream.
+            on_change: called with a hand's held gesture when it has changed.
         """
         self._hold_seconds = settings.hold_seconds
         self._always_lists = settings.always_lists
@@ -48,12 +48,15 @@ class Camera:
         self._pause_seconds = PAUSE_SECONDS
 
     def answer(self, frame: Frame, predictions: Sequence[Prediction], arrival: float) -> object:
-        """Take the predictions of the next frame, and get what is sent for it, as JSON.
+        """Update with the next frame.
 
         Args:
-            frame: its hands in pixels if the frame's size is known.
+            frame: hands in pixels if the frame's size is known.
             predictions: one for each hand, in the same order.
-            arrival: when the frame came, in seconds; never less than that of the frame before.
+            arrival: of the frame, in seconds; must not decrease.
+
+        Returns:
+            The answer, to be sent as JSON.
         """
         hands, client_time, as_list = frame
         clock = self._clock
@@ -64,7 +67,7 @@ class Camera:
         numbers = self._tracker.update(hands, time)
         if len(numbers) == 1:
             entry = self._show(numbers[0], predictions[0], time)
-            if len(self._hands) == 1 and not (as_list or self._always_lists):  # nearly every frame
+            if len(self._hands) == 1 and not (as_list or self._always_lists):  # most frames
                 return entry
             entries = [entry]
         else:
@@ -81,14 +84,14 @@ class Camera:
             self._pause_seconds = PAUSE_SECONDS_AFTER_AN_EMPTY_FRAME
         entries = []
         for index, (number, shown) in enumerate(zip(numbers, predictions, strict=True)):
-            if number in numbers[:index]:  # the same hand, detected twice: what its first detection shows counts
+            if number in numbers[:index]:  # a second detection of the same hand, which does not count
                 entries.append(_entry(number, shown.gesture, shown.confidence, self._hands[number], False))
             else:
                 entries.append(self._show(number, shown, time))
         return entries
 
     def _show(self, number: int, shown: Prediction, time: float) -> dict[str, Any]:
-        """Take what a hand shows, and get its entry in the answer."""
+        """Update a hand, and return its entry in the answer."""
         hand = self._hands.get(number)
         if hand is None:
             hand = self._hands[number] = _Hand(Debouncer(self._hold_seconds, NONE))
@@ -101,7 +104,7 @@ class Camera:
         return _entry(number, shown.gesture, shown.confidence, hand, changed)
 
     def _miss(self, numbers: Sequence[int], time: float) -> list[dict[str, Any]]:
-        """Have the hands that the frame does not show let go in time, and get the entries of those that do."""
+        """Update the hands that are not in the frame, and return the entries of those that are released."""
         entries = []
         for number, hand in [*self._hands.items()]:
             if number in numbers:
@@ -115,7 +118,7 @@ class Camera:
         return entries
 
     def _answer_without_hands(self, released: list[dict[str, Any]]) -> dict[str, Any]:
-        """What is told of a frame without hands where an object is expected: of the hand that is released, or holds."""
+        """The answer, as one object, to a frame without hands: a released hand, or else one that still holds."""
         if released:
             return released[0] | {"gesture": NONE}
         for number, hand in self._hands.items():

@@ -1,4 +1,4 @@
-"""Requests and responses as types: for the OpenAPI document and for BentoML's Python client."""
+"""Types of requests and responses, for the OpenAPI document and BentoML's Python client."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, MAX_COORDIN
 from hand_gesture.model.taught import MAX_EXAMPLES, MAX_GESTURES
 
 MAX_HOLD_MS: Final = 10_000
-MAX_NAME_LENGTH: Final = 50  # of a client's own gesture, and of its command
+MAX_NAME_LENGTH: Final = 50  # of a custom gesture, and of its command
 _INVISIBLE: Final = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 NAME_PATTERN: Final = rf"^[^\s{_INVISIBLE}][^{_INVISIBLE}]{{0,{MAX_NAME_LENGTH - 1}}}$"
-MAX_HANDS_IN_FRAME: Final = 8  # of a stream: those of four people
+MAX_HANDS_IN_FRAME: Final = 8  # of a stream: two for each of four people
 ALWAYS_LISTS: Final = "list"  # setting "answers" of a stream
 
 _COORDINATE: Final = {"type": "number", "minimum": -MAX_COORDINATE, "maximum": MAX_COORDINATE}
@@ -48,7 +48,7 @@ HAND_SCHEMA: Final[dict[str, Any]] = {
 }
 IMAGE_SIZE_SCHEMA: Final[dict[str, Any]] = {
     "title": "Image size",
-    "description": "Width and height of the frame in pixels; with it, 0..1 coordinates keep the hand's true shape.",
+    "description": "Width and height of the frame in pixels; restores the aspect ratio of coordinates in 0..1.",
     "type": ["array", "null"],
     "minItems": 2,
     "maxItems": 2,
@@ -56,7 +56,7 @@ IMAGE_SIZE_SCHEMA: Final[dict[str, Any]] = {
 }
 REASON_SCHEMA: Final[dict[str, Any]] = {
     "title": "Reason",
-    "description": "The same for a program to tell apart.",
+    "description": "Machine-readable cause of the error.",
     "type": "string",
     "enum": [*Reason, *ServerReason],
 }
@@ -82,8 +82,8 @@ class HandsRequest(bentoml.IODescriptor):  # type: ignore[misc]
     image_size: ImageSize = None
 
 
-class OwnGestureRequest(BaseModel):
-    """Examples of a gesture of one's own; 10 of a recording of three seconds are plenty."""
+class CustomGestureRequest(BaseModel):
+    """Examples of a custom gesture; 10 from a recording of three seconds are enough."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,7 +94,7 @@ class OwnGestureRequest(BaseModel):
     image_size: ImageSize = None
     command: Annotated[
         str | None, WithJsonSchema({"type": ["string", "null"], "minLength": 1, "pattern": NAME_PATTERN})
-    ] = Field(default=None, description="What the gesture means to the game.")
+    ] = Field(default=None, description="The gesture's command in the game.")
 
 
 _GESTURES_SCHEMA: Final[dict[str, Any]] = {
@@ -102,34 +102,37 @@ _GESTURES_SCHEMA: Final[dict[str, Any]] = {
     "minProperties": 1,
     "maxProperties": MAX_GESTURES,
     "propertyNames": {"pattern": NAME_PATTERN},
-    "additionalProperties": OwnGestureRequest.model_json_schema(),
+    "additionalProperties": CustomGestureRequest.model_json_schema(),
 }
 
 
 class GesturesRequest(bentoml.IODescriptor):  # type: ignore[misc]
-    """Gestures of one's own, by name."""
+    """Custom gestures, by name."""
 
     model_config = ConfigDict(extra="forbid")
 
-    gestures: Annotated[dict[str, OwnGestureRequest], WithJsonSchema(_GESTURES_SCHEMA)]
+    gestures: Annotated[dict[str, CustomGestureRequest], WithJsonSchema(_GESTURES_SCHEMA)]
 
 
 class GestureReportResponse(BaseModel):
-    """How well a gesture of one's own can be told apart."""
+    """How well a custom gesture can be recognized."""
 
-    examples: int = Field(description="How many there were.")
+    examples: int = Field(description="Number of examples.")
     right_left_out: int | None = Field(
-        description="How many of them are still told when they and their neighbours in time are left out; null of one."
+        description="How many of them are recognized by a model trained without them and their neighbours in time "
+        "(cross-validation); null if there is only one."
     )
-    right_tilted: int = Field(description="How many of them are told when the hand is tilted by 20° to either side.")
-    resembles: str = Field(description="The known gesture that they resemble most.")
-    resemblance: float = Field(ge=0, le=1, description="How much.")
-    taken: float = Field(ge=0, le=1, description="Share of the stored hands, of other gestures and of none, it takes.")
+    right_tilted: int = Field(description="How many of them are recognized with the hand tilted by 20° to either side.")
+    resembles: str = Field(description="The known gesture that is most similar.")
+    resemblance: float = Field(ge=0, le=1, description="How similar it is.")
+    taken: float = Field(
+        ge=0, le=1, description="Share of the stored hands (other gestures and none) that are mistaken for it."
+    )
     advice: str = Field(description="What to do, in a sentence.")
 
 
 class GesturesResponse(bentoml.IODescriptor):  # type: ignore[misc]
-    """A report on each of the gestures, by name."""
+    """A report for each gesture, by name."""
 
     gestures: Annotated[
         dict[str, GestureReportResponse],
@@ -140,23 +143,23 @@ class GesturesResponse(bentoml.IODescriptor):  # type: ignore[misc]
 class PredictionResponse(bentoml.IODescriptor):  # type: ignore[misc]
     """The gesture of one hand."""
 
-    gesture: str = Field(description="Name of the gesture; none where the hand makes none of them.")
+    gesture: str = Field(description="Name of the gesture, or none.")
     confidence: float = Field(
-        ge=0, le=1, description="Probability of the gesture; of none, that the hand makes none of them."
+        ge=0, le=1, description="Probability of the gesture; for none, that it is none of the gestures."
     )
-    command: str | None = Field(description="What the gesture means to the game, if anything.")
+    command: str | None = Field(description="The gesture's command in the game, if it has one.")
 
 
 class FrameResponse(PredictionResponse):
-    """The gesture of one hand of a stream's frame, and what holds."""
+    """The gesture of one hand of a stream's frame, and the held (debounced) gesture."""
 
-    held: str = Field(description="What has been most of what was shown for hold_ms; none where there is none.")
-    changed: bool = Field(description="Whether the hand held something else before.")
+    held: str = Field(description="The debounced gesture: the last one that was shown for hold_ms; else none.")
+    changed: bool = Field(description="Whether held differs from the answer to the previous frame.")
     hand: int = Field(ge=1, description="The hand's number in this stream: the same from frame to frame.")
 
 
 class ReleasedHandResponse(BaseModel):
-    """A hand that has left, and holds nothing from this frame on."""
+    """A hand that has left and whose gesture is released with this frame."""
 
     gesture: None
     confidence: None
@@ -167,17 +170,17 @@ class ReleasedHandResponse(BaseModel):
 
 
 class EmptyFrameResponse(BaseModel):
-    """The answer to a frame without hands: of the hand that is released with it or still holds a gesture, if any."""
+    """The answer to a frame without hands: about the hand that is released or still holds a gesture, if any."""
 
     gesture: Literal["none"]
     confidence: None
-    command: str | None = Field(description="What the gesture that holds means to the game, if anything.")
+    command: str | None = Field(description="The held gesture's command in the game, if it has one.")
     held: str
     changed: bool = Field(description="Whether the hand is released with this frame.")
-    hand: int | None = Field(description="The hand's number; null where none holds a gesture.")
+    hand: int | None = Field(description="The hand's number; null if no hand holds a gesture.")
 
 
-_CLIENT_TIME = Field(default=None, description="The client's time of the frame, in milliseconds.")
+_CLIENT_TIME = Field(default=None, description="The frame's timestamp by the client's clock, in milliseconds.")
 
 
 class FrameOfOneHand(HandRequest):
@@ -187,7 +190,7 @@ class FrameOfOneHand(HandRequest):
 
 
 class FrameOfHands(BaseModel):
-    """A stream's frame of several hands, or none."""
+    """A stream's frame of any number of hands."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -205,37 +208,35 @@ class StreamSettingsMessage(BaseModel):
 
     image_size: ImageSize = None
     hold_ms: float = Field(
-        default=0, ge=0, le=MAX_HOLD_MS, description="How long a gesture must be shown until it holds."
+        default=0, ge=0, le=MAX_HOLD_MS, description="How long a gesture must be shown until it is held."
     )
     answers: Literal["list"] | None = Field(
         default=None,
-        description="list: each answer is a list, for one hand and none, too, and tells of released hands.",
+        description="list: each answer is a list, also for one hand or none, and includes released hands.",
     )
     gestures: Annotated[
-        dict[str, OwnGestureRequest] | None, WithJsonSchema(_GESTURES_SCHEMA | {"type": ["object", "null"]})
-    ] = Field(
-        default=None, description="Gestures of the client's own, by name: this stream's hands are told them, too."
-    )
-    key: str = Field(default="", description="One of the keys that the server asks for, where no header can be sent.")
+        dict[str, CustomGestureRequest] | None, WithJsonSchema(_GESTURES_SCHEMA | {"type": ["object", "null"]})
+    ] = Field(default=None, description="Custom gestures, by name, which this stream recognizes as well.")
+    key: str = Field(default="", description="API key, for clients that cannot send headers, such as browsers.")
 
 
 class PredictionsResponse(bentoml.IODescriptor):  # type: ignore[misc]
-    """The gestures of several hands, in the order they came."""
+    """The gestures of several hands, in the order of the request."""
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """A plain list, which a pydantic model with fields cannot say."""
+        """The schema of a list, because a pydantic model with fields is an object."""
         return {"type": "array", "items": PredictionResponse.model_json_schema(*args, **kwargs)}
 
 
 class CommandResponse(bentoml.IODescriptor):  # type: ignore[misc]
-    """The reply that the earlier backend's maze front end reads."""
+    """The response of the earlier backend, which its maze front end reads."""
 
-    gesture: str | None = Field(description="The command; null where there is none, or no gesture.")
+    gesture: str | None = Field(description="The command; null if there is no gesture, or it has no command.")
 
 
 class ErrorResponse(BaseModel):
-    """Any 4xx or 5xx."""
+    """The body of every 4xx and 5xx."""
 
-    error: str = Field(description="What is wrong and what to do, in a sentence.")
+    error: str = Field(description="What is wrong and what to do, in one sentence.")
     reason: Annotated[str, WithJsonSchema(REASON_SCHEMA)]

@@ -1,4 +1,4 @@
-"""The headers by which browsers let pages of other origins read an answer (CORS)."""
+"""CORS headers, which let pages of other origins read responses."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Send
 
 ALLOW_ORIGIN: Final = "access-control-allow-origin"
-MAX_ORIGINS: Final = 1024  # whose headers are kept
+MAX_ORIGINS: Final = 1024  # in the cache of headers
 
 
 class Cors(CORSMiddleware):
-    """Starlette's middleware with this service's rules, which also says what it adds to an answer without ASGI."""
+    """Starlette's middleware with this service's rules; it also gives the headers of responses that skip ASGI."""
 
     def __init__(self, app: ASGIApp, allowed_origins: list[str]) -> None:
         super().__init__(
             app,
             allow_origins=allowed_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["*"],  # tracing adds some of its own; no credentials are ever used
+            allow_headers=["*"],  # tracing tools add their own headers; credentials are not allowed
             allow_private_network=True,
             expose_headers=["Retry-After"],
             max_age=86_400,
@@ -29,22 +29,22 @@ class Cors(CORSMiddleware):
         self.headers_for = lru_cache(MAX_ORIGINS)(self._headers_for)
 
     async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
-        """Send a part of an answer, with the headers where it has not said itself which origins may read it."""
+        """Send a message; add the headers unless the response has its own ``Access-Control-Allow-Origin``."""
         if message["type"] == "http.response.start" and ALLOW_ORIGIN in MutableHeaders(scope=message):
             await send(message)
         else:
             await super().send(message, send, request_headers)
 
     def _headers_for(self, origin: bytes | None) -> bytes:
-        """What is added to the answer to a request from this origin, as it goes over the wire."""
+        """The raw header lines for a response to a request with this ``Origin``."""
         message: dict[str, Any] = {"type": "http.response.start", "headers": []}
         request = Headers(raw=[] if origin is None else [(b"origin", origin)])
         try:
-            self.send(message, _take, request).send(None)
+            self.send(message, _discard, request).send(None)  # runs the coroutine, which never waits
         except StopIteration:
             return b"".join(b"%b: %b\r\n" % header for header in message["headers"])
-        raise RuntimeError("Starlette's CORSMiddleware waits for something while it adds its headers")
+        raise RuntimeError("Starlette's CORSMiddleware awaited something while adding headers")
 
 
-async def _take(_: Message) -> None:
-    """Where an answer goes whose headers are all that is wanted."""
+async def _discard(_: Message) -> None:
+    """Discard a message, of which only the headers are needed."""

@@ -1,4 +1,4 @@
-"""From the bytes of a request to hands that are known to be good."""
+"""Decodes and validates requests, frames and stream settings."""
 
 from __future__ import annotations
 
@@ -30,46 +30,46 @@ from hand_gesture.landmarks import (
 )
 from hand_gesture.web.contract import ALWAYS_LISTS, MAX_HANDS_IN_FRAME, MAX_HOLD_MS
 
-# A hand takes 1 to 4 kB, written generously; more for one hand would be spent on reading nonsense
+# Enough for one hand, which takes 1 to 4 kB as JSON
 MAX_HAND_BYTES: Final = 65_536
 MEDIAPIPE_GUIDE: Final = "https://ai.google.dev/edge/mediapipe/solutions/vision/hand_landmarker/web_js"
 HAND_DTYPE: Final = np.dtype("<f4")  # of the coordinates in a binary frame
 HAND_BYTES: Final = COORDINATE_COUNT * HAND_DTYPE.itemsize
-_TIME: Final = struct.Struct("<d")  # of the client, before the hands in a binary frame
+_TIME: Final = struct.Struct("<d")  # timestamp before the hands of a binary frame
 TIME_BYTES: Final = _TIME.size
 NOT_HANDS: Final = "hands must be a list of at least one hand."
-MAX_NAMES: Final = 5
-MAX_NAME: Final = 30
-# What front ends are known to send in place of landmarks
+MAX_NAMES: Final = 5  # of unknown fields in an error message
+MAX_NAME: Final = 30  # characters of each
+# Fields that clients are known to send instead of landmarks
 _RESULT_FIELDS: Final = frozenset({"worldLandmarks", "handedness", "handednesses", "multiHandLandmarks"})
 _IMAGE_FIELDS: Final = frozenset({"image", "frame", "img", "file", "photo", "image_base64"})
 
-ImageSize = tuple[float, float] | None  # width and height in pixels, where they are known
+ImageSize = tuple[float, float] | None  # width and height in pixels, if known
 _unit = Unit.PIXELS
 
 
 def use_unit(unit: Unit) -> None:
-    """Read hands, from now on, in the unit of the features of the model that is served."""
+    """Set the unit of decoded hands: that of the served model's features."""
     global _unit  # noqa: PLW0603 (a process serves one model)
     _unit = unit
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
-    """What a client says of its stream in its first message."""
+    """The settings in the first message of a stream."""
 
     image_size: ImageSize
     hold_seconds: float
     key: str
-    always_lists: bool  # of answers
-    has_gestures: bool = False  # of the client's own, see taught_decoding.py
+    always_lists: bool  # whether every answer is a list
+    has_gestures: bool = False  # of the client; decoded by taught_decoding.py
 
 
 class Frame(NamedTuple):
     """A frame of a stream.
 
-    ``hands`` are coordinates of shape (n, 63), in pixels if the frame's size is known. ``time`` is the client's, in
-    milliseconds, finite, if it tells. ``as_list`` says whether hands came in a list, and their answers go in one.
+    ``hands`` has shape (n, 63), in the unit of ``use_unit`` if the frame's size is known. ``time`` is the client's
+    timestamp in milliseconds, finite, if there is one. ``as_list`` is whether hands, and so answers, are in a list.
     """
 
     hands: NDArray[np.float64]
@@ -78,15 +78,14 @@ class Frame(NamedTuple):
 
 
 def decode_hand_request(body: bytes | str, image_size: ImageSize = None) -> NDArray[np.float64]:
-    """Read the body of ``/predict``, or a frame of one hand in the same form.
+    """Decode the body of ``/predict``.
 
     Args:
         body: JSON.
-        image_size: of the frame, where the body does not tell.
+        image_size: of the frame, if the body has none.
 
     Returns:
-        The hand's coordinates, shape (1, 63), in the unit of ``use_unit`` if the frame's size is
-        known.
+        The hand's coordinates, shape (1, 63), in the unit of ``use_unit`` if the frame's size is known.
 
     Raises:
         RejectedRequestError: status 400; the message says what is wrong.
@@ -98,16 +97,15 @@ def decode_hand_request(body: bytes | str, image_size: ImageSize = None) -> NDAr
 
 
 def decode_hands_request(body: bytes | str, max_hands: int, image_size: ImageSize = None) -> NDArray[np.float64]:
-    """Read the body of ``/predict_batch``, or a frame of several hands in the same form.
+    """Decode the body of ``/predict_batch``.
 
     Args:
         body: JSON.
-        max_hands: most hands in it.
-        image_size: of the frame, where the body does not tell.
+        max_hands: maximum number of hands.
+        image_size: of the frame, if the body has none.
 
     Returns:
-        The hands' coordinates, shape (n, 63), in the unit of ``use_unit`` if the frame's size is
-        known.
+        The hands' coordinates, shape (n, 63), in the unit of ``use_unit`` if the frame's size is known.
 
     Raises:
         RejectedRequestError: status 400; the message says what is wrong, and with which hand.
@@ -122,13 +120,13 @@ def decode_hands_request(body: bytes | str, max_hands: int, image_size: ImageSiz
 
 
 def decode_frame(message: bytes | str, image_size: ImageSize) -> Frame:
-    """Read a frame of a stream.
+    """Decode a frame of a stream.
 
     Args:
-        message: binary, for each hand 63 numbers x1, y1, z1, … z21 as little-endian float32, before them the client's
-            time as a little-endian float64, or not; or JSON as ``/predict`` or ``/predict_batch`` takes it, with or
-            without ``time``.
-        image_size: of the frame, where the message does not tell.
+        message: binary: the client's timestamp as little-endian float64 (optional), then for each hand x1 y1 z1 … z21
+            as little-endian float32; or JSON in the format of ``/predict`` or ``/predict_batch``, optionally with
+            ``time``.
+        image_size: of the frame, if the message has none.
 
     Raises:
         RejectedRequestError: status 400; the message says what is wrong, and with which hand.
@@ -148,7 +146,7 @@ def decode_frame(message: bytes | str, image_size: ImageSize) -> Frame:
         largest = largest_coordinate(hands)
         if count > MAX_HANDS_IN_FRAME:
             raise _too_many_hands(count, MAX_HANDS_IN_FRAME, "frame")
-        if not largest <= MAX_COORDINATE:  # NaN is not, either
+        if not largest <= MAX_COORDINATE:  # true for NaN, too
             values = hands.tolist()
             if count > 1:
                 raise _reject_hands(values)
@@ -169,7 +167,7 @@ def _decode_text(message: str, image_size: ImageSize) -> Frame:
 
 
 def decode_stream_settings(message: str) -> StreamSettings:
-    """Read the first message of a stream.
+    """Decode the first message of a stream.
 
     Raises:
         RejectedRequestError: the message says what is wrong.
@@ -177,12 +175,12 @@ def decode_stream_settings(message: str) -> StreamSettings:
     try:
         fields = orjson.loads(message)
     except orjson.JSONDecodeError as error:
-        if '"gestures"' not in message:  # only hands have NaN
+        if '"gestures"' not in message:  # NaN is tolerated in hands only
             raise _reject(Reason.INVALID_JSON, f"The settings are not valid JSON: {error}.") from None
         fields = _load_with_nan(message, error, "The settings are")
     if type(fields) is not dict or fields.keys() - {"image_size", "hold_ms", "answers", "gestures", "key"}:
         text = (
-            "A stream begins with its settings: a JSON object of image_size, hold_ms, answers, gestures and key, each "
+            "A stream begins with its settings: a JSON object of image_size, hold_ms, answers, gestures and key, all "
             "optional."
         )
         raise _reject(Reason.INVALID_REQUEST, text)
@@ -215,7 +213,7 @@ def _too_many_hands(count: int, most: int, message: str) -> RejectedRequestError
 
 
 def _read_time(time: Any) -> float:
-    # The comparison is false for NaN, too, and works for integers that are too large for a float
+    # False for NaN, and works for integers that are too large for a float
     if type(time) not in (int, float) or not abs(time) <= sys.float_info.max:
         text = "The time of a frame must be a finite number of milliseconds."
         raise _reject(Reason.INVALID_REQUEST, text)
@@ -244,7 +242,7 @@ def _reject_hands(values: list[Any]) -> RejectedRequestError:
         except MalformedLandmarksError as error:
             return _reject(Reason.MALFORMED_LANDMARKS, f"Hand {index}: {error}")
     others = len(missing) - 1
-    more = f" So it is with {others} more {'hand' if others == 1 else 'hands'}." if others else ""
+    more = f" {others} more {'hand is' if others == 1 else 'hands are'} incomplete." if others else ""
     return _reject(Reason.MISSING_LANDMARKS, _capitalize(missing[0]) + more, missing_landmarks=missing_count)
 
 
@@ -263,19 +261,19 @@ def _load_object(body: bytes | str, *, required: str, optional: Sequence[str] = 
 
 
 def _explain_unknown(fields: dict[str, Any], unknown: Set[str], required: str, optional: Sequence[str]) -> str:
-    """What to do about fields that this service does not know, for what front ends are known to send."""
+    """Say what to send instead of unknown fields, for mistakes that clients are known to make."""
     if {"x1", "y1"} <= unknown:
         return f"Send the coordinates x1, y1, z1, … z21 as one list of 63 numbers, in the field {required}."
     if unknown & _RESULT_FIELDS and isinstance(fields.get("landmarks", []), list):
         return (
-            f"This is MediaPipe's whole result; send one hand of it, result.landmarks[0], in the field {required}."
+            f"This is MediaPipe's whole result; send one of its hands, result.landmarks[0], in the field {required}."
             if required == "landmarks"
             else "This is MediaPipe's whole result; send its landmarks in the field hands."
         )
     if unknown & _IMAGE_FIELDS:
-        return f"This service takes no images but the landmarks that MediaPipe finds on them ({MEDIAPIPE_GUIDE})."
+        return f"Images are not accepted; send the landmarks that MediaPipe finds in them ({MEDIAPIPE_GUIDE})."
     if len(fields) == 1 and required not in fields and isinstance(next(iter(fields.values())), list | dict):
-        return f"Send what is in {_quote(next(iter(fields)))} in the field {required}."
+        return f"Send the content of {_quote(next(iter(fields)))} in the field {required}."
     names = sorted(unknown)
     shown = ", ".join(map(_quote, names[:MAX_NAMES]))
     others = len(names) - MAX_NAMES
@@ -286,27 +284,27 @@ def _explain_unknown(fields: dict[str, Any], unknown: Set[str], required: str, o
 
 
 def _quote(name: str) -> str:
-    """A field's name, or as much of a long one as shows which."""
+    """A field's name, truncated."""
     return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
 def _load_with_nan(body: bytes | str, error: orjson.JSONDecodeError, what: str = "The body is") -> Any:
-    """Read the NaN and Infinity that Python clients write though JSON has none, so that the points can be named."""
+    """Parse with NaN and Infinity, which Python's json module writes, so that the error can name the landmarks."""
     with contextlib.suppress(ValueError, RecursionError):
         text = body if isinstance(body, str) else body.decode()
         if "NaN" in text or "Infinity" in text:
             value = json.loads(text)
-            if "\\u" in text:  # an escape may stand for half of a surrogate pair, which nothing can encode
+            if "\\u" in text:  # raises for a lone surrogate, which UTF-8 cannot encode
                 json.dumps(value, ensure_ascii=False).encode()
             return value
     raise _reject(Reason.INVALID_JSON, f"{what} not valid JSON: {error}.") from None
 
 
 def read_image_size(image_size: Any) -> ImageSize:
-    """Read the width and height of a frame, where they are given.
+    """Validate the optional width and height of a frame.
 
     Raises:
-        RejectedRequestError: status 400; they are not a width and a height.
+        RejectedRequestError: status 400.
     """
     if image_size is None:
         return None

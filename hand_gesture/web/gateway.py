@@ -1,7 +1,7 @@
-"""The first and last thing a prediction request meets: limits, decoding, errors, and the figures about it.
+"""The ASGI middleware that handles prediction requests: access, limits, decoding and errors.
 
-BentoML answers a rejected request with a stack trace in the log and a list as its body, so this stands before it; and a
-request that is rejected here never reaches the batch of the good ones.
+It runs before BentoML's request handling, which logs a stack trace for each invalid request. A request that is rejected
+here cannot fail a batch of valid ones.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
 from hand_gesture.web.teaching import TEACHING_SECONDS, Teaching
 from hand_gesture.web.worker import Worker
 
-CHECKS_PER_LIMIT: Final = 20  # within the shortest time limit: it may be exceeded by a twentieth
+CHECKS_PER_LIMIT: Final = 20  # of the shortest time limit, which may be exceeded by 1/20
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
 
 
 class PredictionGateway:
-    """Answers the prediction routes and opens the streams; every other request passes untouched.
+    """Answers the prediction routes and opens streams; passes all other requests on to BentoML.
 
-    A plain request comes straight from its connection (``open_request``), every other one by ASGI (``__call__``). Both
-    ways give the same answers.
+    Plain requests come directly from their connection (``open_request``), all others through ASGI (``__call__``). Both
+    paths give the same responses.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, teaching: Callable[[], Teaching]) -> None:
@@ -60,25 +60,25 @@ class PredictionGateway:
         )
         self._worker = Worker(settings, get_metrics(), AdmissionControl(settings), self.watchdog, teaching)
         self._cors = Cors(self._answer_asgi, settings.allowed_origins)
-        of_one = min(MAX_HAND_BYTES, settings.max_body_bytes)
+        one_hand_bytes = min(MAX_HAND_BYTES, settings.max_body_bytes)
         seconds = settings.request_timeout_seconds
         several = functools.partial(decode_hands_request, max_hands=settings.max_hands)
         routes = (
-            Route("/predict", decode_hand_request, of_one, is_for_one_hand=True, seconds=seconds),
-            Route("/predict/command", decode_hand_request, of_one, is_for_one_hand=True, seconds=seconds),
+            Route("/predict", decode_hand_request, one_hand_bytes, is_for_one_hand=True, seconds=seconds),
+            Route("/predict/command", decode_hand_request, one_hand_bytes, is_for_one_hand=True, seconds=seconds),
             Route("/predict_batch", several, settings.max_body_bytes, is_for_one_hand=False, seconds=seconds),
-            # Decoded in the thread that teaches them
+            # Decoded in the teaching thread, because it takes long
             Route("/gestures", bytes, MAX_GESTURES_BYTES, is_for_one_hand=False, seconds=TEACHING_SECONDS),
         )
         self._routes = {route.path: route for route in routes}
         self._plain_routes = {route.path.encode(): route for route in routes if route.is_for_one_hand}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or start and end with the worker."""
+        """Handle an HTTP request or the lifespan of the worker."""
         if scope["type"] != "lifespan":
             await self._cors(scope, receive, send)
             return
-        scope["state"][APPLICATION] = self  # where the connections look for it
+        scope["state"][APPLICATION] = self  # read by HttpConnection
         await self._app(scope, receive, functools.partial(self._connect, scope["app"], send))
 
     async def _connect(self, app: Starlette, send: Send, message: Message) -> None:
@@ -87,7 +87,7 @@ class PredictionGateway:
         await send(message)
 
     def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> PredictionRequest | None:
-        """Take a plain POST, or None where it is not plain enough; see ``http_connection.Application``."""
+        """Accept a plain POST, or return None to send it through ASGI; see ``http_connection.Application``."""
         route = self._plain_routes.get(target)
         if (
             route is None
@@ -108,7 +108,7 @@ class PredictionGateway:
             respond(answer.status, headers, answer.body, closes, _pause(answer))
 
     def open_stream(self, target: bytes, headers: Headers, transport: MessageTransport) -> Stream | None:
-        """Take a WebSocket, or None where it must not be; see ``http_connection.Application``."""
+        """Accept a WebSocket, or return None to refuse it; see ``http_connection.Application``."""
         if urllib.parse.unquote(target.partition(b"?")[0].decode("latin-1")) != STREAM:
             return None
         if not is_origin_allowed(headers, self._settings.allowed_origins):
@@ -119,7 +119,7 @@ class PredictionGateway:
     async def _answer_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"])
         if route is None:
-            await self._pass_on(scope, receive, send)
+            await self._answer_other(scope, receive, send)
             return
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Answer | None] = loop.create_future()
@@ -145,18 +145,18 @@ class PredictionGateway:
         except Exception as error:
             request.fail(error)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == STREAM and not is_origin_allowed(scope["headers"], self._settings.allowed_origins):
             message = "Pages of this origin may not use this service: its operator must add it to ALLOWED_ORIGINS."
-            headers = [(ALLOW_ORIGIN.encode(), b"*")]  # so that the page can say so
+            headers = [(ALLOW_ORIGIN.encode(), b"*")]  # so that the page can read this
             error = RejectedRequestError(HTTPStatus.FORBIDDEN, Reason.FORBIDDEN_ORIGIN, message, headers)
         elif scope["path"] == STREAM:
-            message = "This is a WebSocket: open it with ws:// or wss:// (see docs/stream.md)."
+            message = "This is a WebSocket endpoint; open it with ws:// or wss:// (see docs/stream.md)."
             headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
             error = RejectedRequestError(HTTPStatus.UPGRADE_REQUIRED, Reason.METHOD_NOT_ALLOWED, message, headers)
-        # Starlette takes "/predict\n" for /predict, too: nothing posted may get past this gateway's keys and limits
+        # Starlette also routes "/predict\n" to /predict, so no POST may pass without the checks of keys and limits
         elif scope["method"] == "POST":
-            error = _method_not_allowed(f"Only {', '.join(self._routes)} take a POST.", allowed=b"GET, HEAD")
+            error = _method_not_allowed(f"POST is only allowed for {', '.join(self._routes)}.", allowed=b"GET, HEAD")
         else:
             await self._app(scope, receive, send)
             return
@@ -164,18 +164,18 @@ class PredictionGateway:
 
 
 def _header_lines(answer: Answer) -> bytes:
-    """An answer's headers as they go over the wire."""
+    """Raw header lines of a response."""
     return b"".join([b"%b: %b\r\n" % header for header in answer.all_headers()])
 
 
 def _pause(answer: Answer) -> float:
-    """Seconds: a client that asks again at once would take the time of those that are answered."""
+    """Seconds before the connection's next request is read; immediate retries would take CPU time from others."""
     return OVERLOAD_PAUSE_SECONDS if answer.status == HTTPStatus.SERVICE_UNAVAILABLE else 0
 
 
 def _check_method(scope: Scope) -> None:
     if scope["method"] != "POST":
-        raise _method_not_allowed(f"{scope['path']} takes its request as the body of a POST.", allowed=b"POST")
+        raise _method_not_allowed(f"{scope['path']} only accepts POST.", allowed=b"POST")
 
 
 def _method_not_allowed(message: str, *, allowed: bytes) -> RejectedRequestError:
@@ -199,12 +199,12 @@ def _check_media_type(headers: Headers) -> None:
             raise _unsupported("Compressed bodies are not accepted; send plain JSON.")
     if media_type == _PICKLE:
         raise _unsupported(
-            "Pickles are not accepted, and BentoML sends them between services that depend on each other's classes; "
-            "use bentoml.depends(url=...) with this service's address."
+            "Pickles are not accepted; BentoML sends them between services that depend on each other's classes, so use "
+            "bentoml.depends(url=...) with this service's URL."
         )
     if media_type in _FORMS or media_type.startswith(b"image/"):
         raise _unsupported(
-            "This service takes no images or forms but, as JSON, the landmarks that MediaPipe finds on an image "
+            "Images and forms are not accepted; send the landmarks that MediaPipe finds in an image, as JSON "
             f"({MEDIAPIPE_GUIDE})."
         )
     if media_type != b"application/json":

@@ -1,7 +1,6 @@
 """The OpenAPI document at /docs.json.
 
-Written here because BentoML's own generator keeps only the first of several forms of a field and knows only some of
-the errors.
+Not BentoML's, because its generator keeps only the first of several formats of a field, and only some of the errors.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from hand_gesture.web.contract import (
 from hand_gesture.web.reference import ReferenceDocument
 
 _ERRORS: Final = {
-    HTTPStatus.BAD_REQUEST: "The request is not what the schema says, or points of the hand are missing.",
-    HTTPStatus.UNAUTHORIZED: "The request carries none of the keys that this server asks for.",
+    HTTPStatus.BAD_REQUEST: "The request does not match the schema, or landmarks are missing.",
+    HTTPStatus.UNAUTHORIZED: "The request has no valid key.",
     HTTPStatus.METHOD_NOT_ALLOWED: "The request is not a POST.",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not arrive in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not plain JSON.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "The model failed.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The server has as many requests as it can take; come back when Retry-After says.",
-    HTTPStatus.GATEWAY_TIMEOUT: "There was no answer in time.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The server is overloaded; retry after the seconds in Retry-After.",
+    HTTPStatus.GATEWAY_TIMEOUT: "No answer in time.",
 }
 _ERROR_HEADERS: Final = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
@@ -47,9 +46,9 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
     """Describe every route.
 
     Args:
-        settings: what the operator has set: limits, and which keys are asked for.
+        settings: limits, and which keys are required.
         version: the model's version.
-        example: a body for ``/predict``, shown as the example to try.
+        example: body of ``/predict`` with the fields ``landmarks`` and ``image_size``.
     """
     key = "key" if settings.api_key else None
     token = "token" if settings.metrics_token else None
@@ -82,7 +81,7 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
         "paths": {
             "/predict": _prediction(
                 "predict",
-                "Classify one hand; requests in flight together share a model call.",
+                "Classify one hand; concurrent requests share a model call.",
                 "HandRequest",
                 "PredictionResponse",
                 example,
@@ -98,7 +97,7 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
             ),
             "/predict/command": _prediction(
                 "predict_command",
-                "Classify one hand and get only the game's command.",
+                "Classify one hand and return only the game's command.",
                 "HandRequest",
                 "CommandResponse",
                 example,
@@ -106,7 +105,7 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
             ),
             "/gestures": _prediction(
                 "gestures",
-                "Learn how well gestures of one's own, given as examples, can be told apart.",
+                "Report how well custom gestures, given as examples, can be recognized.",
                 "GesturesRequest",
                 "GesturesResponse",
                 {"gestures": {"heart": own_gesture}},
@@ -114,25 +113,21 @@ def openapi_document(settings: Settings, *, version: str, example: dict[str, Any
             ),
             "/livez": _probe("livez", "Is the process alive?"),
             "/healthz": _probe("healthz", "The same as /livez."),
-            "/readyz": _probe("readyz", "Can it answer predictions?"),
+            "/readyz": _probe("readyz", "Is it ready to answer predictions?"),
             "/metrics": _operation(
                 "metrics",
-                "Figures for Prometheus.",
+                "Metrics for Prometheus.",
                 {
                     "200": {"description": "Prometheus' text format.", "content": _TEXT},
-                    **(
-                        {"401": {"description": "The request does not carry the token.", "content": _TEXT}}
-                        if token
-                        else {}
-                    ),
+                    **({"401": {"description": "The request has no valid token.", "content": _TEXT}} if token else {}),
                 },
                 token,
             ),
             "/docs.json": _document("openapi", "This document."),
-            "/asyncapi.json": _document("asyncapi", "The document of /stream, a WebSocket for the frames of a camera."),
+            "/asyncapi.json": _document("asyncapi", "The AsyncAPI document of the WebSocket /stream."),
             "/reference_hands.json": _document(
                 "reference_hands",
-                "The served model: its gestures, a typical hand for each, and the commands; the page at / plays them.",
+                "The served model: its gestures, a typical hand of each, and the commands.",
                 _reference("ReferenceDocument"),
             ),
             "/gestures.js": _module("module", "An ES module for pages of any origin, from the camera to gestures."),

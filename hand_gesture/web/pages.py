@@ -1,10 +1,10 @@
-"""What browsers get: the page with the camera at /, the API's page at /docs, and the module for other pages.
+"""Pages for browsers: the camera page at /, the API documentation at /docs, and /gestures.js for other pages.
 
-Whatever a page needs comes from here. Addresses of what does not change carry a digest of it, so that a browser keeps
-it for good; the page itself and the module are asked for each time, and answered with 304 where they are the same.
+Pages load nothing from other servers. URLs of static files contain a digest of their content, so browsers cache them
+forever; the page and /gestures.js have fixed URLs, and browsers revalidate them by ETag.
 
-The module, its parts and MediaPipe's files are the same for everyone, so pages of every origin may load them, whatever
-ALLOWED_ORIGINS says; that counts where a page asks for predictions.
+/gestures.js, its imports and MediaPipe's files may be loaded by pages of any origin: they hold nothing private, and
+ALLOWED_ORIGINS is checked when a page requests predictions.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _MEDIA_TYPES: Final = {
     ".wasm": "application/wasm",
 }
 _CHUNK_BYTES: Final = 65_536
-_FOR_GOOD: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
-_ASK_EACH_TIME: Final = {"Cache-Control": "no-cache"}
-# The second is for pages that are isolated (Cross-Origin-Embedder-Policy): a worker's scripts come without CORS
-_FOR_EVERYONE: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-# What MediaPipe needs, https://www.w3.org/TR/CSP3/: to compile WebAssembly, and to start it from a blob
+_IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+_REVALIDATE: Final = {"Cache-Control": "no-cache"}
+# Pages with a Cross-Origin-Embedder-Policy also need the second header, because worker scripts load without CORS
+_ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+# MediaPipe compiles WebAssembly and starts it from a blob URL; see https://www.w3.org/TR/CSP3/
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; "
@@ -48,7 +48,7 @@ _COMMON: Final = {
     "Referrer-Policy": "no-referrer",
     "Vary": "Accept-Encoding",
 }
-# BentoML's own page loads an analytics script from elsewhere; this one is content with Swagger UI, which BentoML serves
+# Uses the Swagger UI that BentoML serves; BentoML's own page also loads an analytics script from another server
 _API_PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
   <head>
@@ -65,7 +65,7 @@ _API_PAGE: Final = """<!DOCTYPE html>
   </body>
 </html>
 """
-# What /gestures.js holds; the address of the service is that of this module
+# The content of /gestures.js, which derives the service's URL from its own
 _MODULE: Final = Template("""\
 import { loadFinder as load, startGestures as start } from "$page/gestures.js";
 export { openStream } from "$page/gestures.js";
@@ -73,7 +73,7 @@ const finder = "$finder";
 export const loadFinder = (options) => load({ finder, ...options });
 export const startGestures = (options) => start({ finder, ...options });
 """)
-# Lines that are comments alone: half of the modules' size
+# Whole-line comments are half of the modules' size
 _COMMENTS: Final = re.compile(r"^[ \t]*(?:/\*\*.*?\*/|//[^\n]*)$", re.MULTILINE | re.DOTALL)
 _API_PAGE_POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 
@@ -84,9 +84,9 @@ def page_routes(mediapipe: Path) -> list[BaseRoute]:
     """Make the routes.
 
     Args:
-        mediapipe: the folder that fetch_mediapipe.py fills; the page says so where it is not there.
+        mediapipe: the folder that fetch_mediapipe.py fills; without it, the page works without a camera.
     """
-    page, finder = _Sources(_SOURCES), _Fetched(mediapipe)
+    page, finder = _PageFiles(_SOURCES), _MediaPipeFiles(mediapipe)
 
     async def api(_: Request) -> Response:
         return HTMLResponse(
@@ -103,26 +103,26 @@ def page_routes(mediapipe: Path) -> list[BaseRoute]:
     ]
 
 
-def _index(page: _Sources, finder: _Fetched) -> Answer:
+def _index(page: _PageFiles, finder: _MediaPipeFiles) -> Answer:
     folder = f"page/{page.digest}"
     modules = [name for name in sorted(page.files) if name.endswith(".js")]
     html = Template((_SOURCES / "index.html").read_text()).substitute(
         page=folder,
-        finder=f"mediapipe/{finder.digest}" if finder.is_there else "",
+        finder=f"mediapipe/{finder.digest}" if finder.is_available else "",
         preload="\n    ".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in modules),
     )
-    return _unless_known(_File(html.encode(), ".html"), {"Permissions-Policy": "camera=(self), microphone=()"})
+    return _revalidated(_File(html.encode(), ".html"), {"Permissions-Policy": "camera=(self), microphone=()"})
 
 
-def _module(page: _Sources, finder: _Fetched, root: str) -> Answer:
+def _module(page: _PageFiles, finder: _MediaPipeFiles, root: str) -> Answer:
     script = _MODULE.substitute(
-        page=f"{root}page/{page.digest}", finder=f"mediapipe/{finder.digest}" if finder.is_there else ""
+        page=f"{root}page/{page.digest}", finder=f"mediapipe/{finder.digest}" if finder.is_available else ""
     )
-    return _unless_known(_File(script.encode(), ".js"), _FOR_EVERYONE)
+    return _revalidated(_File(script.encode(), ".js"), _ANY_ORIGIN)
 
 
-def _unless_known(file: _File, headers: dict[str, str]) -> Answer:
-    headers = headers | _ASK_EACH_TIME | {"ETag": f'"{_digest(file.content)}"'}
+def _revalidated(file: _File, headers: dict[str, str]) -> Answer:
+    headers = headers | _REVALIDATE | {"ETag": f'"{_digest(file.content)}"'}
 
     async def answer(request: Request) -> Response:
         if headers["ETag"] in request.headers.get("if-none-match", ""):
@@ -133,7 +133,7 @@ def _unless_known(file: _File, headers: dict[str, str]) -> Answer:
 
 
 class _File:
-    """A small file, kept in memory as it is and compressed."""
+    """A small file in memory, with a gzipped copy."""
 
     def __init__(self, content: bytes, suffix: str) -> None:
         self.content = content
@@ -141,53 +141,53 @@ class _File:
         self._media_type = _MEDIA_TYPES[suffix]
 
     def answer(self, request: Request, headers: dict[str, str]) -> Response:
-        """Answer with the file."""
+        """Respond with the file."""
         headers = _COMMON | headers | {"Content-Type": self._media_type}
-        if _takes_gzip(request):
+        if _accepts_gzip(request):
             return Response(self._compressed, headers=headers | {"Content-Encoding": "gzip"})
         return Response(self.content, headers=headers)
 
 
-class _Sources:
+class _PageFiles:
     """The page's own scripts and styles."""
 
     def __init__(self, folder: Path) -> None:
         self.files = {
-            path.name: _File(_served(path), path.suffix) for path in folder.iterdir() if path.name != "index.html"
+            path.name: _File(_read_source(path), path.suffix) for path in folder.iterdir() if path.name != "index.html"
         }
         self.digest = _digest(b"".join(name.encode() + file.content for name, file in sorted(self.files.items())))
 
     async def answer(self, request: Request) -> Response:
-        """Answer with a file."""
+        """Respond with a file."""
         file = self.files.get(request.path_params["name"])
         if file is None:
             raise HTTPException(404)
-        return file.answer(request, _FOR_GOOD | _FOR_EVERYONE)
+        return file.answer(request, _IMMUTABLE | _ANY_ORIGIN)
 
 
-def _served(path: Path) -> bytes:
-    """A source's content: of scripts without comments, but with their lines, for whoever looks for an error."""
+def _read_source(path: Path) -> bytes:
+    """Read a source file; strips comments from scripts, but keeps line numbers for stack traces."""
     if path.suffix != ".js":
         return path.read_bytes()
     return _COMMENTS.sub(lambda comment: "\n" * comment[0].count("\n"), path.read_text()).encode()
 
 
-class _Fetched:
-    """MediaPipe's files: large, on the disk, compressed."""
+class _MediaPipeFiles:
+    """MediaPipe's files, which are large: served from disk, where they are gzipped."""
 
     def __init__(self, folder: Path) -> None:
         self._files = {path.name.removesuffix(".gz"): path for path in folder.glob("*.gz")}
-        self.is_there = bool(self._files)
+        self.is_available = bool(self._files)
         self.digest = _digest(b"".join(path.read_bytes() for path in sorted(self._files.values())))
 
     async def answer(self, request: Request) -> Response:
-        """Answer with a file, a piece at a time, so that clients that are slow or many take no memory."""
+        """Respond with a file, in chunks, so that many or slow clients do not need much memory."""
         path = self._files.get(request.path_params["name"])
         if path is None:
             raise HTTPException(404)
         media_type = _MEDIA_TYPES.get(path.with_suffix("").suffix, "application/octet-stream")
-        headers = _COMMON | _FOR_GOOD | _FOR_EVERYONE
-        if _takes_gzip(request):
+        headers = _COMMON | _IMMUTABLE | _ANY_ORIGIN
+        if _accepts_gzip(request):
             return FileResponse(path, headers=headers | {"Content-Encoding": "gzip"}, media_type=media_type)
         return StreamingResponse(_decompressed(path), headers=headers, media_type=media_type)
 
@@ -198,7 +198,7 @@ def _decompressed(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _takes_gzip(request: Request) -> bool:
+def _accepts_gzip(request: Request) -> bool:
     return "gzip" in request.headers.get("accept-encoding", "")
 
 

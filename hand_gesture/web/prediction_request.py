@@ -1,4 +1,4 @@
-"""One prediction request from its head to its answer, whether it came by ASGI or straight from the connection."""
+"""The life cycle of one prediction request, whether it came through ASGI or directly from the connection."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from hand_gesture.web.admission import Cancellable, timeout_error
 from hand_gesture.web.responses import CLOSE, Answer, answer_with
 from hand_gesture.web.worker import Worker
 
-CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, for the figures only: nobody is left to read it
+CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status, only for metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A prediction route: how its body is read."""
+    """A prediction route."""
 
     path: str
-    decode: Callable[[bytes], Any]  # to what the API method takes
+    decode: Callable[[bytes], Any]  # returns the argument of the API method
     max_body_bytes: int
     is_for_one_hand: bool
-    seconds: float  # until it is answered
+    seconds: float  # deadline for the response
 
 
 class PredictionRequest:
-    """A request that waits for its body, then for the model. It does no I/O itself."""
+    """A request that waits for its body, then for the model. Does no I/O."""
 
     __slots__ = ("_call", "_has_body", "_respond", "_route", "_started", "_worker")
 
     def __init__(self, worker: Worker, route: Route, respond: Callable[[Answer | None], object]) -> None:
-        """Begin.
+        """Start the deadline.
 
         Args:
-            worker: settings, metrics and what else its requests share.
-            route: that it was sent to.
-            respond: called once with the answer, or with None if the client has disconnected.
+            worker: settings, metrics and state that its requests share.
+            route: of the request.
+            respond: called once with the response, or with None if the client has disconnected.
         """
         self._worker = worker
         self._route = route
@@ -50,10 +50,10 @@ class PredictionRequest:
         worker.watchdog.add(self)
 
     def receive(self, body: bytes) -> None:
-        """Take the whole body."""
+        """Handle the complete body."""
         self._has_body = True
         try:
-            # Not sooner, or clients that send their bodies slowly would leave no room for the others
+            # Not before the body has arrived, so that slow clients do not use up the capacity
             self._worker.admission.check_capacity()
             hands = self._route.decode(body)
             self._call = self._worker.admission.submit(self._route.path, hands, self._on_answers)
@@ -62,20 +62,20 @@ class PredictionRequest:
 
     def _on_answers(self, answers: Sequence[Any] | None, error: Exception | None) -> None:
         if answers is None:
-            self.fail(error or RuntimeError("there is neither an answer nor an error"))
+            self.fail(error or RuntimeError("the API method returned neither answers nor an error"))
         else:
             self._end(answer_with(answers[0] if self._route.is_for_one_hand else answers))
 
     def fail(self, error: Exception) -> None:
-        """Answer with an error."""
+        """Respond with an error."""
         self._end(self._worker.explain(error, self._route.path))
 
     def disconnect(self) -> None:
-        """The client has gone."""
+        """The client has disconnected."""
         self._end(None)
 
     def check(self, now: float) -> None:
-        """Answer with an error when the time is over."""
+        """Respond with an error if the deadline has passed."""
         seconds = self._route.seconds if self._has_body else self._worker.settings.request_timeout_seconds
         if now - self._started < seconds:
             return
@@ -83,7 +83,7 @@ class PredictionRequest:
             self.fail(timeout_error(seconds))
         else:
             text = f"The body did not arrive within {seconds:g} seconds."
-            # What else of the body comes is not read
+            # CLOSE, because the rest of the body is not read
             self.fail(RejectedRequestError(HTTPStatus.REQUEST_TIMEOUT, Reason.BODY_TOO_SLOW, text, [CLOSE]))
 
     def _end(self, answer: Answer | None) -> None:

@@ -1,8 +1,8 @@
-"""A camera's stream over a WebSocket: its settings, then its frames, each answered in order; see docs/stream.md.
+"""The protocol of a camera's stream: settings, then frames, each answered in order; see docs/stream.md.
 
-Sans-I/O: messages go in, answers and close codes come out; there is no socket, task or timer here. A stream has one
-frame in flight at a time. A few frames wait behind it; then reading is paused (backpressure), so that a client that
-sends faster than the model answers does not fill the memory.
+Sans-I/O: there is no socket, task or timer here. A stream has one frame in flight at a time and a short queue of frames
+behind it; when the queue is full, reading is paused (backpressure), so that a client that sends frames faster than they
+are answered does not fill the memory.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from hand_gesture.web.worker import Worker
 
 STREAM: Final = "/stream"
 MAX_MESSAGE_BYTES: Final = 65_536  # but MAX_GESTURES_BYTES for the settings
-MAX_WAITING_FRAMES: Final = 8  # read ahead of their answers
-PING_INTERVAL_SECONDS: Final = 20.0  # of silence before a ping
-CLIENT_TIMEOUT_SECONDS: Final = 5.0  # for a sign of life after a ping, and for a client that does not read
+MAX_WAITING_FRAMES: Final = 8  # in the queue
+PING_INTERVAL_SECONDS: Final = 20.0  # without data before a ping
+CLIENT_TIMEOUT_SECONDS: Final = 5.0  # for data after a ping, and for a client that does not read
 
 
 class Stream:
@@ -45,6 +45,7 @@ class Stream:
     __slots__ = (
         "_camera",
         "_clock",
+        "_custom_gestures",
         "_frame",
         "_headers",
         "_in_flight",
@@ -52,7 +53,6 @@ class Stream:
         "_is_over",
         "_is_stalled",
         "_last_frame_at",
-        "_own_gestures",
         "_paused_until",
         "_settings",
         "_started",
@@ -64,10 +64,10 @@ class Stream:
     def __init__(
         self, worker: Worker, headers: Headers, transport: MessageTransport, clock: Callable[[], float] = perf_counter
     ) -> None:
-        """Prepare for a WebSocket that is about to be accepted.
+        """Create the stream before its WebSocket is accepted.
 
         Args:
-            worker: settings, metrics and what else its streams share.
+            worker: settings, metrics and state that its streams share.
             headers: of the upgrade request.
             transport: sends answers and close frames.
             clock: returns seconds.
@@ -78,23 +78,23 @@ class Stream:
         self._transport = transport
         self._settings: StreamSettings | None = None
         self._waiting: deque[bytes | str] = deque()
-        self._own_gestures: StreamGestures | None = None
+        self._custom_gestures: StreamGestures | None = None
         self._in_flight: Cancellable | None = None  # a frame, or before the first one the gestures of the settings
         self._started = 0.0  # when the frame in flight arrived
         self._last_frame_at = self._clock()  # or when the stream was opened
         self._paused_until = 0.0
         self._is_stalled = False  # the client does not read its answers
-        self._is_ending = False  # answers what has arrived, then closes
+        self._is_ending = False  # answer the messages received so far, then close
         self._is_over = False
 
     def begin(self) -> None:
         """The stream is open."""
         if self._worker.metrics.open_stream() > self._worker.settings.max_streams:
-            text = "The server has as many streams as it can take; try again in a second."
+            text = "The server has too many streams; try again in a second."
             self._reject(WSCloseCode.TRY_AGAIN_LATER, ServerReason.OVERLOADED, text)
 
     def receive(self, message: bytes | str) -> None:
-        """Take a message: the settings, then frames."""
+        """Handle a message: the settings, then frames."""
         if self._is_over or self._is_ending:
             return
         if self._waiting or not self._is_ready():
@@ -126,7 +126,7 @@ class Stream:
 
     def _handle_settings(self, message: bytes | str) -> None:
         if isinstance(message, bytes):
-            text = "A stream begins with its settings as text, {} where there are none."
+            text = "A stream begins with its settings as text; send {} for the defaults."
             self._reject(WSCloseCode.UNSUPPORTED_DATA, Reason.INVALID_REQUEST, text)
             return
         try:
@@ -152,14 +152,14 @@ class Stream:
         except FailedRequestError as error:
             self._reject_settings(error)
 
-    def _on_taught(self, settings: StreamSettings, own: StreamGestures | None, error: Exception | None) -> None:
+    def _on_taught(self, settings: StreamSettings, gestures: StreamGestures | None, error: Exception | None) -> None:
         if self._is_over:
             return
         self._in_flight = None
         if error is not None:
             self._reject_settings(self._worker.admission.explain(error, STREAM))
             return
-        self._own_gestures = own
+        self._custom_gestures = gestures
         self._begin_frames(settings)
         self._handle_waiting()
 
@@ -185,7 +185,7 @@ class Stream:
             self._frame = frame = decode_frame(message, settings.image_size)
             if len(frame.hands):
                 self._in_flight = worker.admission.submit(
-                    "/predict", frame.hands, self._on_predictions, self._own_gestures
+                    "/predict", frame.hands, self._on_predictions, self._custom_gestures
                 )
         except Exception as error:
             self._answer_error(worker.admission.explain(error, STREAM))
@@ -210,7 +210,7 @@ class Stream:
         if isinstance(error, RejectedRequestError):
             self._worker.metrics.count_rejected(error.reason, error.missing_landmarks)
         elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            # Reading on at once would take CPU time from the frames that can be answered
+            # Immediate retries would take CPU time from other frames
             self._paused_until = self._clock() + OVERLOAD_PAUSE_SECONDS
         self._answer(error.status, error_body(error))
 
@@ -230,7 +230,7 @@ class Stream:
         self._handle_waiting()
 
     def check(self) -> None:
-        """Apply the time limits of the settings, a frame's answer and the next frame."""
+        """Apply the time limits of the settings, of a frame's answer and of the next frame."""
         if self._is_over:
             return
         now, settings = self._clock(), self._worker.settings
@@ -253,17 +253,17 @@ class Stream:
                 text = f"The settings did not arrive within {settings.request_timeout_seconds:g} seconds."
                 self._reject(WSCloseCode.POLICY_VIOLATION, Reason.BODY_TOO_SLOW, text)
         elif now - self._last_frame_at >= settings.stream_idle_seconds and not self._is_stalled:
-            text = f"There was no frame for {settings.stream_idle_seconds:g} seconds."
+            text = f"No frame for {settings.stream_idle_seconds:g} seconds."
             self._reject(WSCloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text)
 
     def shutdown(self) -> None:
-        """The worker is about to end: answer what has arrived, then close."""
+        """The worker is shutting down: answer the messages received so far, then close."""
         self._is_ending = True
         if not self._is_over:
             self._handle_waiting()
 
     def end(self, code: int) -> None:
-        """The WebSocket has ended, or is closing by the client's wish or an error."""
+        """The WebSocket was closed, or is closing because of the client or an error."""
         if self._is_over:
             return
         self._is_over = True
@@ -274,7 +274,7 @@ class Stream:
         self._worker.metrics.close_stream(code)
 
     def _reject(self, code: WSCloseCode, reason: Reason | ServerReason, text: str, missing_landmarks: int = 0) -> None:
-        """Send the error, then close: the reason in a close frame holds only 123 bytes."""
+        """Send the error as a message, then close: the reason of a close frame is limited to 123 bytes."""
         if isinstance(reason, Reason):
             self._worker.metrics.count_rejected(reason, missing_landmarks)
         self._transport.send(orjson.dumps({"error": text, "reason": reason}))

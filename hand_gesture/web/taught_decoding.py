@@ -1,4 +1,4 @@
-"""From gestures of a client's own, as JSON, to examples that are known to be good."""
+"""Decodes and validates custom gestures: names, commands and example hands."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ MAX_GESTURES_BYTES: Final = 1_000_000
 _FIELDS: Final = frozenset({"hands", "image_size", "command"})
 _FORM: Final = '{"gestures": {NAME: {"hands": [HAND, …], "image_size": [width, height], "command": …}}}'
 _NAME: Final = re.compile(NAME_PATTERN)
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # json reads lone ones, which no answer could be encoded with
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # json accepts lone surrogates, which UTF-8 cannot encode
 _SHOWN: Final = 30  # characters of a name in an error
 
 
 class _RepeatedNameError(ValueError):
-    """An object has two fields of the same name; most readers of JSON would keep one of them silently."""
+    """An object has two fields of the same name, of which json would silently drop one."""
 
 
 def decode_gestures_request(body: bytes, known: Collection[str]) -> dict[str, OwnGesture]:
-    """Read the body of ``POST /gestures``, which is also the form of a saved file.
+    """Decode the body of ``POST /gestures``, which is also the format of a saved file.
 
     Args:
         body: JSON.
-        known: names that are taken: those of the classifier's gestures.
+        known: names that may not be used: the classifier's gestures.
 
     Raises:
         RejectedRequestError: status 400; the message says what is wrong, and with which example of which gesture.
@@ -54,26 +54,26 @@ def decode_gestures_request(body: bytes, known: Collection[str]) -> dict[str, Ow
 
 
 def decode_gestures_of_settings(message: str, known: Collection[str]) -> dict[str, OwnGesture]:
-    """Read the ``gestures`` of a stream's settings; see ``decode_gestures_request``.
+    """Decode the ``gestures`` of a stream's settings; see ``decode_gestures_request``.
 
     Args:
-        message: the settings, which ``decode_stream_settings`` has accepted.
-        known: names that are taken.
+        message: the settings, accepted by ``decode_stream_settings``.
+        known: names that may not be used.
     """
     return decode_gestures(_load(message, "The settings are")["gestures"], known)
 
 
 def _load(text: bytes | str, what: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_without_repetition)
+        return json.loads(text, object_pairs_hook=_reject_repeated_names)
     except _RepeatedNameError as error:
-        raise _reject(Reason.INVALID_REQUEST, f"The name {error} stands twice in one object; use each once.") from None
-    except (ValueError, RecursionError):  # no JSON; no Unicode; nested a thousand times
+        raise _reject(Reason.INVALID_REQUEST, f"The name {error} stands twice in one object; use it once.") from None
+    except (ValueError, RecursionError):  # invalid JSON or UTF-8; too deeply nested
         raise _reject(Reason.INVALID_JSON, f"{what} not valid JSON.") from None
 
 
 def decode_gestures(value: Any, known: Collection[str]) -> dict[str, OwnGesture]:
-    """Read what a decoded ``gestures`` field holds; see ``decode_gestures_request``."""
+    """Validate a parsed ``gestures`` field; see ``decode_gestures_request``."""
     if type(value) is not dict or not value:
         raise _reject(Reason.INVALID_REQUEST, f"gestures must be an object of at least one gesture: {_FORM}.")
     if len(value) > MAX_GESTURES:
@@ -85,20 +85,20 @@ def decode_gestures(value: Any, known: Collection[str]) -> dict[str, OwnGesture]
     return {name: _decode_gesture(name, fields) for name, fields in value.items()}
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _RepeatedNameError(_shown(next(name for name in names if names.count(name) > 1)))
+        raise _RepeatedNameError(_printable(next(name for name in names if names.count(name) > 1)))
     return fields
 
 
 def _check_name(name: str, taken: Collection[str]) -> None:
     if not _is_name(name):
-        text = f'The name "{_shown(name)}" is not 1 to {MAX_NAME_LENGTH} characters, none of them invisible.'
+        text = f'The name "{_printable(name)}" is not 1 to {MAX_NAME_LENGTH} characters, none of them invisible.'
         raise _reject(Reason.INVALID_REQUEST, text)
     if _folded(name) in taken:
-        raise _reject(Reason.INVALID_REQUEST, f"The name {_shown(name)} is taken; choose another for your gesture.")
+        raise _reject(Reason.INVALID_REQUEST, f"The name {_printable(name)} is taken; choose another for your gesture.")
 
 
 def _is_name(name: str) -> bool:
@@ -106,7 +106,7 @@ def _is_name(name: str) -> bool:
 
 
 def _decode_gesture(name: str, fields: Any) -> OwnGesture:
-    shown = _shown(name)
+    shown = _printable(name)
     if type(fields) is not dict or "hands" not in fields or fields.keys() - _FIELDS:
         text = f"The gesture {shown} must be an object of hands and, if you like, image_size and command."
         raise _reject(Reason.INVALID_REQUEST, text)
@@ -146,12 +146,12 @@ def _decode_example(shown: str, number: int, value: Any) -> NDArray[np.float64]:
 
 
 def _folded(name: str) -> str:
-    """What all spellings of a name have in common that look alike."""
+    """The normal form of a name, equal for names that look alike (Unicode NFKC, case folding)."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 
-def _shown(name: str) -> str:
-    """A name for an error: the beginning of a long one, with what is invisible in it escaped."""
+def _printable(name: str) -> str:
+    """A name for an error message: truncated, and escaped if it has invisible characters."""
     beginning = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
     return beginning if beginning.isprintable() else ascii(beginning)
 

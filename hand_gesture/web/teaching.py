@@ -1,7 +1,6 @@
-"""Teaches gestures of clients' own in a thread, so that the event loop goes on meanwhile.
+"""Teaches custom gestures in a thread, so that the event loop is not blocked.
 
-There is one such thread: it shares the interpreter with the event loop, and two would only take turns. What it has
-taught it keeps for a while, because a client that connects again brings the same gestures.
+There is one thread, because of the GIL. Results are cached, because clients send the same gestures when they reconnect.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from hand_gesture.telemetry.metrics import Metrics
 from hand_gesture.web.admission import Cancellable
 from hand_gesture.web.taught_decoding import decode_gestures_of_settings, decode_gestures_request
 
-TEACHING_SECONDS: Final = 15.0  # longest that a client waits: 16 gestures take seconds on a busy machine
-MAX_WAITING: Final = 64  # for the thread; each takes it about 10 ms, at most a second
-MAX_CACHED: Final = 256  # sets of gestures, of 10 kB at most
+TEACHING_SECONDS: Final = 15.0  # deadline; 16 gestures take seconds on a busy machine
+MAX_WAITING: Final = 64  # clients; each takes about 10 ms, at most one second
+MAX_CACHED: Final = 256  # results of up to 10 kB
 
 _Result = TypeVar("_Result")
 Reports = dict[str, GestureReport]
@@ -34,30 +33,30 @@ Taught = Callable[["StreamGestures | None", Exception | None], None]
 
 
 class Teaching:
-    """What a worker does for clients that bring gestures."""
+    """Teaches gestures and reports on them, for one worker."""
 
     def __init__(
         self, classifier: GestureClassifier, make_teacher: Callable[[GestureClassifier], Teacher], metrics: Metrics
     ) -> None:
-        """Prepare to teach.
+        """Start without loading the teacher.
 
         Args:
-            classifier: whose hidden layer the gestures are told by.
-            make_teacher: makes what teaches, when it is first needed; a ValueError says why there is none.
-            metrics: of this worker.
+            classifier: its hidden layer gives the features of the gestures.
+            make_teacher: makes the teacher when it is first needed; raises ValueError if the classifier has none.
+            metrics: of the worker.
         """
         self._classifier = classifier
         self._make_teacher = functools.cache(functools.partial(make_teacher, classifier))
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="teaching")
         self._waiting = 0
-        self._cache: OrderedDict[tuple[str, bytes], Any] = OrderedDict()  # used in the thread only
+        self._cache: OrderedDict[tuple[str, bytes], Any] = OrderedDict()  # only used in the thread
 
     async def report(self, body: bytes) -> dict[str, Reports]:
         """Answer ``POST /gestures``.
 
         Raises:
-            FailedRequestError: the body is refused, or too many wait.
+            FailedRequestError: the body is invalid, or too many clients are waiting.
         """
         return {"gestures": await self._submit(self._report, body)}
 
@@ -65,15 +64,15 @@ class Teaching:
         """Teach the ``gestures`` of a stream's settings.
 
         Args:
-            settings: the message, as JSON.
-            done: called once in a later turn of the event loop, with what the stream's hands are told by, or with why
-                there is none: a ``RejectedRequestError`` where the gestures are refused.
+            settings: the settings message.
+            done: called once, in a later iteration of the event loop, with the stream's gestures, or with an error: a
+                ``RejectedRequestError`` if the gestures are invalid.
 
         Raises:
-            FailedRequestError: too many wait.
+            FailedRequestError: too many clients are waiting.
         """
 
-        def tell(future: asyncio.Future[TaughtGestures]) -> None:
+        def on_done(future: asyncio.Future[TaughtGestures]) -> None:
             if future.cancelled():
                 return
             try:
@@ -84,7 +83,7 @@ class Teaching:
                 done(StreamGestures(taught, self._metrics), None)
 
         future = self._submit(self._teach, settings)
-        future.add_done_callback(tell)
+        future.add_done_callback(on_done)
         return future
 
     def _submit(self, work: Callable[[Any], _Result], argument: Any) -> asyncio.Future[_Result]:
@@ -114,9 +113,9 @@ class Teaching:
         except ValueError as error:
             raise RejectedRequestError(HTTPStatus.BAD_REQUEST, Reason.INVALID_REQUEST, str(error)) from None
 
-    def _cached(self, what: str, gestures: Mapping[str, OwnGesture], make: Callable[[], _Result]) -> _Result:
-        """What was made of the same gestures before, or what is made of them now."""
-        key = (what, digest_of(gestures))
+    def _cached(self, kind: str, gestures: Mapping[str, OwnGesture], make: Callable[[], _Result]) -> _Result:
+        """The cached result for the same gestures, or a new one."""
+        key = (kind, digest_of(gestures))
         if key in self._cache:
             self._cache.move_to_end(key)
             self._metrics.teachings.labels("kept").inc()
@@ -133,7 +132,7 @@ class Teaching:
 
 
 class StreamGestures:
-    """Gives a stream its predictions: those of its own gestures, and else the classifier's."""
+    """Replaces the classifier's prediction where a hand shows one of the stream's custom gestures."""
 
     __slots__ = ("_metrics", "_taught")
 
@@ -142,7 +141,7 @@ class StreamGestures:
         self._metrics = metrics
 
     def __call__(self, answers: Predictions, index: int) -> Prediction:
-        """The prediction for one hand of a batch that was shared with other streams and requests."""
+        """The prediction for the hand at ``index`` of a batch."""
         prediction = self._taught.predict(answers, index)
         if prediction is not answers[index]:
             self._metrics.taught_predictions.inc()
@@ -150,7 +149,7 @@ class StreamGestures:
 
 
 def digest_of(gestures: Mapping[str, OwnGesture]) -> bytes:
-    """A digest of all that the answers depend on."""
+    """Digest of names, commands and examples, as the key of the cache."""
     digest = hashlib.sha256()
     for name, gesture in gestures.items():
         digest.update(repr((name, gesture.command, gesture.examples.shape)).encode())

@@ -1,4 +1,4 @@
-"""What all requests and streams of a worker share."""
+"""State that all requests and streams of a worker share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hand_gesture.web.teaching import Teaching
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The worker's settings, metrics and shared parts."""
+    """A worker's settings, metrics and shared objects."""
 
     settings: Settings
     metrics: Metrics
     admission: AdmissionControl
     watchdog: Watchdog
-    teaching: Callable[[], Teaching]  # available once the service has started
+    teaching: Callable[[], Teaching]  # may be called once the service has started
 
     def explain(self, error: Exception, path: str) -> Answer:
-        """Map an error to the response that the client gets, and count a rejected request."""
+        """Map an exception to the error response, and count it if the request was rejected."""
         explained = self.admission.explain(error, path)
         if isinstance(explained, RejectedRequestError):
             self.metrics.count_rejected(explained.reason, explained.missing_landmarks)

@@ -52,7 +52,7 @@ def test_a_model_error_affects_only_its_batch(faulty: Server) -> None:
     errors = [event for event in events if event["level"] == "error"]
     assert errors
     for event in errors:
-        assert event["message"] == "a request to /predict could not be answered"
+        assert event["message"] == "a request to /predict failed"
         assert event["exception"] == "RuntimeError"
         assert any("faulty.py" in place for place in event["trace"])
     # The exception's message contains hands, which must not be logged

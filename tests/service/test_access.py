@@ -80,7 +80,7 @@ def test_health_checks_require_no_key(guarded: Server, route: str) -> None:
 
 
 def test_log_describes_access_without_keys(guarded: Server, server: Server) -> None:
-    assert "predictions are for holders of a key" in guarded.log.read_text()
+    assert "predictions require a key" in guarded.log.read_text()
     assert "first-key" not in guarded.log.read_text()
     assert "predictions are open to everyone (API_KEY is not set)" in server.log.read_text()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import subprocess
 import threading
@@ -23,7 +24,7 @@ from hand_gesture.landmarks import parse_hand, restore_shape
 from hand_gesture.model.features import wrist_rms
 from tests.hands import IMAGE_SIZE, REFERENCE
 from tests.load import post_all
-from tests.server import GENEROUS_LIMITS, PROJECT, environment, import_model, serve
+from tests.server import GENEROUS_LIMITS, PROJECT, environment, free_port, import_model, serve, serve_until_exit
 
 LETTERS = {"A": "fist", "B": "stop", "C": "call"}  # hands that stand in for letters
 ROWS = 40  # of each class
@@ -115,6 +116,23 @@ def test_make_imports_the_bundled_model_into_an_empty_store_and_updates_it(tmp_p
     (tmp_path / "models" / "hand_gesture" / "latest").write_text("older")
     assert f"hand_gesture:{stored.name} is now in the model store" in make_model(tmp_path)
     assert (tmp_path / "models" / "hand_gesture" / "latest").read_text() == stored.name
+
+
+def test_missing_library_of_the_model_stops_the_service(tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    import_classifier(tmp_path, tmp_path, xgboost.XGBClassifier(n_estimators=5), [*LETTERS.values()], [*LETTERS])
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "xgboost.py").write_text("raise ModuleNotFoundError(name=__name__)\n")  # found before the installed one
+    result = serve_until_exit(tmp_path, PORT=free_port(), WORKERS=2, PYTHONPATH=hidden)
+    assert result.returncode == os.EX_CONFIG
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    told = {event["message"] for event in events if event["level"] == "critical"}
+    assert told == {
+        "model.pkl was not loaded: it needs xgboost.sklearn.XGBClassifier, which is not installed; install xgboost."
+    }
+    assert not [event for event in events if "exception" in event]
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 @pytest.fixture(scope="module")

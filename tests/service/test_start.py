@@ -34,9 +34,12 @@ def lowest_port() -> int:
 
 def test_taken_port(home: Path) -> None:
     with socket.create_server(("", 0)) as other:
-        result = serve_until_exit(home, PORT=other.getsockname()[1])
+        port = other.getsockname()[1]
+        result = serve_until_exit(home, PORT=port)
     assert result.returncode == 1
-    assert result.stderr == "Another program listens on this port; end it, or set PORT to another one.\n"
+    assert result.stderr == (
+        f"Port {port} is in use by another program; stop that program, or set PORT to another port.\n"
+    )
     assert "Traceback" not in result.stdout
 
 
@@ -45,7 +48,7 @@ def test_taken_port(home: Path) -> None:
 def test_privileged_port(home: Path) -> None:
     result = serve_until_exit(home, wrapper=AS_USER, PORT=80)
     assert result.returncode == 1
-    assert result.stderr == "This user may not listen on port 80; set PORT to one above 1023.\n"
+    assert result.stderr == "This user may not listen on port 80; set PORT to a port above 1023.\n"
     assert "Traceback" not in result.stdout
 
 
@@ -53,14 +56,14 @@ def test_foreign_address(home: Path) -> None:
     result = serve_until_exit(home, BENTOML_HOST="192.0.2.1")  # documentation address, RFC 5737
     assert result.returncode == 1
     assert result.stderr.startswith("The service cannot listen on port ")
-    assert "set PORT or BENTOML_HOST" in result.stderr
+    assert "change PORT or BENTOML_HOST" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_invalid_settings(home: Path) -> None:
     result = serve_until_exit(home, PORT="80 80", WORKERS=0)
     assert result.returncode == 1
-    assert result.stderr.startswith("These environment variables do not fit: PORT=80 80: ")
+    assert result.stderr.startswith("Invalid environment variables: PORT=80 80: ")
     assert "WORKERS=0: " in result.stderr
     assert len(result.stderr.splitlines()) == 1
 

@@ -136,13 +136,13 @@ def test_killed_worker_is_replaced_and_counters_do_not_decrease(pair: Server) ->
     figures = replaced(pair, victim)
     assert figures['hand_gesture_requests_total{route="/predict",status="200"}'] == 100
     assert figures["hand_gesture_lost_workers_total"] == 1
-    assert f"worker {victim.pid} was killed by SIGKILL; another takes its place" in pair.log.read_text()
+    assert f"worker {victim.pid} was killed by SIGKILL; starting another one" in pair.log.read_text()
 
 
 def test_worker_that_is_killed_by_a_signal_without_a_name_is_counted_and_replaced(pair: Server) -> None:
     victim = pair.workers()[0]
     assert replaced(pair, victim, 35)["hand_gesture_lost_workers_total"] == 1
-    assert f"worker {victim.pid} was killed by signal 35; another takes its place" in pair.log.read_text()
+    assert f"worker {victim.pid} was killed by signal 35; starting another one" in pair.log.read_text()
 
 
 def test_replaced_worker_serves_the_model_of_the_service_start(own_home: Path, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_replaced_worker_serves_the_model_of_the_service_start(own_home: Path, t
         assert {answer.json()["command"] for answer in answers} == {"up"}
     with serve(own_home) as server:
         assert server.client.post("/predict", json=shaken_like()).json()["command"] == "jump"
-        (version,) = re.findall(r"model hand_gesture:(\w+) answers", server.log.read_text())
+        (version,) = re.findall(r"serving model hand_gesture:(\w+)", server.log.read_text())
     assert len(models) == 1
     assert version not in models[0]
 

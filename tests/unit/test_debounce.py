@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hand_gesture.debounce import AGAINST, LEAD, Debouncer
+from hand_gesture.debounce import MIN_SCORE, PENALTY, Debouncer
 
 NOTHING = "none"
 GESTURES = st.sampled_from([NOTHING, "like", "stop", "fist"])
@@ -63,8 +63,8 @@ def test_uninterrupted_gesture_is_held_after_hold_ms(
 @given(GESTURES, GESTURES, st.integers(0, 60), HOLDS, INTERVALS)
 def test_wrong_frame_delays_a_new_gesture(gesture: str, wrong: str, place: int, hold: float, interval: float) -> None:
     frames = frames_to_hold(hold, interval)
-    place = AGAINST + 1 + place % frames
-    shown = [gesture] * place + [wrong] + [gesture] * max(frames - place, AGAINST + LEAD)
+    place = PENALTY + 1 + place % frames
+    shown = [gesture] * place + [wrong] + [gesture] * max(frames - place, PENALTY + MIN_SCORE)
     assert held(shown, hold=hold, interval=interval)[-1] == gesture
 
 

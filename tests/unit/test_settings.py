@@ -37,7 +37,7 @@ def test_origins_are_normalized(monkeypatch: pytest.MonkeyPatch, given: str, ori
 )
 def test_invalid_origins_are_rejected(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", given)
-    with pytest.raises(SystemExit, match=r"^These environment variables do not fit: ALLOWED_ORIGINS=.* is no origin"):
+    with pytest.raises(SystemExit, match=r"^Invalid environment variables: ALLOWED_ORIGINS=.* is not an origin"):
         load_settings()
 
 
@@ -67,7 +67,7 @@ def test_whitespace_around_values_is_stripped(
 @pytest.mark.parametrize("given", [" ", "a:b:c", "two words", "../model", "hand_gesture:", "\udcff"])
 def test_invalid_model_tags_are_rejected(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("MODEL_TAG", given)
-    with pytest.raises(SystemExit, match=r"^These environment variables do not fit: MODEL_TAG=.*\.$"):
+    with pytest.raises(SystemExit, match=r"^Invalid environment variables: MODEL_TAG=.*\.$"):
         load_settings()
 
 
@@ -77,9 +77,9 @@ def test_all_invalid_values_are_reported(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(SystemExit) as refused:
         load_settings()
     start, *problems = str(refused.value).split("; ", 1)
-    assert start.startswith("These environment variables do not fit: PORT=80 80: Input should be a valid integer")
+    assert start.startswith("Invalid environment variables: PORT=80 80: Input should be a valid integer")
     assert problems[0].startswith("ALLOWED_ORIGINS=https://game.example, b: ")
-    assert problems[0].endswith("b is no origin such as https://game.example; name each origin, or * for all.")
+    assert problems[0].endswith("b is not an origin such as https://game.example; list origins, or use * for all.")
 
 
 LIMITS = {

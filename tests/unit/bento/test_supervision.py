@@ -43,7 +43,7 @@ print(lost._value.get(), other.wait())
 @pytest.mark.parametrize(
     ("command", "end"),
     [
-        ("exit 1", "ended with code 1"),
+        ("exit 1", "exited with code 1"),
         ("kill -9 $$", "was killed by SIGKILL"),
         ("kill -35 $$", "was killed by signal 35"),
     ],
@@ -55,4 +55,4 @@ def test_worker_dropped_by_its_watcher_is_counted_and_no_other_child(command: st
     )
     pid, counted, exit_code = result.stdout.split()
     assert (counted, exit_code) == ("1.0", "7")
-    assert f"worker {pid} {end}; another takes its place" in result.stderr
+    assert f"worker {pid} {end}; starting another one" in result.stderr

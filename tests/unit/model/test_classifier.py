@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.neural_network import MLPClassifier
 
-from hand_gesture.model.classifier import GestureClassifier, Prediction
+from hand_gesture.model.classifier import GestureClassifier, Prediction, probabilities_of
 from hand_gesture.model.features import WRIST_MIDDLE_TIP
 
 HANDS = np.zeros((1, 63))
@@ -68,3 +71,16 @@ def test_gestures_are_the_classes_but_for_none() -> None:
     classifier = GestureClassifier(Fixed(0.5, 0.25, 0.25), ["like", "none", "rock"], COMMANDS, 0, WRIST_MIDDLE_TIP)
     assert classifier.gestures == ("like", "rock")
     assert classifier.classes == ("like", "none", "rock")
+
+
+@pytest.mark.parametrize(
+    "model", [MLPClassifier((8,), max_iter=20), RandomForestClassifier(5), ExtraTreesClassifier(5)], ids=type
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_private_methods_of_scikit_learn_give_the_same_probabilities(model: Any) -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(60, 4)).astype(np.float32)
+    model.set_params(random_state=0).fit(features, random.integers(0, 3, 60))
+    probabilities = probabilities_of(model, "probability")
+    assert isinstance(probabilities, functools.partial)  # not predict_proba, which validates its input
+    assert probabilities(features) == pytest.approx(model.predict_proba(features), abs=1e-6)

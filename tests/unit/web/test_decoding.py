@@ -49,11 +49,11 @@ def test_every_format_is_decoded_and_matches_the_schema(form: Any) -> None:
     ("fields", "advice"),
     [
         ({f"{axis}{i}": 0.5 for i in range(1, 22) for axis in "xyz"}, "as one list of 63 numbers, in the field landm"),
-        ({"data": as_numbers(LIKE)}, "Send what is in data in the field landmarks."),
-        ({"points": [LIKE]}, "Send what is in points in the field landmarks."),
+        ({"data": as_numbers(LIKE)}, "Send the content of data in the field landmarks."),
+        ({"points": [LIKE]}, "Send the content of points in the field landmarks."),
         ({"landmarks": [LIKE], "worldLandmarks": [LIKE], "handedness": []}, "result.landmarks[0], in the field landm"),
         ({"multiHandLandmarks": [LIKE]}, "result.landmarks[0], in the field landm"),
-        ({"image": "data:image/png;base64,"}, "takes no images but the landmarks that MediaPipe finds"),
+        ({"image": "data:image/png;base64,"}, "Images are not accepted; send the landmarks that MediaPipe finds"),
         ({"landmarks": LIKE, "b": 1, "a": 1}, "Unknown fields a, b; the fields are landmarks and image_size."),
         ({"landmarks": LIKE, **dict.fromkeys("abcdefg", 1)}, "Unknown fields a, b, c, d, e and 2 more; the fields"),
         ({"landmarks": LIKE, **dict.fromkeys("abcde", 1)}, "Unknown fields a, b, c, d, e; the fields"),
@@ -266,7 +266,7 @@ def test_error_for_a_whole_mediapipe_result_names_the_field() -> None:
 
 @pytest.mark.parametrize(
     ("count", "end"),
-    [(1, ""), (2, " So it is with 1 more hand."), (3, " So it is with 2 more hands.")],
+    [(1, ""), (2, " 1 more hand is incomplete."), (3, " 2 more hands are incomplete.")],
 )
 def test_error_names_all_hands_with_missing_landmarks(count: int, end: str) -> None:
     with pytest.raises(RejectedRequestError) as caught:

@@ -314,8 +314,8 @@ def test_only_a_stream_without_frames_is_idle() -> None:
     client.after(9.9)
     assert client.closed is None
     client.after(0.1)
-    assert client.closed == (WSCloseCode.GOING_AWAY, "There was no frame for 10 seconds.")
-    assert client.sent[-1] == {"error": "There was no frame for 10 seconds.", "reason": "body_too_slow"}
+    assert client.closed == (WSCloseCode.GOING_AWAY, "No frame for 10 seconds.")
+    assert client.sent[-1] == {"error": "No frame for 10 seconds.", "reason": "body_too_slow"}
     assert client.figures.closed == [1001]
 
 
