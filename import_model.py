@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,14 +39,17 @@ from hand_gesture.model.artifacts import (
     read_artifacts,
     sha256,
 )
+from hand_gesture.model.classifier import NONE
 from hand_gesture.model.features import WRIST_RMS
 from hand_gesture.model.inspection import InspectionError, ModelFile, Options, Reference
 from hand_gesture.model.sandbox import check_in_sandbox, inspect_in_sandbox
 from hand_gesture.model.saved_gestures import GESTURES_FILE, SavedGestures
 from hand_gesture.model.stored_hands import STORED_HANDS_FILE
+from hand_gesture.model.taught import OwnGesture
 from hand_gesture.web.taught_decoding import decode_gestures_request
 
 MODEL_NAME: Final = "hand_gesture"
+CARD_FILE: Final = "MODEL_CARD.md"  # of a model with taught gestures; the bundled model's is in artifacts/
 ARTIFACTS: Final = Path(__file__).parent / "artifacts"
 
 
@@ -194,7 +198,37 @@ def _replace_gestures(path: Path, folder: Path) -> None:
         raise ArtifactsError(f"{path} was rejected: {error}") from None
     (folder / GESTURES_FILE).write_text(SavedGestures.of(gestures).model_dump_json() + "\n")
     manifest.taught = list(gestures)
+    (folder / CARD_FILE).write_text(_card_of(gestures, manifest))
     _write_manifest(manifest, folder)
+
+
+def _card_of(gestures: Mapping[str, OwnGesture], manifest: Manifest) -> str:
+    """The model card of a model that was taught gestures: what it was before, and what it tells besides."""
+    rows = [
+        f"| {_in_table(name)} | {len(gesture.examples)} | {_in_table(gesture.command or '')} |"
+        for name, gesture in gestures.items()
+    ]
+    return "\n".join(
+        [
+            "# Model card: taught gestures",
+            "",
+            f"{manifest.name or 'The bundled model'} (SHA-256 of `{MODEL_FILE}`: `{manifest.sha256[MODEL_FILE]}`)",
+            f"recognises {', '.join(name for name in manifest.gestures if name != NONE)}.",
+            "",
+            f"It was taught these besides, from the examples in `{GESTURES_FILE}`:",
+            "",
+            "| gesture | examples | command |",
+            "|---|--:|---|",
+            *rows,
+            "",
+            "How well they are recognised on other people was not measured; docs/teach.md says how to judge a gesture.",
+            "",
+        ]
+    )
+
+
+def _in_table(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _dump_commands(commands: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import time
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
 from tests.browser.other_origin import HERE, Site
@@ -174,3 +176,11 @@ STOP_PICTURE, FIST_PICTURE, PALM_PICTURE = (
 def film(path: str = CAMERA_VIDEO) -> list[bytes]:
     """The frames of a Motion JPEG video, each a JPEG file."""
     return [b"\xff\xd8\xff" + part for part in Path(path).read_bytes().split(b"\xff\xd8\xff")[1:]]
+
+
+def lying_hand(tilt: float = 0) -> bytes:
+    """A picture of a hand that lies on its side, which the model takes for none; ``tilt`` in degrees."""
+    hand = Image.open(io.BytesIO(film()[STOP_PICTURE]))
+    content = io.BytesIO()
+    hand.rotate(90 + tilt, Image.Resampling.BILINEAR, fillcolor=hand.getpixel((0, 0))).save(content, "JPEG", quality=85)
+    return content.getvalue()

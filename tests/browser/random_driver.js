@@ -1,5 +1,5 @@
 // Drives the page at random, with everything around it failing at random; the same for the same seed.
-async (seed, steps) => {
+async (seed, steps, savedGestures) => {
   // mulberry32, public domain, by Tommy Ettinger
   let state = seed;
   const random = () => {
@@ -34,6 +34,10 @@ async (seed, steps) => {
     if (!isFailing || chance(0.7)) return play.call(this);
     return Promise.reject(new DOMException("at random", pick(["NotAllowedError", "AbortError", "NotSupportedError"])));
   };
+  let isTeachingAway = false;
+  const { fetch } = window;
+  window.fetch = (...given) =>
+    isFailing && isTeachingAway && given[0] === "gestures" ? Promise.reject(new TypeError("at random")) : fetch(...given);
   const decode = window.createImageBitmap;
   window.createImageBitmap = (...given) =>
     isFailing && chance(0.05) ? Promise.reject(new DOMException("at random", "InvalidStateError")) : decode(...given);
@@ -56,9 +60,9 @@ async (seed, steps) => {
     canvas.getContext("2d").fillRect(8, 8, 20, 20);
     return new Promise((resolve) => canvas.toBlob(resolve));
   };
-  const drop = (content) => {
+  const drop = (content, name = "dropped.png", type = "image/png") => {
     const transfer = new DataTransfer();
-    transfer.items.add(new File([content], "dropped.png", { type: "image/png" }));
+    transfer.items.add(new File([content], name, { type }));
     document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, cancelable: true }));
   };
   const press = (element) => {
@@ -80,6 +84,17 @@ async (seed, steps) => {
     camera: () => $("#cameras").dispatchEvent(new Event("change")),
     photo: async () => drop(await photo()),
     text: () => drop("This is no photo."),
+    openTeaching: () => press($("#teach-open")),
+    closeTeaching: () => press($("#teach-close")),
+    nameGesture: () => set($("#teach-name"), pick(["flat", "heart", "like", "", "x".repeat(60)])),
+    record: () => press($("#teach-record")),
+    escape: () => document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })),
+    saved: () => drop(pick([savedGestures, "{}", "["]), "my_gestures.json", "application/json"),
+    taught: () => press(pick([...document.querySelectorAll("#taught button")])),
+    askAgain: () => press($("#teach-again")),
+    teachingFails: () => {
+      isTeachingAway = chance(0.5);
+    },
     socket: () => sockets.at(-1)?.close(),
     finderDies: () => workers.at(-1)?.dispatchEvent(new ErrorEvent("error", { message: "at random" })),
     cameraGoes: () => tracks.at(-1)?.dispatchEvent(new Event("ended")),

@@ -23,11 +23,13 @@ from tests.browser.conftest import (
     STOP_PICTURE,
     WALL_PICTURE,
     film,
+    lying_hand,
     needs_finder,
     needs_hands,
 )
 from tests.browser.tabs import TABS, Tab, open_page, press, problem, until
 from tests.hands import REFERENCE
+from tests.own_gestures import gestures
 from tests.server import Server, free_port, serve, start, wait_until_ready
 
 HERE = Path(__file__).parent
@@ -182,6 +184,22 @@ def test_photos(page: Tab, tmp_path: Path) -> None:
     until(page, "document.getElementById('problem').textContent.startsWith('No hand was found')")
 
 
+@needs_hands
+def test_a_gesture_is_taught(page: Tab) -> None:
+    """A hand that the model takes for none is recorded, answered, and no longer answered once it is removed."""
+    show_stills(page, lying_hand())
+    press(page, "#teach-open")
+    page.evaluate("void (document.getElementById('teach-name').value = 'flat')")
+    press(page, "#teach-record")
+    until(page, "document.querySelector('#taught .report') !== null")
+    until(page, shows("flat"))
+    until(page, "!document.getElementById('teach-save').disabled")
+    press(page, "#taught li[data-gesture=flat] .teach-head button:last-child")
+    until(page, "document.querySelector('#taught li') === null")
+    until(page, f"!({shows('flat')})")
+    press(page, END)
+
+
 @needs_finder
 def test_late_permission_for_the_camera_is_ignored(page: Tab) -> None:
     page.evaluate(ANSWERED_LATE)
@@ -302,7 +320,8 @@ def test_the_page_recovers_from_all_errors(page: Tab, run: int) -> None:
     seed = (SEED + run) % 2**31
     print(f"PAGE_SEED={seed}")
     show_film(page, LIKE_PICTURE, WALL_PICTURE)
-    done = page.evaluate(f"({(HERE / 'random_driver.js').read_text()})({seed}, {RANDOM_STEPS})")
+    saved = json.dumps(json.dumps(gestures("L", "pinky", count=3)))
+    done = page.evaluate(f"({(HERE / 'random_driver.js').read_text()})({seed}, {RANDOM_STEPS}, {saved})")
     print(*done)
     # The last action has a result: a video, or an error message
     until(page, f"!{AT_THE_WELCOME} || !document.getElementById('start').disabled")

@@ -6,7 +6,6 @@ in the film of hands, turned by a right angle and tilted a little.
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -22,11 +21,11 @@ from tests.browser.conftest import (
     ALLOWED,
     FAKE_CAMERA,
     PICTURES_OF_A_WALL,
-    STOP_PICTURE,
     WALL_PICTURE,
     Open,
     axe_problems,
     film,
+    lying_hand,
     needs_finder,
     needs_hands,
     screenshot,
@@ -60,17 +59,6 @@ WATCH_STATUS = """() => {
 }"""
 
 Camera = tuple[str, ...]
-
-
-def as_jpeg(picture: Image.Image) -> bytes:
-    content = io.BytesIO()
-    picture.save(content, "JPEG", quality=85)
-    return content.getvalue()
-
-
-def lying_hand(tilt: float = 0) -> bytes:
-    hand = Image.open(io.BytesIO(film()[STOP_PICTURE]))
-    return as_jpeg(hand.rotate(90 + tilt, Image.Resampling.BILINEAR, fillcolor=hand.getpixel((0, 0))))
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ def test_all_clients_get_imported_gestures_and_other_predictions_stay(tmp_path: 
     result = import_model(home, "--gestures", saved(tmp_path, gestures("L", command="jump")))
     assert result.returncode == 0, result.stderr
     assert json.loads((latest(home) / "manifest.json").read_text())["taught"] == ["L"]
+    assert "| L | 10 | jump |" in (latest(home) / "MODEL_CARD.md").read_text()
     known = {"hands": [*REFERENCE.hands.values()], "image_size": IMAGE_SIZE}
     with serve(home) as server:
         for hand in recording("L", 5, seed=1):
@@ -57,6 +58,7 @@ def test_import_without_gestures_restores_the_model(tmp_path: Path) -> None:
     assert import_model(tmp_path, "--gestures", saved(tmp_path, gestures("L"))).returncode == 0
     with_them = load_artifacts(latest(tmp_path)).classifier
     assert import_model(tmp_path).stdout == before.stdout
+    assert not (latest(tmp_path) / "MODEL_CARD.md").exists()
     without = load_artifacts(latest(tmp_path)).classifier
     hands = np.array([np.ravel(hand) for hand in recording("L", 20, seed=1)])
     hands = np.insert(hands.reshape(-1, 21, 2), 2, 0, axis=2).reshape(-1, 63)
