@@ -114,7 +114,8 @@ def shown_after_playing(page: Page, gesture: str) -> str:
     """Answer of the page's stream to an example of a gesture."""
     card = page.locator("#gestures li").filter(has=page.locator(f"span:text-is('{gesture}')"))
     card.get_by_role("button").click()
-    caption = f"document.getElementById('caption').textContent === 'Reference hand: {gesture}'"
+    source = "Reference hand" if gesture in REFERENCE.hands else "Your gesture"
+    caption = f"document.getElementById('caption').textContent === '{source}: {gesture}'"
     until(page, f"document.querySelector('.answer') !== null && {caption}")
     return page.locator(".answer").get_attribute("data-gesture") or ""
 

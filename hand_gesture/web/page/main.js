@@ -299,7 +299,7 @@ function startPlayback(first) {
       first,
       signal,
       onFrame(found, gesture) {
-        view.showCaption(`Reference hand: ${view.spaced(gesture)}`);
+        view.showCaption(`${own.has(gesture) ? "Your gesture" : "Reference hand"}: ${view.spaced(gesture)}`);
         sendFrame(found);
       },
     });
