@@ -181,6 +181,11 @@ def film(path: str = CAMERA_VIDEO) -> list[bytes]:
 def lying_hand(tilt: float = 0) -> bytes:
     """A picture of a hand that lies on its side, which the model takes for none; ``tilt`` in degrees."""
     hand = Image.open(io.BytesIO(film()[STOP_PICTURE]))
+    return as_jpeg(hand.rotate(90 + tilt, Image.Resampling.BILINEAR, fillcolor=hand.getpixel((0, 0))))
+
+
+def as_jpeg(picture: Image.Image) -> bytes:
+    """Encode a picture of a film."""
     content = io.BytesIO()
-    hand.rotate(90 + tilt, Image.Resampling.BILINEAR, fillcolor=hand.getpixel((0, 0))).save(content, "JPEG", quality=85)
+    picture.save(content, "JPEG", quality=85)
     return content.getvalue()

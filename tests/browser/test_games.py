@@ -22,14 +22,15 @@ from tests.browser.conftest import (
     STOP_PICTURE,
     WALL_PICTURE,
     Open,
+    as_jpeg,
     film,
+    lying_hand,
     needs_hands,
     screenshot,
     until,
 )
 from tests.browser.other_origin import COMMANDS
 from tests.browser.static_files import serve_folder
-from tests.browser.test_teach import as_jpeg, lying_hand
 from tests.hands import REFERENCE
 from tests.server import PROJECT, Server
 
