@@ -79,6 +79,25 @@ async function whyRefused(address) {
 }
 
 /**
+ * A callback that throws is reported as any uncaught error is, and does not keep the stream from going on.
+ *
+ * @template {unknown[]} T
+ * @param {(...given: T) => void} [callback]
+ * @returns {(...given: T) => void}
+ */
+function guarded(callback = () => {}) {
+  return (...given) => {
+    try {
+      callback(...given);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
+}
+
+/**
  * @param {string} address
  * @param {object} options
  * @param {Settings} [options.settings]
@@ -90,10 +109,11 @@ async function whyRefused(address) {
  * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
  *   `send` takes the hands of a frame, an empty list if it shows none; `configure` goes on with other settings
  */
-export function openStream(
-  address,
-  { settings = {}, onAnswer = () => {}, onChange = () => {}, onError = () => {}, onState = () => {} },
-) {
+export function openStream(address, { settings = {}, ...callbacks }) {
+  const onAnswer = guarded(callbacks.onAnswer);
+  const onChange = guarded(callbacks.onChange);
+  const onError = guarded(callbacks.onError);
+  const onState = guarded(callbacks.onState);
   /** @type {WebSocket} */
   let socket;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
