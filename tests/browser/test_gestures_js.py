@@ -358,6 +358,16 @@ def test_origin_that_is_not_allowed(home: Path, site: Site, open_page: Open) -> 
         assert page.evaluate("problems") == [["forbidden_origin", REFUSED]]
 
 
+def test_policy_that_forbids_the_stream(server: Server, site: Site, open_page: Open) -> None:
+    policy = f"<meta http-equiv=content-security-policy content='connect-src {server.url}'>"
+    errors = ("Connecting to", "policy: ", "Failed to load resource")  # the stream's address answers no plain request
+    page = open_page(site.page(policy + ANY, server.url), errors=errors)
+    own(page)
+    page.evaluate("stream.send([], [640, 480])")
+    until(page, "problems.length > 0")
+    assert page.evaluate("problems[0][0]") == "service_away"
+
+
 def test_keys(home: Path, site: Site, open_page: Open) -> None:
     with start(home, API_KEY="the right one") as server:
         wait_until_ready(server)

@@ -17,6 +17,7 @@ const PATIENCE_MS = 5_000; // for an answer; the server gives up after two secon
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
+const NO_CLOSE_CODE = 1006; // RFC 6455, 7.1.5: it ended without a closing handshake
 const FORBIDDEN = 403; // the page's origin
 // Codes after which the same would happen again: what was sent must change first
 const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
@@ -152,7 +153,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   function leave() {
     clearTimeout(retry);
     clearTimeout(patience);
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
     socket.close(1000);
     newest = null;
     isWaiting = false;
@@ -169,7 +170,9 @@ export function openStream(address, { settings = {}, ...callbacks }) {
 
   function connect() {
     socket = new WebSocket(address);
+    let isOpen = false;
     socket.onopen = () => {
+      isOpen = true;
       socket.send(JSON.stringify({ ...settings, answers: "list" }));
       wasOpen = true;
       onState("open", "");
@@ -201,7 +204,11 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       flush();
     };
     const opened = socket;
-    socket.onclose = async ({ code, reason }) => {
+    let isEnding = false;
+    /** @param {{code: number, reason: string}} given */
+    const end = async ({ code, reason }) => {
+      if (isEnding) return;
+      isEnding = true;
       const refusal = wasOpen ? null : await whyRefused(address);
       if (!opened.onclose) return; // left meanwhile
       if (refusal) {
@@ -214,6 +221,11 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       } else {
         lose(reason || "The service cannot be reached; trying again.");
       }
+    };
+    socket.onclose = end;
+    // Chromium tells no more than this of a connection that the page's content security policy forbids
+    socket.onerror = () => {
+      if (!isOpen) end({ code: NO_CLOSE_CODE, reason: "" });
     };
   }
 
