@@ -80,5 +80,8 @@ function load(service) {
 function baseOf(service) {
   if (!service)
     throw new TypeError('The option service is missing, the address of the service: "http://localhost:3000"');
-  return new URL(`${service}`.replace(/\/*$/, "/"), document.baseURI).href;
+  const address = new URL(`${service}`.replace(/\/*$/, "/"), document.baseURI);
+  if (!address.protocol.startsWith("http"))
+    throw new TypeError(`The option service must begin with http:// or https://, and is ${service}`);
+  return address.href;
 }

@@ -17,6 +17,7 @@ const PATIENCE_MS = 5_000; // for an answer; the server gives up after two secon
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
+const NO_CLOSE_CODE = 1006; // RFC 6455, 7.1.5: it ended without a closing handshake
 const FORBIDDEN = 403; // the page's origin
 // Codes after which the same would happen again: what was sent must change first
 const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
@@ -79,6 +80,25 @@ async function whyRefused(address) {
 }
 
 /**
+ * A callback that throws is reported as any uncaught error is, and does not keep the stream from going on.
+ *
+ * @template {unknown[]} T
+ * @param {(...given: T) => void} [callback]
+ * @returns {(...given: T) => void}
+ */
+function guarded(callback = () => {}) {
+  return (...given) => {
+    try {
+      callback(...given);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
+}
+
+/**
  * @param {string} address
  * @param {object} options
  * @param {Settings} [options.settings]
@@ -90,10 +110,11 @@ async function whyRefused(address) {
  * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
  *   `send` takes the hands of a frame, an empty list if it shows none; `configure` goes on with other settings
  */
-export function openStream(
-  address,
-  { settings = {}, onAnswer = () => {}, onChange = () => {}, onError = () => {}, onState = () => {} },
-) {
+export function openStream(address, { settings = {}, ...callbacks }) {
+  const onAnswer = guarded(callbacks.onAnswer);
+  const onChange = guarded(callbacks.onChange);
+  const onError = guarded(callbacks.onError);
+  const onState = guarded(callbacks.onState);
   /** @type {WebSocket} */
   let socket;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -132,7 +153,7 @@ export function openStream(
   function leave() {
     clearTimeout(retry);
     clearTimeout(patience);
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
     socket.close(1000);
     newest = null;
     isWaiting = false;
@@ -149,7 +170,9 @@ export function openStream(
 
   function connect() {
     socket = new WebSocket(address);
+    let isOpen = false;
     socket.onopen = () => {
+      isOpen = true;
       socket.send(JSON.stringify({ ...settings, answers: "list" }));
       wasOpen = true;
       onState("open", "");
@@ -181,7 +204,11 @@ export function openStream(
       flush();
     };
     const opened = socket;
-    socket.onclose = async ({ code, reason }) => {
+    let isEnding = false;
+    /** @param {{code: number, reason: string}} given */
+    const end = async ({ code, reason }) => {
+      if (isEnding) return;
+      isEnding = true;
       const refusal = wasOpen ? null : await whyRefused(address);
       if (!opened.onclose) return; // left meanwhile
       if (refusal) {
@@ -194,6 +221,11 @@ export function openStream(
       } else {
         lose(reason || "The service cannot be reached; trying again.");
       }
+    };
+    socket.onclose = end;
+    // Chromium tells no more than this of a connection that the page's content security policy forbids
+    socket.onerror = () => {
+      if (!isOpen) end({ code: NO_CLOSE_CODE, reason: "" });
     };
   }
 
