@@ -106,7 +106,7 @@ export async function startGestures(options = {}) {
   const { onHands, onFrame, onStop, onProblem = ({ message }) => console.warn(message), draw, finder } = options;
   const ending = new AbortController();
   const { signal } = ending;
-  const stop = () => ending.abort();
+  const stop = () => ending.abort(options.signal?.reason);
   const slots = new Slots();
   /** @type {number[]} */
   let slotsOfHands = [];
