@@ -19,6 +19,8 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
  * @typedef {import("../hand_gesture/web/page/gestures.js").StreamSettings} StreamSettings
  * @typedef {import("../hand_gesture/web/page/problem.js").Problem} Problem
  *
+ * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} OptionsOfPackage
+ *
  * @typedef {object} Service
  * @property {string | URL} service its address, such as `https://hands.example`; it may be relative to the page's
  */
@@ -26,7 +28,7 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
 /**
  * Finds hands in the camera's pictures, and tells what gestures they hold.
  *
- * @param {Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "service"> & Service} options
+ * @param {Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage} options
  * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
  * @throws {Problem} it cannot start; `onProblem` has been called, too
  */

@@ -9,6 +9,9 @@ export type Point = import("../hand_gesture/web/page/gestures.js").Point;
 export type ResultStream = import("../hand_gesture/web/page/gestures.js").ResultStream;
 export type StreamSettings = import("../hand_gesture/web/page/gestures.js").StreamSettings;
 export type Problem = import("../hand_gesture/web/page/problem.js").Problem;
+export type OptionsOfPackage = Omit<CameraOptions, "finder" | "service"> & {
+    finder?: Exclude<CameraOptions["finder"], string>;
+};
 export type Service = {
     /**
      * its address, such as `https://hands.example`; it may be relative to the page's
@@ -28,17 +31,19 @@ export type Service = {
  * @typedef {import("../hand_gesture/web/page/gestures.js").StreamSettings} StreamSettings
  * @typedef {import("../hand_gesture/web/page/problem.js").Problem} Problem
  *
+ * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} OptionsOfPackage
+ *
  * @typedef {object} Service
  * @property {string | URL} service its address, such as `https://hands.example`; it may be relative to the page's
  */
 /**
  * Finds hands in the camera's pictures, and tells what gestures they hold.
  *
- * @param {Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "service"> & Service} options
+ * @param {Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage} options
  * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
  * @throws {Problem} it cannot start; `onProblem` has been called, too
  */
-export declare function startGestures({ service, ...options }: Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "service"> & Service): Promise<Gestures>;
+export declare function startGestures({ service, ...options }: Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage): Promise<Gestures>;
 /**
  * Loads MediaPipe before it is needed, or to look for hands in photos.
  *
