@@ -1,6 +1,6 @@
 // Plays the camera, a video file or a MediaStream in a video element, and iterates over its frames.
 
-import { cameraProblem, INSECURE, NO_PICTURE_YET, Problem, pictureProblem, within } from "./problem.js";
+import { cameraProblem, INSECURE, NO_PICTURE_YET, Problem, pictureProblem, withTimeout } from "./problem.js";
 
 const WIDTH = 640;
 const HEIGHT = 480;
@@ -72,7 +72,7 @@ export async function openMedia(video, media, signal) {
 /** @param {HTMLVideoElement} video */
 async function firstPicture(video) {
   try {
-    await within(video.play(), FIRST_PICTURE_MS, NO_PICTURE_YET, "no_picture");
+    await withTimeout(video.play(), FIRST_PICTURE_MS, NO_PICTURE_YET, "no_picture");
   } catch (error) {
     throw error instanceof Problem ? error : pictureProblem(error);
   }

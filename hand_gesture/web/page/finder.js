@@ -9,7 +9,7 @@ import {
   NO_WEBASSEMBLY,
   NO_WEBGL,
   Problem,
-  within,
+  withTimeout,
 } from "./problem.js";
 
 const LOADING_MS = 180_000;
@@ -162,7 +162,7 @@ async function loadInWorker(base, mostHands) {
       };
       worker.postMessage(message, message.picture ? [message.picture] : []);
     });
-    return within(answer, limit, FINDER_SILENT, "finder_failed");
+    return withTimeout(answer, limit, FINDER_SILENT, "finder_failed");
   }
 
   function close() {

@@ -69,7 +69,7 @@ const COLORS = ["#5eead4", "#fbbf24"];
  * @typedef {object} Gestures
  * @property {() => void} stop releases the camera and closes the connection
  * @property {HTMLVideoElement} video plays the camera
- * @property {Camera | null} camera null if the pictures come from `video`
+ * @property {Camera | null} camera null if `video` gave a source
  * @property {(settings: StreamSettings & CameraSettings) => Promise<void>} configure changes the given settings
  *
  * @typedef {object} ResultStream

@@ -106,7 +106,7 @@ function reasonOf(error) {
  * @param {ConstructorParameters<typeof Problem>} problem
  * @returns {Promise<T>}
  */
-export function within(promise, milliseconds, ...problem) {
+export function withTimeout(promise, milliseconds, ...problem) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Problem(...problem)), milliseconds);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));

@@ -1,6 +1,6 @@
 // Gives each tracked hand a slot, which keeps its colour and position stable from frame to frame.
 
-const SLOTS = 8; // the service's default limit of hands in a frame
+const SLOTS = 8; // the service's MAX_HANDS_IN_FRAME
 
 export class Slots {
   /** @type {Map<number, number>} */

@@ -13,7 +13,7 @@ import {
   withoutExample,
   withoutGesture,
 } from "./own_gestures.js";
-import { Problem, problemOf, within } from "./problem.js";
+import { Problem, problemOf, withTimeout } from "./problem.js";
 import { record } from "./recording.js";
 import * as view from "./teach_view.js";
 
@@ -160,6 +160,8 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
     });
 
   /**
+   * Shows gestures, and passes them to the streams once the service accepts them.
+   *
    * @param {OwnGestures} gestures
    * @param {string} [changed] name of the added or changed gesture
    */
@@ -233,7 +235,7 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
  * @throws {Problem}
  */
 async function fetchReports(gestures, key, signal) {
-  const response = await within(
+  const response = await withTimeout(
     fetch("gestures", {
       method: "POST",
       headers: { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) },

@@ -118,7 +118,7 @@ export type Gestures = {
      */
     video: HTMLVideoElement;
     /**
-     * null if the pictures come from `video`
+     * null if `video` gave a source
      */
     camera: Camera | null;
     /**
@@ -205,7 +205,7 @@ export type Picture = Size | {
  * @typedef {object} Gestures
  * @property {() => void} stop releases the camera and closes the connection
  * @property {HTMLVideoElement} video plays the camera
- * @property {Camera | null} camera null if the pictures come from `video`
+ * @property {Camera | null} camera null if `video` gave a source
  * @property {(settings: StreamSettings & CameraSettings) => Promise<void>} configure changes the given settings
  *
  * @typedef {object} ResultStream

@@ -42,7 +42,7 @@ export declare function problemOf(error: unknown): Problem;
  * @param {ConstructorParameters<typeof Problem>} problem
  * @returns {Promise<T>}
  */
-export declare function within<T>(promise: Promise<T>, milliseconds: number, ...problem: ConstructorParameters<typeof Problem>): Promise<T>;
+export declare function withTimeout<T>(promise: Promise<T>, milliseconds: number, ...problem: ConstructorParameters<typeof Problem>): Promise<T>;
 export declare const INSECURE = "Browsers give the camera only to pages on https or localhost: open this page there.";
 export declare const NO_PICTURE_YET = "The camera sends no picture: check its privacy switch, and start the camera again.";
 export declare const NO_WEBASSEMBLY = "This browser has no WebAssembly with SIMD, which the hand tracking needs: update it.";
