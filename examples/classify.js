@@ -1,11 +1,11 @@
 /**
- * Asks the service which gesture a hand shows.
+ * Classifies a hand with POST /predict.
  *
- * @param {string} service  where it runs, e.g. "http://localhost:3000"
+ * @param {string} service  URL of the service, e.g. "http://localhost:3000"
  * @param {{x: number, y: number, z: number}[]} landmarks  one hand as MediaPipe's HandLandmarker gives it
- * @param {[number, number]} imageSize  width and height of the video in pixels, so that the hand keeps its shape
+ * @param {[number, number]} imageSize  width and height of the video in pixels, for the hand's aspect ratio
  * @returns {Promise<{gesture: string, confidence: number, command: string | null}>}
- * @throws {Error} with the service's sentence, if it refuses
+ * @throws {Error} with the service's error message
  */
 export async function classify(service, landmarks, imageSize) {
   const response = await fetch(`${service}/predict`, {

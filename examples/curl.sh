@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sends the reference hand of a gesture: sh examples/curl.sh [gesture] [url]
+# Classifies the reference hand of a gesture: sh examples/curl.sh [gesture] [url]
 set -eu
 gesture=${1:-like}
 url=${2:-http://localhost:3000}

@@ -1,4 +1,4 @@
-"""Asks the service through BentoML's Python client: python examples/python_client.py [URL]."""
+"""Calls the service with BentoML's Python client: python examples/python_client.py [URL]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFERENCE = json.loads((Path(__file__).parents[1] / "artifacts" / "reference_han
 
 
 def ask(url: str) -> None:
-    """One hand, then two hands of a frame, with the synchronous client."""
+    """Classify one hand, then the two hands of a frame, with the synchronous client."""
     with bentoml.SyncHTTPClient(url) as client:
         prediction = client.predict(landmarks=REFERENCE["hands"]["like"], image_size=REFERENCE["image_size"])
         print("sync:", prediction)
@@ -23,7 +23,7 @@ def ask(url: str) -> None:
 
 
 async def ask_together(url: str) -> None:
-    """Every reference hand at once with the asynchronous client: the service answers them in a few model calls."""
+    """Classify all reference hands concurrently with the asynchronous client; the service batches them."""
     async with bentoml.AsyncHTTPClient(url) as client:
         predictions = await asyncio.gather(
             *(

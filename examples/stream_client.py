@@ -1,4 +1,4 @@
-"""Sends frames of a camera over a WebSocket and acts when a gesture has held for 150 ms, and when it ends.
+"""Streams hands over a WebSocket and prints when a gesture is held for 150 ms, and when it is released.
 
 Needs a WebSocket client: pip install websockets. Then:
 
@@ -22,23 +22,23 @@ from websockets.sync.client import connect
 FRAMES_PER_SECOND = 30
 
 Hand = list[list[float]]  # 21 points x, y, z
-Frame = Callable[[], bytes | str]  # encodes it when it is sent
+Frame = Callable[[], bytes | str]  # encoded when sent, to get the current timestamp
 
 
 def encode(hands: list[Hand]) -> bytes:
-    """A frame: its time in milliseconds, and 63 numbers for each hand."""
+    """Encode a binary frame: a float64 timestamp in milliseconds, then 63 float32 for each hand."""
     numbers = [coordinate for hand in hands for point in hand for coordinate in point]
     return struct.pack(f"<d{len(numbers)}f", 1000 * time.monotonic(), *numbers)
 
 
 def encode_example(gesture: dict[str, Any]) -> str:
-    """A frame of a gesture's first example, whose hand may have any form that JSON requests take."""
+    """Encode a JSON frame of a gesture's first example, which may be in any format of POST /predict."""
     frame = {"hands": gesture["hands"][:1], "image_size": gesture.get("image_size"), "time": 1000 * time.monotonic()}
     return json.dumps(frame)
 
 
 def main() -> None:
-    """Show each reference hand for half a second, as a camera would, then each of your own, then none."""
+    """Send each reference hand for half a second at 30 frames per second, then your own gestures, then no hand."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("address", nargs="?", default="ws://localhost:3000/stream")
     parser.add_argument("key", nargs="?", default="", help="one of the server's API_KEY")
@@ -48,7 +48,7 @@ def main() -> None:
     frames: list[Frame] = [functools.partial(encode, [hand]) for hand in reference["hands"].values()]
     settings = {"image_size": reference["image_size"], "hold_ms": 150, "answers": "list", "key": arguments.key}
     if arguments.gestures is not None:
-        settings |= json.loads(arguments.gestures.read_text())  # its one field is gestures
+        settings |= json.loads(arguments.gestures.read_text())  # {"gestures": …}
         frames += [functools.partial(encode_example, gesture) for gesture in settings["gestures"].values()]
     frames.append(functools.partial(encode, []))
     with connect(arguments.address, compression=None) as stream:

@@ -1,7 +1,7 @@
-// What `import … from "hand-gestures"` gives to applications with a bundler: docs/game.md.
+// Entry point of the npm package, for applications with a bundler (docs/game.md).
 //
-// startGestures and loadFinder are loaded from the service, which has MediaPipe, its models and its worker at addresses that
-// a bundler cannot know. openStream needs none of these and becomes part of the bundle.
+// startGestures and loadFinder are imported from the service at run time, because MediaPipe, its models and its worker
+// are served there. openStream needs none of these and is bundled.
 
 import { openStream as open } from "../hand_gesture/web/page/gestures.js";
 import { serviceProblem } from "../hand_gesture/web/page/problem.js";
@@ -22,15 +22,15 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
  * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} OptionsOfPackage
  *
  * @typedef {object} Service
- * @property {string | URL} service its address, such as `https://hands.example`; it may be relative to the page's
+ * @property {string | URL} service URL of the service, such as `https://hands.example`, or relative to the page
  */
 
 /**
- * Finds hands in the camera's pictures, and tells what gestures they hold.
+ * Starts the camera, finds hands in its pictures and reports their gestures.
  *
  * @param {Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage} options
- * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
- * @throws {Problem} it cannot start; `onProblem` has been called, too
+ * @returns {Promise<Gestures>} once the camera runs and MediaPipe is loaded
+ * @throws {Problem} if it cannot start; `onProblem` is called, too
  */
 export async function startGestures({ service, ...options }) {
   const module = await load(service).catch((problem) => {
@@ -42,11 +42,11 @@ export async function startGestures({ service, ...options }) {
 }
 
 /**
- * Loads MediaPipe before it is needed, or to look for hands in photos.
+ * Preloads MediaPipe, or loads it to find hands in photos.
  *
  * @param {CameraSettings & Service} options
  * @returns {ReturnType<typeof import("../hand_gesture/web/page/gestures.js").loadFinder>}
- * @throws {Problem} hands cannot be found in this browser, or not with this service
+ * @throws {Problem} if the browser or the service does not support hand tracking
  */
 export async function loadFinder({ service, ...options }) {
   const module = await load(service);
@@ -54,10 +54,10 @@ export async function loadFinder({ service, ...options }) {
 }
 
 /**
- * For pages that run MediaPipe themselves: takes its results, and tells what gestures the hands hold.
+ * Reports the gestures in MediaPipe's results, for pages that run MediaPipe themselves.
  *
  * @param {Callbacks & StreamSettings & Service} options
- * @returns {ResultStream} for one camera
+ * @returns {ResultStream} open one for each camera
  */
 export function openStream({ service, ...options }) {
   return open({ ...options, service: baseOf(service) });
@@ -66,7 +66,7 @@ export function openStream({ service, ...options }) {
 /**
  * @param {string | URL} service
  * @returns {Promise<typeof import("../hand_gesture/web/page/gestures.js")>}
- * @throws {Problem} it cannot be reached
+ * @throws {Problem} if the service cannot be reached
  */
 function load(service) {
   const address = new URL("v1/gestures.js", baseOf(service)).href;
@@ -77,7 +77,7 @@ function load(service) {
 
 /**
  * @param {string | URL} service
- * @returns {string} its address with a slash at the end, without which its last part would be replaced
+ * @returns {string} absolute, with a trailing slash, so that relative URLs append to it
  */
 function baseOf(service) {
   if (!service)

@@ -1,4 +1,4 @@
-// Counts what a page has taken and not given back; loaded before everything else.
+// Leak detector: counts the resources that a page has acquired and not released. Must be loaded first.
 window.left = (() => {
   const tracks = [];
   const sockets = [];

@@ -1,4 +1,4 @@
-// In place of a camera: a canvas that shows one still after the other, a while each. Every browser can make a stream of it.
+// A fake camera for every browser: a canvas stream that loops through stills.
 async (stills, picturesEach) => {
   const images = await Promise.all(
     stills.map(async (still) => {
@@ -18,6 +18,6 @@ async (stills, picturesEach) => {
     picture += 1;
   }, 100);
   window.filmStream = () => canvas.captureStream(10);
-  // Not of navigator.mediaDevices: WebKit may collect that object, and makes a new one
+  // Patch the prototype, because WebKit may garbage-collect navigator.mediaDevices and create it again
   MediaDevices.prototype.getUserMedia = async () => window.filmStream();
 }

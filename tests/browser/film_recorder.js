@@ -1,4 +1,4 @@
-// Makes a film of stills, in turns two seconds and 0.6 seconds each, and gives it as WebM in base64.
+// Records stills as a WebM video, alternately two and 0.6 seconds each, and returns it in base64.
 async (stills) => {
   const images = await Promise.all(
     stills.map(async (still) => {

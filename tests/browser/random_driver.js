@@ -1,4 +1,4 @@
-// Drives the page at random, with everything around it failing at random; the same for the same seed.
+// Monkey test: random actions with fault injection, reproducible by seed.
 async (seed, steps, savedGestures) => {
   // mulberry32, public domain, by Tommy Ettinger
   let state = seed;
@@ -13,7 +13,7 @@ async (seed, steps, savedGestures) => {
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   const $ = (selector) => document.querySelector(selector);
 
-  let isFailing = true; // until the end
+  let isFailing = true;
   const log = [];
   const tracks = [];
   const sockets = [];

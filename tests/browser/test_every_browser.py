@@ -271,7 +271,7 @@ def test_mediapipe_that_fails_while_running(page: Tab) -> None:
       window.decode = window.createImageBitmap;
       window.createImageBitmap = () => Promise.reject(new DOMException("gone", "InvalidStateError"));
     })()""")
-    assert problem(page).startswith("What finds hands in a picture (MediaPipe) has failed and was ended")
+    assert problem(page).startswith("The hand tracking (MediaPipe) failed and was stopped")
     assert page.evaluate(AT_THE_WELCOME)
     assert page.evaluate("document.getElementById('video').srcObject") is None
     page.evaluate("void (window.createImageBitmap = window.decode)")

@@ -210,7 +210,7 @@ def test_finder_that_is_loaded_early(server: Server, site: Site, open_page: Open
         run(page, "{ finder, video: document.createElement('video') }")
         until(page, "hands.length > 0")
         page.evaluate("running.stop()")
-        until(page, "left().sockets === 0 && left().locks === 0 && left().timers === 0")  # a search goes on to its end
+        until(page, "left().sockets === 0 && left().locks === 0 && left().timers === 0")  # a detection may be in flight
         assert left(page) == NOTHING | {"workers": 1}
         page.evaluate("void (frames = 0, hands = [])")
     found = page.evaluate("finder.then((finder) => finder.inPhoto(document.createElement('canvas')))")

@@ -190,7 +190,7 @@ def test_mediapipe_that_does_not_load(server: Server, open_page: Open) -> None:
     page = open_page(server.url, errors="Failed to load resource: net::ERR_FAILED")
     page.route("**/*.wasm", lambda route: route.abort())
     press(page, "Start camera")
-    assert problem(page).startswith("What finds hands in a picture (MediaPipe) could not be loaded")
+    assert problem(page).startswith("The hand tracking (MediaPipe) could not be loaded")
     page.unroute("**/*.wasm")
     press(page, "Start camera")
     expect(page.locator("#service")).to_have_text("Connected")

@@ -1,6 +1,6 @@
-// The camera, or a film in its place: its pictures in a video element, one after the other.
+// Plays the camera, a video file or a MediaStream in a video element, and iterates over its frames.
 
-import { cameraProblem, INSECURE, NO_PICTURE_YET, Problem, pictureProblem, within } from "./problem.js";
+import { cameraProblem, INSECURE, NO_PICTURE_YET, Problem, pictureProblem, withTimeout } from "./problem.js";
 
 const WIDTH = 640;
 const HEIGHT = 480;
@@ -9,15 +9,15 @@ const FIRST_PICTURE_MS = 20_000;
 /**
  * @typedef {object} Camera
  * @property {string} id of the device
- * @property {boolean} isMirrored shown as in a mirror, as people expect of a camera that faces them
+ * @property {boolean} isMirrored whether to show it mirrored, as is usual for a front camera
  */
 
 /**
- * @param {HTMLVideoElement} video shows the picture from then on
+ * @param {HTMLVideoElement} video plays the camera
  * @param {object} options
- * @param {string} options.id of the device, empty for the one that faces the person
- * @param {AbortSignal} options.signal ends it, also while the person has not yet allowed the camera
- * @param {() => void} options.onEnd the camera was unplugged, or taken away by the person
+ * @param {string} options.id device ID, empty for the front camera
+ * @param {AbortSignal} options.signal stops the camera, also while the permission prompt is open
+ * @param {() => void} options.onEnd the camera was unplugged or its permission revoked
  * @returns {Promise<Camera>}
  * @throws {Problem}
  */
@@ -52,9 +52,9 @@ export async function openCamera(video, { id, signal, onEnd }) {
 }
 
 /**
- * @param {HTMLVideoElement} video shows the pictures from then on
- * @param {Blob | MediaStream} media a film, or a stream, whose tracks stay with whoever gave it
- * @param {AbortSignal} signal ends it
+ * @param {HTMLVideoElement} video plays the media
+ * @param {Blob | MediaStream} media a video file, or a stream whose tracks the caller stops
+ * @param {AbortSignal} signal stops it
  * @throws {Problem}
  */
 export async function openMedia(video, media, signal) {
@@ -74,15 +74,15 @@ export async function openMedia(video, media, signal) {
 /** @param {HTMLVideoElement} video */
 async function firstPicture(video) {
   try {
-    await within(video.play(), FIRST_PICTURE_MS, NO_PICTURE_YET, "no_picture");
+    await withTimeout(video.play(), FIRST_PICTURE_MS, NO_PICTURE_YET, "no_picture");
   } catch (error) {
     throw error instanceof Problem ? error : pictureProblem(error);
   }
 }
 
-/** @returns {Promise<{id: string, name: string}[]>} the cameras of this device, once one of them was allowed */
+/** @returns {Promise<{id: string, name: string}[]>} with names once the camera was allowed */
 export async function listCameras() {
-  // A camera that runs goes on without the list
+  // The list is optional: a running camera works without it
   const devices = await navigator.mediaDevices.enumerateDevices().catch(() => []);
   return devices
     .filter(({ kind }) => kind === "videoinput")
@@ -90,13 +90,13 @@ export async function listCameras() {
 }
 
 /**
- * Calls back for the newest picture of a video, one after the other, while the page can be seen.
+ * Calls back with the newest frame of a video while the page is visible, never concurrently.
  *
  * @param {HTMLVideoElement} video
  * @param {object} options
- * @param {AbortSignal} options.signal ends it
- * @param {(time: number) => Promise<void>} options.onPicture with the time in milliseconds
- * @param {(error: unknown) => void} options.onError what onPicture was rejected with
+ * @param {AbortSignal} options.signal stops it
+ * @param {(time: number) => Promise<void>} options.onPicture receives the time in milliseconds
+ * @param {(error: unknown) => void} options.onError receives what onPicture threw
  */
 export function watch(video, { signal, onPicture, onError }) {
   let isBusy = false;

@@ -1,4 +1,4 @@
-// Finds hands in pictures: with MediaPipe in a worker, or on the page's own thread where a worker has no WebGL.
+// Finds hands with MediaPipe: in a worker, or on the main thread where workers have no WebGL.
 
 import { loadLandmarker, NO_WEBGL_HERE } from "./landmarker.js";
 import {
@@ -9,13 +9,13 @@ import {
   NO_WEBASSEMBLY,
   NO_WEBGL,
   Problem,
-  within,
+  withTimeout,
 } from "./problem.js";
 
 const LOADING_MS = 180_000;
 const SEARCH_MS = 30_000;
-const PAUSE_MS = 20; // between two searches on the page's own thread, for answers and presses
-// The smallest module with an instruction on 128 bits: (module (func (drop (v128.const i32x4 0 0 0 0))))
+const PAUSE_MS = 20; // between detections on the main thread, so that it can handle events
+// The smallest module with a SIMD instruction: (module (func (drop (v128.const i32x4 0 0 0 0))))
 const SIMD_MODULE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 23, 1, 21, 0, 253, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
   0, 0, 0, 0, 0, 0, 26, 11,
@@ -29,17 +29,17 @@ let loadedOnPage = Promise.resolve();
  * @typedef {import("./landmarker.js").Landmarker} Landmarker
  * @typedef {import("./landmarker.js").Result} Result
  *
- * @typedef {object} Finder gives 21 points for each hand, in 0..1 of the picture; what it throws is a Problem, and ends it
+ * @typedef {object} Finder gives 21 points for each hand, normalized to 0..1; any error is a Problem and closes it
  * @property {(video: HTMLVideoElement, time: number) => Promise<Point[][]>} inVideo
  * @property {(photo: HTMLCanvasElement) => Promise<Point[][]>} inPhoto
- * @property {(count: number) => Promise<void>} setMostHands that are found in a picture
+ * @property {(count: number) => Promise<void>} setMostHands most hands to find in a picture
  * @property {() => boolean} isClosed also after a failure
- * @property {() => void} close ends it, and what it was asked for
+ * @property {() => void} close rejects pending calls
  */
 
 /**
- * @param {string} folder address of MediaPipe's files; empty where the server has none
- * @throws {Problem} hands cannot be found in this browser, or not with this server
+ * @param {string} folder URL of MediaPipe's files; empty if the service has none
+ * @throws {Problem} if the browser or the service does not support hand tracking
  */
 export function requireFinder(folder) {
   if (typeof WebAssembly !== "object" || !WebAssembly.validate(SIMD_MODULE)) {
@@ -60,7 +60,7 @@ function requireCount(count) {
 
 /**
  * @param {string} folder as above
- * @param {number} mostHands that are found in a picture
+ * @param {number} mostHands most hands to find in a picture
  * @returns {Promise<Finder>}
  * @throws {Problem}
  */
@@ -74,7 +74,7 @@ export async function loadFinder(folder, mostHands) {
 
   /**
    * @template T
-   * @param {() => Promise<T>} task begins when those before it have ended
+   * @param {() => Promise<T>} task runs after the earlier ones
    * @returns {Promise<T>}
    */
   function inTurn(task) {
@@ -130,7 +130,7 @@ async function load(base, mostHands) {
  * @returns {Promise<Landmarker>}
  */
 async function loadOnPage(base, mostHands) {
-  // One after the other: while it loads MediaPipe keeps what it loads in globals
+  // Load one at a time, because MediaPipe keeps state in globals while it loads
   const loading = loadedOnPage.then(() => loadLandmarker(base, mostHands));
   loadedOnPage = loading.catch(() => {});
   const landmarker = await loading;
@@ -141,7 +141,7 @@ async function loadOnPage(base, mostHands) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       if (!isClosed) return landmarker.find(picture, time, isPhoto);
       picture.close();
-      throw new Error("MediaPipe was closed"); // it would search for ever
+      throw new Error("MediaPipe was closed"); // a closed landmarker would hang
     },
     close() {
       isClosed = true;
@@ -169,14 +169,14 @@ async function loadInWorker(base, mostHands) {
       worker.onmessage = ({ data: { error, result } }) =>
         error ? reject(Object.assign(new Error(error.message), { name: error.name })) : resolve(result);
       worker.onmessageerror = () => reject(new Error("the worker's answer cannot be read"));
-      end = () => reject(new Error("the worker was ended"));
+      end = () => reject(new Error("the worker was terminated"));
       worker.onerror = (event) => {
-        event.preventDefault(); // it is said on the page
+        event.preventDefault(); // reported on the page, not in the console
         reject(new Error(event.message || "the worker did not load"));
       };
       worker.postMessage(message, message.picture ? [message.picture] : []);
     });
-    return within(answer, limit, FINDER_SILENT, "finder_failed");
+    return withTimeout(answer, limit, FINDER_SILENT, "finder_failed");
   }
 
   function close() {
@@ -199,7 +199,7 @@ async function loadInWorker(base, mostHands) {
 
 /**
  * @param {URL} script
- * @returns {Worker} also where the script is another origin's, which browsers allow through a script of the page's own
+ * @returns {Worker} browsers refuse cross-origin worker scripts, so those are imported from a blob of this origin
  */
 function startWorker(script) {
   if (script.origin === location.origin) return new Worker(script);
@@ -213,7 +213,7 @@ function startWorker(script) {
 }
 
 /**
- * The left hand first, as MediaPipe's order changes from picture to picture.
+ * Sorts the left hand first, because MediaPipe's order changes from picture to picture.
  *
  * @param {Result} result
  * @returns {Point[][]}

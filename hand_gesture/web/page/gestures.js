@@ -1,9 +1,9 @@
-// Gestures for a page of any origin, which GET /gestures.js hands out:
+// The public module for games, served as GET /gestures.js and usable from any origin:
 //
 //   import { startGestures } from "http://localhost:3000/gestures.js";
 //   await startGestures({ onChange: ({ held, command }) => command && move(command) });
 //
-// docs/game.md has every option. What the page takes from here keeps working; the modules that this one imports may change.
+// docs/game.md lists every option. These exports are stable; the modules that this one imports are internal.
 
 import { openCamera, openMedia, watch } from "./camera.js";
 import { loadFinder as load, requireFinder } from "./finder.js";
@@ -19,7 +19,7 @@ const LOADING_MS = 20_000; // of a file of gestures
 const COLORS = ["#5eead4", "#fbbf24"];
 
 /**
- * @typedef {import("./stream.js").Point} Point 0 to 1 of the picture; z as MediaPipe gives it
+ * @typedef {import("./stream.js").Point} Point x and y normalized to 0..1, z as MediaPipe gives it
  * @typedef {import("./stream.js").Answer} Answer
  * @typedef {import("./stream.js").Change} Change
  * @typedef {import("./stream.js").State} State
@@ -29,53 +29,54 @@ const COLORS = ["#5eead4", "#fbbf24"];
  *
  * @typedef {object} OwnGesture
  * @property {unknown[]} hands 1 to 64 examples
- * @property {Size} [image_size] of the pictures that they come from
+ * @property {Size} [image_size] of the examples' pictures
  * @property {string} [command]
- * @typedef {Record<string, OwnGesture>} OwnGestures by their names
+ * @typedef {Record<string, OwnGesture>} OwnGestures by name
  *
  * @typedef {object} StreamSettings
- * @property {number} [holdMs] how long a gesture must be shown until it holds, 150 milliseconds unless given
- * @property {OwnGestures | {gestures: OwnGestures} | string | URL} [gestures] of one's own, as the page saves them, or the
- *   address of such a file; `{}` for none
- * @property {string} [key] one of the service's API_KEY, where it asks for one
+ * @property {number} [holdMs] how long a gesture must be shown until it is held, 150 milliseconds by default
+ * @property {OwnGestures | {gestures: OwnGestures} | string | URL} [gestures] your own, as the service's page saves
+ *   them, or the URL of such a file; `{}` removes them
+ * @property {string} [key] one of the service's API_KEY, if it requires one
  *
  * @typedef {object} Callbacks
- * @property {(change: Change) => void} [onChange] a hand holds another gesture than before; "none" also when it has left
- * @property {(answers: Answer[], hands: Point[][], milliseconds: number) => void} [onFrame] an answer for each hand of a frame,
- *   the hands, and how long the answer took
- * @property {(problem: Problem) => void} [onProblem] something is wrong: `message` is a sentence for the player, `code` is
- *   for programs. It is called once for each problem until answers come again.
- * @property {(state: State) => void} [onState] the connection to the service has changed
+ * @property {(change: Change) => void} [onChange] a hand's held gesture changed; "none" when it is
+ *   released or the hand leaves
+ * @property {(answers: Answer[], hands: Point[][], milliseconds: number) => void} [onFrame] the answers
+ *   of a frame, one for each hand, the hands, and the round-trip time
+ * @property {(problem: Problem) => void} [onProblem] `message` is a sentence for the player, `code` is machine-readable.
+ *   Each problem is reported once until the next answer.
+ * @property {(state: State) => void} [onState] the connection to the service changed
  *
  * @typedef {object} CameraSettings
- * @property {number} [hands] most hands that are looked for, 2 unless given
+ * @property {number} [hands] most hands to find in a picture, 2 by default
  *
  * @typedef {object} FinderOptions
- * @property {string} [finder] folder with MediaPipe's files on the service, which fills it in
+ * @property {string} [finder] URL of MediaPipe's files, relative to the service; the service sets it
  * @property {string} [service] address of the service; the one that this module comes from, unless given
  *
  * @typedef {object} CameraOptions
- * @property {string} [camera] which one, by its deviceId; the one that faces the player, unless given
- * @property {HTMLVideoElement | Blob | MediaStream} [video] an element in which the camera is shown or, if it already has a
- *   source, whose pictures are used; or a film or stream in place of the camera
- * @property {HTMLCanvasElement} [draw] where the hands' skeletons are drawn, in the size of the picture
- * @property {AbortSignal} [signal] stops it, also while it starts
- * @property {Finder | Promise<Finder> | string} [finder] what `loadFinder` gave, which is left open
+ * @property {string} [camera] its deviceId, the front camera by default
+ * @property {HTMLVideoElement | Blob | MediaStream} [video] an element to show the camera in or, if it has a source, to
+ *   read instead of the camera; or a video file or stream to read
+ * @property {HTMLCanvasElement} [draw] canvas for the hands' skeletons, resized to the picture
+ * @property {AbortSignal} [signal] stops everything, also during the start
+ * @property {Finder | Promise<Finder> | string} [finder] from `loadFinder`; it is not closed on stop
  * @property {string} [service] address of the service; the one that this module comes from, unless given
- * @property {(hands: Point[][], size: Size, milliseconds: number) => void} [onHands] the hands of a picture, before the service
- *   has answered, the size of the picture, and how long the search took
- * @property {() => void} [onStop] it has ended, by `stop`, `signal` or a problem, which `onProblem` is told next
+ * @property {(hands: Point[][], size: Size, milliseconds: number) => void} [onHands] the hands of a picture, before the
+ *   service answers, the picture's size, and the duration of the detection
+ * @property {() => void} [onStop] called on `stop`, on `signal`, and before `onProblem` if a problem stops it
  *
  * @typedef {object} Gestures
- * @property {() => void} stop gives the camera back and ends everything
- * @property {HTMLVideoElement} video shows what the camera sees
- * @property {Camera | null} camera null where a film or another source takes its place
- * @property {(settings: StreamSettings & CameraSettings) => Promise<void>} configure changes what is given
+ * @property {() => void} stop releases the camera and closes the connection
+ * @property {HTMLVideoElement} video plays the camera
+ * @property {Camera | null} camera null if `video` gave a source
+ * @property {(settings: StreamSettings & CameraSettings) => Promise<void>} configure changes the given settings
  *
  * @typedef {object} ResultStream
- * @property {(results: Results, picture?: Picture) => void} send takes what MediaPipe found in a picture, also if that is no
- *   hand; the first frame opens the connection
- * @property {(settings: StreamSettings) => void} configure changes what is given
+ * @property {(results: Results, picture?: Picture) => void} send takes MediaPipe's results, also when there is no
+ *   hand; the first call connects
+ * @property {(settings: StreamSettings) => void} configure changes the given settings
  * @property {() => void} close
  *
  * @typedef {{landmarks: Point[][]}} TaskResults of `@mediapipe/tasks-vision`
@@ -85,22 +86,22 @@ const COLORS = ["#5eead4", "#fbbf24"];
  */
 
 /**
- * Loads MediaPipe before it is needed, or to look for hands in photos.
+ * Preloads MediaPipe, or loads it to find hands in photos.
  *
  * @param {CameraSettings & FinderOptions} options
  * @returns {Promise<Finder>}
- * @throws {Problem} hands cannot be found in this browser, or not with this service
+ * @throws {Problem} if the browser or the service does not support hand tracking
  */
 export async function loadFinder({ finder = "", hands = MOST_HANDS, service = SERVICE } = {}) {
   return load(finder && new URL(finder, service).href, hands);
 }
 
 /**
- * Finds hands in the camera's pictures, and tells what gestures they hold.
+ * Starts the camera, finds hands in its pictures and reports their gestures.
  *
  * @param {Callbacks & StreamSettings & CameraSettings & CameraOptions} options
- * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
- * @throws {Problem} it cannot start; `onProblem` has been called, too
+ * @returns {Promise<Gestures>} once the camera runs and MediaPipe is loaded
+ * @throws {Problem} if it cannot start; `onProblem` is called, too
  */
 export async function startGestures(options = {}) {
   const { onHands, onFrame, onStop, onProblem = ({ message }) => console.warn(message), draw, finder } = options;
@@ -151,11 +152,11 @@ export async function startGestures(options = {}) {
     if (finder && typeof finder !== "string") {
       loading = Promise.resolve(finder);
     } else {
-      requireFinder(finder ?? ""); // before the player is asked for the camera
+      requireFinder(finder ?? ""); // fail before the camera's permission prompt
       loading = loadFinder({ ...options, finder });
       signal.addEventListener("abort", () => loading.then(({ close }) => close()).catch(() => {}));
     }
-    loading.catch(() => {}); // thrown below, after the camera's own problems
+    loading.catch(() => {}); // awaited below; a problem of the camera comes first
     const { video, camera } = await openVideo(options, signal, fail);
     const { inVideo, setMostHands } = await loading;
     signal.throwIfAborted();
@@ -164,7 +165,7 @@ export async function startGestures(options = {}) {
       signal,
       async onPicture(time) {
         const hands = await inVideo(video, time);
-        if (signal.aborted || document.hidden) return; // a search that ends in the background must not connect again
+        if (signal.aborted || document.hidden) return; // a hidden page must not reconnect
         onHands?.(hands, sizeOf(video), performance.now() - time);
         stream ??= resume();
         stream.send(hands, video);
@@ -195,10 +196,10 @@ export async function startGestures(options = {}) {
 }
 
 /**
- * For pages that run MediaPipe themselves: takes its results, and tells what gestures the hands hold.
+ * Reports the gestures in MediaPipe's results, for pages that run MediaPipe themselves.
  *
  * @param {Callbacks & StreamSettings & {service?: string}} options
- * @returns {ResultStream} for one camera
+ * @returns {ResultStream} open one for each camera
  */
 export function openStream(options = {}) {
   const { service = SERVICE, onChange, onFrame, onState, onProblem = ({ message }) => console.warn(message) } = options;
@@ -210,7 +211,7 @@ export function openStream(options = {}) {
   let stream = null;
   let attempt = 0;
   let isClosed = false;
-  const told = new Set(); // codes of problems, since answers came
+  const told = new Set(); // codes reported since the last answer
 
   /**
    * @param {string} message
@@ -259,7 +260,7 @@ export function openStream(options = {}) {
   return {
     send(results, picture) {
       const newSize = sizeOf(picture ?? pictureOf(results));
-      // A phone that is turned gives pictures of another size
+      // Rotating a phone changes the size of the picture
       if (String(newSize) !== String(size)) {
         size = newSize;
         open();
@@ -280,7 +281,7 @@ export function openStream(options = {}) {
 
 /**
  * @param {StreamSettings} options
- * @returns {StreamSettings} those that are given
+ * @returns {StreamSettings} without undefined ones
  */
 function streamSettings({ holdMs, gestures, key }) {
   return Object.fromEntries(Object.entries({ holdMs, gestures, key }).filter(([, value]) => value !== undefined));
@@ -288,7 +289,7 @@ function streamSettings({ holdMs, gestures, key }) {
 
 /**
  * @param {StreamSettings["gestures"]} given
- * @returns {Promise<object | undefined>} the gestures by their names
+ * @returns {Promise<object | undefined>} the gestures by name
  */
 async function readGestures(given) {
   if (typeof given !== "string" && !(given instanceof URL)) return given && (given.gestures ?? given);
@@ -322,7 +323,7 @@ async function openVideo({ video: given, camera: id = "" }, signal, fail) {
 }
 
 /**
- * Keeps a phone's screen on, where the browser allows it, while the page can be seen.
+ * Holds a screen wake lock while the page is visible; browsers release it when the page is hidden.
  *
  * @param {AbortSignal} signal
  */
@@ -346,12 +347,12 @@ function keepAwake(signal) {
 function handsOf(results) {
   if (Array.isArray(results)) return results;
   if ("landmarks" in results) return results.landmarks;
-  return results.multiHandLandmarks ?? []; // which has none where there was no hand
+  return results.multiHandLandmarks ?? []; // undefined if there is no hand
 }
 
 /**
  * @param {Results} results
- * @returns {Picture | undefined} that the results come with
+ * @returns {Picture | undefined} legacy results include it
  */
 function pictureOf(results) {
   return "image" in results ? results.image : undefined;

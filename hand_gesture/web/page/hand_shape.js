@@ -1,12 +1,12 @@
-// The shape of a hand, drawn from its 21 points: round fingers on a filled palm, the nearer ones over the others.
+// Turns 21 landmarks into the outline of a hand: layered paths, the nearest last (painter's algorithm).
 
 /** @typedef {import("./stream.js").Point} Point */
 /** @typedef {{x: number, y: number, z: number}} Place in pixels; a smaller z is nearer to the camera */
 /**
- * @typedef {object} Layer one is drawn over the other
+ * @typedef {object} Layer drawn in order
  * @property {"edge" | "skin"} kind
- * @property {string} path as in SVG, in the pixels of the picture
- * @property {number} width of its line
+ * @property {string} path SVG path data, in pixels
+ * @property {number} width of the stroke in pixels
  * @property {boolean} isFilled
  */
 
@@ -17,17 +17,18 @@ const FINGERS = [
   [13, 14, 15, 16],
   [17, 18, 19, 20],
 ];
-// In lengths of the palm
+// In palm lengths
 const FINGER_WIDTH = 0.25;
 const EDGE_WIDTH = 0.035;
 const WRIST_WIDTH = 0.2;
 const FOREARM_LENGTH = 0.15;
-const FOLDED = 1.1; // the tip is nearer to the wrist than so many times the middle joint
+const FOLDED = 1.1; // below this ratio of the tip's to the middle joint's distance from the wrist
 
 /**
- * @param {Point[]} hand in 0..1 of the picture
+ * @param {Point[]} hand normalized to 0..1
  * @param {[number, number]} size of the picture in pixels
- * @returns {{layers: Layer[], box: [number, number, number, number]}} with the left, top, width and height
+ * @returns {{layers: Layer[], box: [number, number, number, number]}} box: left, top, width,
+ *   height
  */
 export function handShape(hand, [width, height]) {
   const places = hand.map(({ x, y, z = 0 }) => ({ x: x * width, y: y * height, z: z * width }));
@@ -69,7 +70,7 @@ function isThumb(chain) {
 }
 
 /**
- * The palm seen from the side is as long as it is; from the tips of the fingers it is as broad as it is.
+ * Length and width of the palm are foreshortened from different angles, so the larger estimate counts.
  *
  * @param {Place[]} places
  */
@@ -78,7 +79,7 @@ function palmLength(places) {
 }
 
 /**
- * From the end of the forearm over the knuckles and back.
+ * From the forearm over the knuckles and back.
  *
  * @param {Place[]} places
  * @param {number} unit
@@ -88,14 +89,14 @@ function palmOutline(places, unit) {
   const [wrist, knuckle] = [places[0], places[9]];
   const length = distance(wrist, knuckle) || 1;
   const along = { x: (knuckle.x - wrist.x) / length, y: (knuckle.y - wrist.y) / length };
-  // Whichever side of the wrist the thumb is on
+  // +1 or -1, because a left hand mirrors a right one
   const side = Math.sign(along.x * (places[5].y - places[17].y) - along.y * (places[5].x - places[17].x)) || 1;
   const at = (/** @type {number} */ forward, /** @type {number} */ across) => ({
     x: wrist.x + unit * (along.x * forward - along.y * across * side),
     y: wrist.y + unit * (along.y * forward + along.x * across * side),
     z: 0,
   });
-  const outline = [
+  return [
     at(-FOREARM_LENGTH, WRIST_WIDTH / 2),
     at(0, WRIST_WIDTH / 2),
     places[1],
@@ -103,7 +104,6 @@ function palmOutline(places, unit) {
     at(0, -WRIST_WIDTH / 2),
     at(-FOREARM_LENGTH, -WRIST_WIDTH / 2),
   ];
-  return outline;
 }
 
 /**

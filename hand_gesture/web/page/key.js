@@ -1,8 +1,8 @@
-// The server's key, kept by this tab until it is closed.
+// The server's API key, kept in sessionStorage.
 
 const NAME = "hand-gestures-key";
 
-/** @type {string | null} where the browser forbids storage to this page */
+/** @type {string | null} used where the browser blocks storage */
 let fallback = null;
 
 /** @returns {string | null} */
@@ -14,8 +14,8 @@ export function readKey() {
   }
 }
 
-/** @param {string | null} key null: forget it */
-export function keepKey(key) {
+/** @param {string | null} key null removes it */
+export function storeKey(key) {
   fallback = null;
   try {
     if (key === null) sessionStorage.removeItem(NAME);

@@ -1,15 +1,15 @@
-// Connects gestures.js, the module of games, with what this page shows: hands of the camera, a photo or the reference hands.
+// The page: feeds hands from the camera, a photo or the reference hands to gestures.js, and shows the answers.
 
 import { listCameras } from "./camera.js";
-import { Figures } from "./figures.js";
 import { requireFinder } from "./finder.js";
 import { loadFinder, openStream, startGestures } from "./gestures.js";
-import { drawBody } from "./hand_picture.js";
-import { keepKey, readKey } from "./key.js";
-import { asFields, fitted } from "./own_gestures.js";
-import { findInPhoto } from "./photo.js";
+import { drawHandShape } from "./hand_drawing.js";
+import { readKey, storeKey } from "./key.js";
+import { rescaled, serialize } from "./own_gestures.js";
+import { findHandsInPhoto } from "./photo.js";
 import { loadReference, play } from "./playback.js";
 import { KEY_NEEDED, KEY_WRONG, NO_HAND, NO_HANDS_TO_PLAY, Problem, problemOf } from "./problem.js";
+import { RollingStats } from "./rolling_stats.js";
 import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
 import { snippets } from "./snippets.js";
@@ -26,10 +26,10 @@ import * as view from "./view.js";
  * @typedef {[number, number]} Size
  */
 
-const FIGURES_EVERY_MS = 500;
-const PHOTO_EVERY_MS = 200; // the same hands again, so that what holds is seen
+const STATS_INTERVAL_MS = 500;
+const PHOTO_INTERVAL_MS = 200; // resend a photo's hands, so that the gesture becomes held
 const COPIED_SHOWN_MS = 1200;
-const EMPTY_STAGE = /** @type {Size} */ ([640, 480]);
+const WELCOME_SIZE = /** @type {Size} */ ([640, 480]);
 
 const video = view.element("video", HTMLVideoElement);
 const photoCanvas = view.element("photo", HTMLCanvasElement);
@@ -41,7 +41,7 @@ const mostHands = view.element("most-hands", HTMLFieldSetElement);
 const finderFolder = document.querySelector("meta[name=finder]")?.getAttribute("content") ?? "";
 const predictUrl = new URL("predict", document.baseURI).href;
 
-const figures = { find: new Figures(), answer: new Figures(), rate: new Figures() };
+const stats = { find: new RollingStats(), answer: new RollingStats(), rate: new RollingStats() };
 /** @type {Promise<Finder> | null} */
 let loadingFinder = null;
 /** @type {ReturnType<typeof loadReference> | null} */
@@ -49,38 +49,38 @@ let loadingReference = null;
 
 /** @type {Source} */
 let source = "welcome";
-let size = EMPTY_STAGE;
+let size = WELCOME_SIZE;
 /** @type {Point[][]} */
-let hands = []; // those of the newest frame
+let hands = []; // of the newest frame
 /** @type {OwnGestures} */
-let own = new Map(); // gestures that were taught on this page
+let ownGestures = new Map(); // taught on this page
 /** @type {string[]} */
-let known = []; // gestures of the model
+let modelGestures = [];
 /** @type {{hand: Point[], size: Size} | null} */
-let last = null; // the last hand, and of which picture it was
+let lastHand = null; // for the code snippets, with the size of its picture
 let slots = new Slots();
 /** @type {number[]} */
 let slotsOfHands = [];
 /** @type {import("./gestures.js").ResultStream | null} */
-let stream = null; // of a photo or the reference hands
+let stream = null; // for a photo or the reference hands; a camera has its own
 /** @type {import("./gestures.js").Gestures | null} */
 let camera = null;
-let frameAt = 0;
+let lastFrameAt = 0;
 let wasAway = false;
-// Of what the person began last; whatever begins anew ends it
-let current = new AbortController();
+// Aborted when another source starts
+let activeSource = new AbortController();
 
 function settings() {
-  return { holdMs: hold.valueAsNumber, gestures: { gestures: asFields(own) }, key: readKey() ?? "" };
+  return { holdMs: hold.valueAsNumber, gestures: { gestures: serialize(ownGestures) }, key: readKey() ?? "" };
 }
 
-/** What a stream tells, that of the camera or of other hands. */
+/** For both streams, the camera's and that of other hands. */
 const callbacks = {
   onFrame: showAnswers,
   /** @param {import("./gestures.js").Change} change */
   onChange({ held, command }) {
-    view.say(held);
-    if (command) view.fireCommand(command);
+    view.announce(held);
+    if (command) view.showCommand(command);
   },
   /** @param {Problem} problem */
   onProblem({ message, code }) {
@@ -94,14 +94,14 @@ const callbacks = {
     if (state === "away") wasAway = true;
     if (state !== "open") return;
     if (wasAway) {
-      showServedModel();
-      teaching.askAgain();
+      reloadReference();
+      teaching.checkAgainIfPending();
     }
     wasAway = false;
   },
 };
 
-/** Brings the streams up to date with what the person has set. */
+/** Applies changed settings to the open streams. */
 function configure() {
   stream?.configure(settings());
   camera?.configure(settings());
@@ -117,21 +117,21 @@ function disconnect() {
 
 function askForKey() {
   view.showProblem(readKey() === null ? KEY_NEEDED : KEY_WRONG);
-  keepKey(null);
+  storeKey(null);
   view.askForKey(true);
 }
 
 /**
  * @param {Answer[]} answers
- * @param {Point[][]} _ the hands that were sent; newer ones may be shown
+ * @param {Point[][]} _ the hands that were sent, possibly older than those shown
  * @param {number} milliseconds
  */
 function showAnswers(answers, _, milliseconds) {
-  figures.answer.add(milliseconds);
+  stats.answer.add(milliseconds);
   view.showProblem("");
-  const shown = answers.slice(0, hands.length); // hands may have left since this frame was sent
+  const shown = answers.slice(0, hands.length); // fewer hands may be in the newest frame
   slotsOfHands = slots.assign(shown);
-  // A hand that was found twice is shown once, by its first answer
+  // MediaPipe may find a hand twice: both answers have the same slot, and the first is shown
   const places = [...shown.keys()].filter((place) => slotsOfHands.indexOf(slotsOfHands[place]) === place);
   view.showAnswers(
     places.map((place) => shown[place]),
@@ -140,18 +140,18 @@ function showAnswers(answers, _, milliseconds) {
   draw();
 }
 
-/** @param {Point[][]} found the hands of a new frame */
+/** @param {Point[][]} found hands of a new frame */
 function showFrame(found) {
   hands = found;
   const now = performance.now();
-  if (frameAt) figures.rate.add(now - frameAt);
-  frameAt = now;
+  if (lastFrameAt) stats.rate.add(now - lastFrameAt);
+  lastFrameAt = now;
   draw();
   if (hands.length) rememberHand(hands[0]);
   else view.showAnswers([], []);
 }
 
-/** @param {Point[][]} found the hands of a frame that is not the camera's */
+/** @param {Point[][]} found hands of a photo or the reference hands */
 function sendFrame(found) {
   showFrame(found);
   if (document.hidden) return;
@@ -162,18 +162,18 @@ function sendFrame(found) {
 function draw() {
   const colors = hands.map((_, index) => view.handColor(slotsOfHands[index] ?? index));
   /** @type {Parameters<typeof drawHands>[2]["under"]} */
-  const under = source === "playback" ? (context, hand) => drawBody(context, hand, size) : undefined;
+  const under = source === "playback" ? (context, hand) => drawHandShape(context, hand, size) : undefined;
   drawHands(handsCanvas, hands, { size, colors, under });
 }
 
 /** @param {Point[]} hand */
 function rememberHand(hand) {
-  last = { hand, size };
+  lastHand = { hand, size };
   view.element("what-to-copy", HTMLElement).textContent = "the last hand";
 }
 
 /**
- * @param {Size} newSize of the frames to come
+ * @param {Size} newSize of its frames
  * @param {Source} newSource
  * @param {boolean} isMirrored
  */
@@ -184,29 +184,29 @@ function setStage(newSize, newSource, isMirrored) {
 }
 
 function stop() {
-  current.abort();
-  current = new AbortController();
+  activeSource.abort();
+  activeSource = new AbortController();
   camera = null;
   disconnect();
-  for (const each of Object.values(figures)) each.clear();
+  for (const each of Object.values(stats)) each.clear();
   hands = [];
   slotsOfHands = [];
-  frameAt = 0;
-  setStage(EMPTY_STAGE, "welcome", false);
+  lastFrameAt = 0;
+  setStage(WELCOME_SIZE, "welcome", false);
   draw();
   view.askForKey(false);
   view.showProblem("");
 }
 
 /**
- * Begins with another source; what goes wrong on the way is said, and the page is as before.
+ * Stops the current source and starts another. If that fails, the page shows the problem and returns to the welcome.
  *
- * @param {string} waiting for what, as the person sees it until the source is there
+ * @param {string} waiting label of the start button meanwhile
  * @param {(signal: AbortSignal) => Promise<void>} open
  */
-async function begin(waiting, open) {
+async function switchSource(waiting, open) {
   stop();
-  const { signal } = current;
+  const { signal } = activeSource;
   view.showStarting(waiting);
   try {
     await open(signal);
@@ -217,7 +217,7 @@ async function begin(waiting, open) {
 
 /**
  * @param {unknown} error
- * @param {AbortSignal} signal of what failed; whether it still is what is wanted
+ * @param {AbortSignal} signal of the source that failed; errors of an aborted one are ignored
  */
 function fail(error, signal) {
   if (signal.aborted) return;
@@ -225,7 +225,7 @@ function fail(error, signal) {
   view.showProblem(problemOf(error).message);
 }
 
-/** @returns {Promise<Finder>} the one there is, unless it has failed */
+/** @returns {Promise<Finder>} cached until it fails */
 async function getFinder() {
   if (await loadingFinder?.then((finder) => finder.isClosed()).catch(() => true)) loadingFinder = null;
   loadingFinder ??= loadFinder({ finder: finderFolder, hands: chosenHands() });
@@ -234,25 +234,25 @@ async function getFinder() {
 
 function getReference() {
   loadingReference ??= loadReference("reference_hands.json").then((reference) => {
-    known = reference.gestures;
+    modelGestures = reference.gestures;
     view.showReference(reference, startPlayback);
     return reference;
   });
   loadingReference.catch(() => {
-    loadingReference = null; // the next press tries again
+    loadingReference = null; // retry on the next call
   });
   return loadingReference;
 }
 
-/** A service that was restarted may serve another model. Where that cannot be asked the page goes on with what it knows. */
-function showServedModel() {
+/** A restarted service may serve another model; if this fails, the page keeps the old one's description. */
+function reloadReference() {
   loadingReference = null;
   getReference().catch(() => {});
 }
 
-/** @param {string} id of the camera, empty for the one that faces the person */
+/** @param {string} id device ID, empty for the front camera */
 function startCamera(id) {
-  return begin("Waiting for the camera …", async (signal) => {
+  return switchSource("Waiting for the camera …", async (signal) => {
     requireFinder(finderFolder);
     video.onplaying = () => view.showStarting("Loading the hand tracking …");
     /** @type {Awaited<ReturnType<typeof listCameras>>} */
@@ -269,11 +269,11 @@ function startCamera(id) {
       finder: getFinder(),
       signal,
       onHands(found, newSize, milliseconds) {
-        // A phone that is turned gives pictures of another size
+        // Rotating a phone changes the size of the picture
         if (String(size) !== String(newSize)) showStage();
-        figures.find.add(milliseconds);
+        stats.find.add(milliseconds);
         showFrame(found);
-        teaching.see(found, size);
+        teaching.onHands(found, size);
       },
       onStop() {
         if (!signal.aborted) stop();
@@ -281,7 +281,7 @@ function startCamera(id) {
     });
     video.onplaying = null;
     camera = started;
-    configure(); // what was changed meanwhile
+    configure(); // settings may have changed while it started
     showStage();
     cameras = await listCameras();
     if (!signal.aborted) view.showCameras(cameras, started.camera?.id ?? "");
@@ -290,8 +290,8 @@ function startCamera(id) {
 
 /** @param {string} first gesture to play */
 function startPlayback(first) {
-  return begin("Loading the reference hands …", async (signal) => {
-    const reference = withOwn(await getReference());
+  return switchSource("Loading the reference hands …", async (signal) => {
+    const reference = withOwnGestures(await getReference());
     signal.throwIfAborted();
     if (!Object.keys(reference.hands).length) throw new Problem(NO_HANDS_TO_PLAY);
     setStage(reference.image_size, "playback", false);
@@ -299,7 +299,9 @@ function startPlayback(first) {
       first,
       signal,
       onFrame(found, gesture) {
-        view.showCaption(`${own.has(gesture) ? "Your gesture" : "Reference hand"}: ${view.spaced(gesture)}`);
+        view.showCaption(
+          `${ownGestures.has(gesture) ? "Your gesture" : "Reference hand"}: ${view.displayName(gesture)}`,
+        );
         sendFrame(found);
       },
     });
@@ -308,41 +310,43 @@ function startPlayback(first) {
 
 /**
  * @param {Reference} reference
- * @returns {Reference} with an example of each of the person's own gestures
+ * @returns {Reference} including an example of each gesture taught on this page
  */
-function withOwn(reference) {
+function withOwnGestures(reference) {
   const hands = Object.assign(Object.create(null), reference.hands);
-  for (const [name, { examples }] of own) {
-    hands[name] = fitted(examples[0].hand, examples[0].size, reference.image_size);
+  for (const [name, { examples }] of ownGestures) {
+    hands[name] = rescaled(examples[0].hand, examples[0].size, reference.image_size);
   }
   return { ...reference, hands };
 }
 
 /**
- * @param {AbortSignal} signal ends the wait for a camera that does not run yet
- * @returns {Promise<AbortSignal | null>} ends with the camera; null where it did not start
+ * Starts the camera unless it runs.
+ *
+ * @param {AbortSignal} signal cancels the start
+ * @returns {Promise<AbortSignal | null>} aborted when the camera stops; null if it did not start
  */
 async function useCamera(signal) {
   if (source !== "camera") {
     const starting = startCamera("");
-    const mine = current;
+    const mine = activeSource;
     signal.addEventListener("abort", () => {
-      if (current === mine && source !== "camera") stop();
+      if (activeSource === mine && source !== "camera") stop();
     });
     await starting;
-    if (current !== mine) return null;
+    if (activeSource !== mine) return null;
   }
-  return current.signal;
+  return activeSource.signal;
 }
 
 /** @param {Blob} blob */
 function showPhoto(blob) {
-  return begin("Looking for hands …", async (signal) => {
-    const { hands: found, size: photoSize } = await findInPhoto(blob, { canvas: photoCanvas, getFinder, signal });
+  return switchSource("Looking for hands …", async (signal) => {
+    const { hands: found, size: photoSize } = await findHandsInPhoto(blob, { canvas: photoCanvas, getFinder, signal });
     if (!found.length) throw new Problem(NO_HAND);
     setStage(photoSize, "photo", false);
     sendFrame(found);
-    const timer = setInterval(() => sendFrame(found), PHOTO_EVERY_MS);
+    const timer = setInterval(() => sendFrame(found), PHOTO_INTERVAL_MS);
     signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   });
 }
@@ -356,7 +360,7 @@ async function copy(button) {
   const language = /** @type {"curl" | "python" | "javascript"} */ (button.dataset.copy);
   button.dataset.label ??= button.textContent ?? "";
   try {
-    const example = last ?? (await exampleHand());
+    const example = lastHand ?? (await exampleHand());
     if (!example) throw new Problem(NO_HANDS_TO_PLAY);
     const { hand, size } = example;
     await navigator.clipboard.writeText(snippets(predictUrl, hand, size, readKey() !== null)[language]);
@@ -369,7 +373,7 @@ async function copy(button) {
   }, COPIED_SHOWN_MS);
 }
 
-/** @returns {Promise<{hand: Point[], size: Size} | null>} one to copy before there was another, if one is known */
+/** @returns {Promise<{hand: Point[], size: Size} | null>} a reference hand, null if the model has none */
 async function exampleHand() {
   const { hands, image_size } = await getReference();
   const [hand] = Object.values(hands);
@@ -378,13 +382,14 @@ async function exampleHand() {
 
 const teaching = startTeaching({
   useCamera,
-  findHands: (photo, signal) => findInPhoto(photo, { canvas: document.createElement("canvas"), getFinder, signal }),
-  known: () => known,
+  findHands: (photo, signal) =>
+    findHandsInPhoto(photo, { canvas: document.createElement("canvas"), getFinder, signal }),
+  known: () => modelGestures,
   key: readKey,
-  onKeyNeeded: askForKey,
-  onTaught(gestures) {
-    own = gestures;
-    view.showOwn(own);
+  onKeyRequired: askForKey,
+  onAccepted(gestures) {
+    ownGestures = gestures;
+    view.showOwnGestures(ownGestures);
     configure();
   },
 });
@@ -400,7 +405,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
 }
 file.onchange = () => {
   if (file.files?.length) showPhoto(file.files[0]);
-  file.value = ""; // the same one may be chosen again
+  file.value = ""; // or choosing the same file again fires no change event
 };
 document.ondragover = (event) => {
   event.preventDefault();
@@ -413,7 +418,7 @@ document.ondrop = (event) => {
   event.preventDefault();
   view.showDropTarget(false);
   const files = [...(event.dataTransfer?.files ?? [])];
-  if (files.length && teaching.isOpen()) teaching.take(files);
+  if (files.length && teaching.isOpen()) teaching.addFiles(files);
   else if (files.length) showPhoto(files[0]);
 };
 hold.oninput = () => {
@@ -421,16 +426,16 @@ hold.oninput = () => {
 };
 hold.onchange = configure;
 mostHands.onchange = () => {
-  // What fails here is said by the next search
+  // The next detection reports the failure
   loadingFinder?.then((finder) => finder.setMostHands(chosenHands())).catch(() => {});
 };
 keyForm.onsubmit = (event) => {
   event.preventDefault();
-  keepKey(view.element("key", HTMLInputElement).value);
+  storeKey(view.element("key", HTMLInputElement).value);
   view.askForKey(false);
   view.showProblem("");
   configure();
-  teaching.askAgain();
+  teaching.checkAgainIfPending();
 };
 document.onvisibilitychange = () => {
   if (!document.hidden) return;
@@ -438,9 +443,9 @@ document.onvisibilitychange = () => {
   disconnect();
 };
 setInterval(() => {
-  view.showRate(figures.rate.summary());
-  view.showTimes("find", figures.find.summary());
-  view.showTimes("answer", figures.answer.summary());
-}, FIGURES_EVERY_MS);
+  view.showFrameRate(stats.rate.summary());
+  view.showLatency("find", stats.find.summary());
+  view.showLatency("answer", stats.answer.summary());
+}, STATS_INTERVAL_MS);
 
 getReference().catch(({ message }) => view.showProblem(message));

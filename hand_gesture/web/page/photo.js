@@ -1,25 +1,25 @@
-// Hands in a photo.
+// Finds hands in a photo.
 
 import { NO_PHOTO, Problem } from "./problem.js";
 
-const LARGEST = 1280; // pixels of a side
+const MAX_SIDE = 1280; // pixels
 
 /**
  * @param {Blob} blob
  * @param {object} options
- * @param {HTMLCanvasElement} options.canvas gets the photo
+ * @param {HTMLCanvasElement} options.canvas the photo is drawn here
  * @param {() => Promise<import("./finder.js").Finder>} options.getFinder
- * @param {AbortSignal} options.signal ends it
+ * @param {AbortSignal} options.signal aborts the search
  * @returns {Promise<{hands: import("./stream.js").Point[][], size: [number, number]}>}
  * @throws {Problem}
  */
-export async function findInPhoto(blob, { canvas, getFinder, signal }) {
+export async function findHandsInPhoto(blob, { canvas, getFinder, signal }) {
   const photo = await createImageBitmap(blob).catch(() => {
     throw new Problem(NO_PHOTO);
   });
   signal.throwIfAborted();
-  // Before hands are looked for, as a photo may have more pixels than WebGL takes
-  const scale = Math.min(1, LARGEST / Math.max(photo.width, photo.height));
+  // A photo may exceed WebGL's largest texture
+  const scale = Math.min(1, MAX_SIDE / Math.max(photo.width, photo.height));
   const scaled = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * scale));
   const size = /** @type {[number, number]} */ ([scaled(photo.width), scaled(photo.height)]);
   [canvas.width, canvas.height] = size;

@@ -1,19 +1,19 @@
-// The reference hands, one for each gesture, and what else there is to know about the model that is served.
+// The served model: its gestures, their commands and a reference hand for each.
 
 import { NO_REFERENCE, Problem } from "./problem.js";
 
-const FRAMES_A_SECOND = 15;
-const SECONDS_EACH = 1.6;
-const SECONDS_BETWEEN = 0.4;
+const FRAMES_PER_SECOND = 15;
+const GESTURE_SECONDS = 1.6;
+const PAUSE_SECONDS = 0.4;
 
 /**
  * @typedef {import("./stream.js").Point} Point
  * @typedef {{name: string, version: string, kind: string, features: string}} Model
  *
  * @typedef {object} Reference
- * @property {[number, number]} image_size of the pictures that the hands come from
- * @property {Record<string, Point[]>} hands a typical one for each gesture whose shape is known
- * @property {string[]} gestures all that the model can answer
+ * @property {[number, number]} image_size of the hands' pictures
+ * @property {Record<string, Point[]>} hands a typical hand for each gesture that has one
+ * @property {string[]} gestures every class of the model
  * @property {Record<string, string>} commands
  * @property {Model | null} model
  */
@@ -29,9 +29,9 @@ export async function loadReference(address) {
     const { image_size, hands, gestures, commands, model } = await response.json();
     return {
       image_size,
-      hands: byGesture(hands, (points) => points.map(asPoint)),
+      hands: mapGestures(hands, (points) => points.map(toPoint)),
       gestures: gestures ?? Object.keys(hands),
-      commands: byGesture(commands ?? {}, (command) => command),
+      commands: mapGestures(commands ?? {}, (command) => command),
       model: model ?? null,
     };
   } catch (error) {
@@ -41,42 +41,42 @@ export async function loadReference(address) {
 }
 
 /**
- * Any name may be a gesture's, "constructor" too, so the object inherits nothing.
+ * Maps the values. The result has no prototype, because a gesture may be called "constructor".
  *
  * @template T, U
  * @param {Record<string, T>} values
  * @param {(value: T) => U} convert
  * @returns {Record<string, U>}
  */
-function byGesture(values, convert) {
-  const made = Object.create(null);
-  for (const [gesture, value] of Object.entries(values)) made[gesture] = convert(value);
-  return made;
+function mapGestures(values, convert) {
+  const mapped = Object.create(null);
+  for (const [gesture, value] of Object.entries(values)) mapped[gesture] = convert(value);
+  return mapped;
 }
 
 /** @param {number[]} numbers */
-function asPoint([x, y, z]) {
+function toPoint([x, y, z]) {
   return { x, y, z };
 }
 
 /**
- * Plays the reference hands as a camera would show them.
+ * Plays the reference hands in a loop, frame by frame.
  *
  * @param {Reference} reference
  * @param {object} options
- * @param {string} options.first the gesture to begin with, empty for the first one
- * @param {AbortSignal} options.signal ends it
- * @param {(hands: Point[][], gesture: string) => void} options.onFrame with the hands of a frame, none between two gestures
+ * @param {string} options.first gesture to start with, empty for the first one
+ * @param {AbortSignal} options.signal stops playback
+ * @param {(hands: Point[][], gesture: string) => void} options.onFrame the hands of a frame; empty between two gestures
  */
 export function play({ hands }, { first, signal, onFrame }) {
   const gestures = Object.keys(hands);
-  const each = Math.round(SECONDS_EACH * FRAMES_A_SECOND);
-  const length = each + Math.round(SECONDS_BETWEEN * FRAMES_A_SECOND);
-  let frame = length * Math.max(0, gestures.indexOf(first));
+  const shownFrames = Math.round(GESTURE_SECONDS * FRAMES_PER_SECOND);
+  const framesPerGesture = shownFrames + Math.round(PAUSE_SECONDS * FRAMES_PER_SECOND);
+  let frame = framesPerGesture * Math.max(0, gestures.indexOf(first));
   const timer = setInterval(() => {
-    const gesture = gestures[Math.floor(frame / length) % gestures.length];
-    onFrame(frame % length < each ? [hands[gesture]] : [], gesture);
+    const gesture = gestures[Math.floor(frame / framesPerGesture) % gestures.length];
+    onFrame(frame % framesPerGesture < shownFrames ? [hands[gesture]] : [], gesture);
     frame += 1;
-  }, 1000 / FRAMES_A_SECOND);
+  }, 1000 / FRAMES_PER_SECOND);
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }

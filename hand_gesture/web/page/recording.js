@@ -1,14 +1,14 @@
-// Three seconds of a hand before the camera, as examples of a gesture.
+// Records a hand for three seconds and samples examples of a gesture from it.
 
-import { evenly } from "./own_gestures.js";
+import { sampleEvenly } from "./own_gestures.js";
 import { Problem } from "./problem.js";
 
-const COUNT_FROM = 3;
-const COUNT_MS = 1000;
+const COUNTDOWN_SECONDS = 3;
+const SECOND_MS = 1000;
 const RECORDING_MS = 3000;
-const LEAST_PICTURES = 12; // a slow machine gets more time for them
+const MIN_PICTURES = 12; // slow machines record for longer than RECORDING_MS
 const EXAMPLES = 15;
-const NO_HAND_SEEN = "No hand was seen: hold it up before the camera, the palm to it, and record again.";
+const NO_HAND_SEEN = "No hand was seen: hold it up before the camera, palm forward, and record again.";
 const TWO_HANDS_SEEN = "Several hands were seen: show only the one that makes the gesture, and record again.";
 
 /**
@@ -20,24 +20,24 @@ const TWO_HANDS_SEEN = "Several hands were seen: show only the one that makes th
 
 /**
  * @param {object} options
- * @param {(onPicture: OnPicture) => void} options.watch calls back with the hands of each picture, until the signal
- * @param {AbortSignal} options.signal ends it
- * @param {(left: number) => void} options.onCount with the seconds until it begins
- * @param {(share: number) => void} options.onProgress with the share that is recorded, 0 to 1
- * @returns {Promise<Example[]>} from the beginning to the end in even steps
- * @throws {Problem} the hand was not seen
+ * @param {(onPicture: OnPicture) => void} options.watch subscribes to the hands of each picture
+ * @param {AbortSignal} options.signal aborts the recording
+ * @param {(left: number) => void} options.onCount seconds until the recording starts
+ * @param {(share: number) => void} options.onProgress share recorded so far, 0 to 1
+ * @returns {Promise<Example[]>} sampled evenly
+ * @throws {Problem} if no picture shows exactly one hand
  */
 export async function record({ watch, signal, onCount, onProgress }) {
-  for (let left = COUNT_FROM; left > 0; left -= 1) {
+  for (let left = COUNTDOWN_SECONDS; left > 0; left -= 1) {
     onCount(left);
-    await pause(COUNT_MS, signal);
+    await pause(SECOND_MS, signal);
   }
   const pictures = await collect(watch, signal, onProgress);
   const examples = pictures
     .filter(({ hands }) => hands.length === 1)
     .map(({ hands, size }) => ({ hand: hands[0], size }));
   if (!examples.length) throw new Problem(pictures.some(({ hands }) => hands.length) ? TWO_HANDS_SEEN : NO_HAND_SEEN);
-  return evenly(examples, EXAMPLES);
+  return sampleEvenly(examples, EXAMPLES);
 }
 
 /**
@@ -52,12 +52,12 @@ function collect(watch, signal, onProgress) {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     /** @type {{hands: Point[][], size: Size}[]} */
     const pictures = [];
-    let begun = 0;
+    let startedAt = 0;
     watch((hands, size) => {
       const now = performance.now();
-      begun ||= now;
+      startedAt ||= now;
       pictures.push({ hands, size });
-      const share = Math.min((now - begun) / RECORDING_MS, pictures.length / LEAST_PICTURES, 1);
+      const share = Math.min((now - startedAt) / RECORDING_MS, pictures.length / MIN_PICTURES, 1);
       onProgress(share);
       if (share === 1) resolve(pictures);
     });
@@ -71,11 +71,11 @@ function collect(watch, signal, onProgress) {
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds);
-    const end = () => {
+    const abort = () => {
       clearTimeout(timer);
       reject(signal.reason);
     };
-    if (signal.aborted) end();
-    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
   });
 }

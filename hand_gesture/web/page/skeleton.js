@@ -1,8 +1,8 @@
-// Draws the skeletons of hands over a picture.
+// Draws hand skeletons on a canvas.
 
 /** @typedef {import("./stream.js").Point} Point */
 
-// Thumb, four fingers, and across the palm
+// Landmark indices of the thumb, the fingers and the knuckles
 const CHAINS = [
   [0, 1, 2, 3, 4],
   [0, 5, 6, 7, 8],
@@ -14,11 +14,11 @@ const CHAINS = [
 
 /**
  * @param {HTMLCanvasElement} canvas
- * @param {Point[][]} hands in 0..1 of the picture
+ * @param {Point[][]} hands normalized to 0..1
  * @param {object} options
  * @param {[number, number]} options.size of the picture in pixels
  * @param {string[]} options.colors one for each hand
- * @param {(context: CanvasRenderingContext2D, hand: Point[]) => void} [options.under] draws what comes under a skeleton
+ * @param {(context: CanvasRenderingContext2D, hand: Point[]) => void} [options.under] called before each skeleton
  */
 export function drawHands(canvas, hands, { size: [width, height], colors, under }) {
   if (canvas.width !== width || canvas.height !== height) {

@@ -1,6 +1,6 @@
-// Colours and places for hands, each the same for as long as the hand is there.
+// Gives each tracked hand a slot, which keeps its colour and position stable from frame to frame.
 
-const SLOTS = 8; // most hands of a frame
+const SLOTS = 8; // the service's MAX_HANDS_IN_FRAME
 
 export class Slots {
   /** @type {Map<number, number>} */
@@ -8,7 +8,7 @@ export class Slots {
 
   /**
    * @param {{hand?: number}[]} answers of one frame
-   * @returns {number[]} a slot for each, from 0 on; its place in the frame where the answer does not say which hand it is
+   * @returns {number[]} a slot for each answer, from 0; its index where the answer has no hand ID
    */
   assign(answers) {
     const taken = new Set(answers.map(({ hand }) => this.#ofHands.get(hand ?? -1)));

@@ -1,4 +1,4 @@
-// The last frame as a request in other languages.
+// Code snippets that send a hand to POST /predict.
 
 /** @typedef {import("./stream.js").Point} Point */
 
@@ -8,7 +8,7 @@ const DIGITS = 4;
  * @param {string} url of POST /predict
  * @param {Point[]} hand
  * @param {[number, number]} size of the picture
- * @param {boolean} needsKey the server asks for one; the person who pastes it puts it in
+ * @param {boolean} needsKey adds an Authorization header with a placeholder
  * @returns {{curl: string, python: string, javascript: string}}
  */
 export function snippets(url, hand, size, needsKey) {

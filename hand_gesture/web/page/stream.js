@@ -1,46 +1,46 @@
-// A camera's stream: settings, frames, answers in order, and a new connection when the old one breaks.
+// Client of the WebSocket stream (docs/stream.md): sends frames, receives answers, reconnects with exponential backoff.
 //
 //   const stream = openStream("ws://localhost:3000/stream", {
 //     settings: { image_size: [640, 480], hold_ms: 150 },
-//     onChange: ({ hand, command }) => act(hand, command),   // once when a gesture begins to hold, and when it ends
+//     onChange: ({ hand, command }) => act(hand, command),   // when a gesture becomes held, and when it is released
 //     onState: (state, sentence) => show(state, sentence),   // "open", "away" or "refused"
 //   });
-//   stream.send(result.landmarks);   // MediaPipe's, for each frame, also where it found no hand
+//   stream.send(result.landmarks);   // MediaPipe's, for each frame, also without hands
 //   stream.close();
 //
-// Only the newest frame counts: while one is on its way, a newer one takes the place of the one that waits. Frames carry
-// their time, so that a network that stalls changes nothing of what holds.
+// Backpressure: one frame is in flight at a time, and only the newest waits. Frames carry timestamps, so that network
+// delays do not affect how long a gesture was held.
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
-const PATIENCE_MS = 5_000; // for an answer; the server gives up after two seconds
+const PATIENCE_MS = 5_000; // longer than the server's own timeout of two seconds
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
 const NO_CLOSE_CODE = 1006; // RFC 6455, 7.1.5: it ended without a closing handshake
 const FORBIDDEN = 403; // the page's origin
-// Codes after which the same would happen again: what was sent must change first
+// Close codes of errors that a reconnect would repeat
 const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
 
 /**
  * @typedef {{x: number, y: number, z?: number}} Point
  * @typedef {object} Answer for one hand of a frame
- * @property {number} hand a number that stays with the hand
+ * @property {number} hand ID, stable while the hand is tracked
  * @property {string} gesture
  * @property {number} confidence 0 to 1
  * @property {string | null} command
  * @property {string} held
- * @property {boolean} changed whether it held something else before
- * @typedef {{hand: number, held: string, command: string | null}} Change of what a hand holds; "none" also when it left
+ * @property {boolean} changed whether `held` differs from the frame before
+ * @typedef {{hand: number, held: string, command: string | null}} Change "none" also when the hand leaves
  * @typedef {{error: string, reason: string}} Failure
  * @typedef {{image_size?: [number, number], hold_ms?: number, key?: string, gestures?: object}} Settings
  * @typedef {"open" | "away" | "refused"} State
  */
 
 /**
- * @param {Point[][]} hands 21 points for each hand
+ * @param {Point[][]} hands 21 points each
  * @param {number} time of the frame, in milliseconds
- * @returns {ArrayBuffer} 8 bytes, and 252 for each hand
+ * @returns {ArrayBuffer} little-endian: a float64, then 63 float32 for each hand
  */
 export function encodeFrame(hands, time) {
   const view = new DataView(new ArrayBuffer(TIME_BYTES + HAND_BYTES * hands.length));
@@ -56,8 +56,8 @@ export function encodeFrame(hands, time) {
 }
 
 /**
- * @param {number} attempt how many have failed in a row
- * @returns {number} milliseconds to wait: twice as long each time, half of it by chance
+ * @param {number} attempt failures in a row
+ * @returns {number} milliseconds: exponential backoff with up to 50 % jitter
  */
 export function waitBefore(attempt) {
   const longest = Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
@@ -65,10 +65,10 @@ export function waitBefore(attempt) {
 }
 
 /**
- * Browsers do not say why a connection was refused; over HTTP the same address does.
+ * Fetches the reason over HTTP, because browsers hide the response to a refused WebSocket handshake.
  *
  * @param {string} address
- * @returns {Promise<Failure | null>} null where it was not refused, or cannot be asked
+ * @returns {Promise<Failure | null>} null if it was not refused, or the request failed
  */
 async function whyRefused(address) {
   try {
@@ -102,13 +102,13 @@ function guarded(callback = () => {}) {
  * @param {string} address
  * @param {object} options
  * @param {Settings} [options.settings]
- * @param {(answers: Answer[], milliseconds: number, hands: Point[][]) => void} [options.onAnswer] for each hand of the
- *   frame, in its order, the time that the answer took, and the frame
- * @param {(change: Change) => void} [options.onChange] a hand holds something else than before
- * @param {(failure: Failure) => void} [options.onError] a frame was refused, or the stream is about to be
+ * @param {(answers: Answer[], milliseconds: number, hands: Point[][]) => void} [options.onAnswer] one answer
+ *   for each hand, in the frame's order, the round-trip time, and the frame's hands
+ * @param {(change: Change) => void} [options.onChange] a hand's held gesture changed
+ * @param {(failure: Failure) => void} [options.onError] the service rejected a frame, or will close the stream
  * @param {(state: State, sentence: string) => void} [options.onState]
  * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
- *   `send` takes the hands of a frame, an empty list if it shows none; `configure` goes on with other settings
+ *   `send` takes the hands of a frame, `[]` without hands; `configure` reconnects with new settings
  */
 export function openStream(address, { settings = {}, ...callbacks }) {
   const onAnswer = guarded(callbacks.onAnswer);
@@ -130,7 +130,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   let isWaiting = false;
   let attempt = 0;
   /** @type {Set<number>} */
-  const holding = new Set(); // hands
+  const holding = new Set(); // IDs of hands with a held gesture
 
   function flush() {
     if (newest && !isWaiting && socket.readyState === WebSocket.OPEN) {
@@ -157,7 +157,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
     socket.close(1000);
     newest = null;
     isWaiting = false;
-    for (const hand of holding) change({ hand, held: NONE, command: null }); // another connection counts hands anew
+    for (const hand of holding) change({ hand, held: NONE, command: null }); // hand IDs are per connection
   }
 
   /** @param {string} sentence */
@@ -194,7 +194,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       } else {
         attempt = 0;
         for (const { changed, ...entry } of answer) if (changed) change(entry);
-        // Hands that are released with this frame come last, without a gesture
+        // Hands that left are appended without a gesture, only to report the release
         onAnswer(
           answer.filter((/** @type {Answer} */ { gesture }) => gesture !== null),
           performance.now() - sentAt,
@@ -210,7 +210,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       if (isEnding) return;
       isEnding = true;
       const refusal = wasOpen ? null : await whyRefused(address);
-      if (!opened.onclose) return; // left meanwhile
+      if (!opened.onclose) return; // closed while it was fetched
       if (refusal) {
         leave();
         onError(refusal);

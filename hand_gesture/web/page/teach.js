@@ -1,25 +1,25 @@
-// Teaching gestures of one's own: from a recording, photos or a file to what the page's stream is told by.
+// Teaching gestures: adds examples from a recording, photos or a file, and validates them with POST /gestures.
 //
-// There are two sets of gestures: those that the panel shows, and those that the service has taken, which the stream
-// has. They differ while the service is asked about a change, and after that has failed.
+// `shown` are the gestures in the panel, `accepted` those that the service has validated and the streams use.
+// They differ while a request is pending and after it has failed.
 
 import {
-  asFields,
-  merged,
-  readFile,
+  mergeGestures,
+  parseFile,
   requireCommand,
   requireName,
+  serialize,
   withExamples,
-  without,
   withoutExample,
+  withoutGesture,
 } from "./own_gestures.js";
-import { Problem, problemOf, within } from "./problem.js";
+import { Problem, problemOf, withTimeout } from "./problem.js";
 import { record } from "./recording.js";
 import * as view from "./teach_view.js";
 
-const ANSWER_MS = 20_000;
-const AWAY = "The service cannot be reached: see that it runs, and press Check again.";
-const SILENT = "The service does not answer: press Check again in a moment.";
+const TIMEOUT_MS = 20_000;
+const UNREACHABLE = "The service cannot be reached: see that it runs, and press Check again.";
+const TIMED_OUT = "The service does not answer: press Check again in a moment.";
 const NO_HAND_IN_PHOTOS = "No photo shows one whole hand, and only one: try others.";
 const FILE_NAME = "my_gestures.json";
 
@@ -30,7 +30,7 @@ const FILE_NAME = "my_gestures.json";
  * @typedef {import("./own_gestures.js").GestureFields} GestureFields
  * @typedef {import("./own_gestures.js").Size} Size
  *
- * @typedef {object} Report of one gesture; docs/teach.md says what it means
+ * @typedef {object} Report on one gesture; docs/teach.md explains its fields
  * @property {number} examples
  * @property {number | null} right_left_out
  * @property {number} right_tilted
@@ -40,33 +40,33 @@ const FILE_NAME = "my_gestures.json";
  * @property {string} advice
  */
 
-/** The service refuses the gestures; the message says why. */
+/** The service rejects the gestures. */
 class Refusal extends Problem {}
 
-/** The service asks for a key. */
-class KeyNeeded extends Problem {}
+/** The service requires a key. */
+class KeyRequired extends Problem {}
 
 /**
  * @param {object} page
- * @param {(signal: AbortSignal) => Promise<AbortSignal | null>} page.useCamera starts the camera unless it runs; the signal
- *   that it gives ends with the camera, and is null where it did not start
+ * @param {(signal: AbortSignal) => Promise<AbortSignal | null>} page.useCamera starts the camera unless it
+ *   runs; resolves to a signal that is aborted when the camera stops, or null if it did not start
  * @param {(photo: Blob, signal: AbortSignal) => Promise<{hands: Point[][], size: Size}>} page.findHands
  * @param {() => string[]} page.known the model's gestures
- * @param {() => string | null} page.key of the server, if the person gave one
- * @param {() => void} page.onKeyNeeded
- * @param {(gestures: OwnGestures) => void} page.onTaught the stream is to have these
+ * @param {() => string | null} page.key the server's key, null if none was entered
+ * @param {() => void} page.onKeyRequired
+ * @param {(gestures: OwnGestures) => void} page.onAccepted the streams should use these
  */
-export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, onTaught }) {
+export function startTeaching({ useCamera, findHands, known, key, onKeyRequired, onAccepted }) {
   /** @type {OwnGestures} */
   let shown = new Map();
   /** @type {OwnGestures} */
-  let taught = shown;
+  let accepted = shown;
   /** @type {Record<string, Report>} */
   let reports = {};
   /** @type {import("./recording.js").OnPicture | null} */
   let onPicture = null;
-  let activity = new AbortController(); // a recording, or a search in photos
-  let check = new AbortController(); // of what is shown, by the service
+  let activity = new AbortController(); // a recording, or reading photos or a file
+  let check = new AbortController(); // a request to the service
 
   function cancel() {
     activity.abort();
@@ -74,17 +74,17 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, o
   }
 
   /**
-   * Does what the person asked for last, in place of what was going on.
+   * Cancels the running activity and starts another.
    *
    * @param {(signal: AbortSignal) => Promise<void>} act
    * @param {{isRecording?: boolean}} [options]
    */
-  async function begin(act, { isRecording = false } = {}) {
+  async function startActivity(act, { isRecording = false } = {}) {
     cancel();
     activity = new AbortController();
     const { signal } = activity;
     view.showProblem("");
-    view.say("");
+    view.showStatus("");
     view.showRecording(isRecording);
     try {
       await act(signal);
@@ -103,13 +103,13 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, o
    * @param {string} command
    */
   const recordExamples = (name, command) =>
-    begin(
+    startActivity(
       async (signal) => {
         const [gesture, itsCommand] = [requireName(shown, name, known()), requireCommand(command)];
-        view.say("Starting the camera …");
+        view.showStatus("Starting the camera …");
         const camera = await useCamera(signal);
         if (signal.aborted || camera === null) {
-          view.say("");
+          view.showStatus("");
           return;
         }
         camera.addEventListener("abort", () => signal === activity.signal && cancelRecording(), { once: true });
@@ -122,7 +122,7 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, o
           onProgress: view.showProgress,
         });
         view.showRecording(false);
-        await change(withExamples(shown, gesture, itsCommand, examples), gesture);
+        await update(withExamples(shown, gesture, itsCommand, examples), gesture);
       },
       { isRecording: true },
     );
@@ -131,15 +131,15 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, o
     if (!view.isRecording()) return;
     cancel();
     view.showRecording(false);
-    view.say("The recording was ended.");
+    view.showStatus("The recording was ended.");
   }
 
   /** @param {Blob[]} photos */
   const addPhotos = (photos) =>
-    begin(async (signal) => {
+    startActivity(async (signal) => {
       const { name, command } = view.typed();
       const [gesture, itsCommand] = [requireName(shown, name, known()), requireCommand(command)];
-      view.say(photos.length === 1 ? "Looking for a hand …" : `Looking for hands in ${photos.length} photos …`);
+      view.showStatus(photos.length === 1 ? "Looking for a hand …" : `Looking for hands in ${photos.length} photos …`);
       /** @type {Example[]} */
       const examples = [];
       for (const photo of photos) {
@@ -148,78 +148,80 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, o
         if (hands.length === 1) examples.push({ hand: hands[0], size });
       }
       if (!examples.length) throw new Problem(NO_HAND_IN_PHOTOS);
-      await change(withExamples(shown, gesture, itsCommand, examples), gesture);
+      await update(withExamples(shown, gesture, itsCommand, examples), gesture);
     });
 
   /** @param {Blob} file */
-  const open = (file) =>
-    begin(async (signal) => {
-      const added = await readFile(file);
+  const openFile = (file) =>
+    startActivity(async (signal) => {
+      const added = await parseFile(file);
       signal.throwIfAborted();
-      await change(merged(shown, added), [...added.keys()].at(-1));
+      await update(mergeGestures(shown, added), [...added.keys()].at(-1));
     });
 
   /**
-   * @param {OwnGestures} gestures to be shown and, if the service takes them, taught
-   * @param {string} [changed] the gesture that is new among them, or has changed
+   * Shows gestures, and passes them to the streams once the service accepts them.
+   *
+   * @param {OwnGestures} gestures
+   * @param {string} [changed] name of the added or changed gesture
    */
-  async function change(gestures, changed) {
+  async function update(gestures, changed) {
     check.abort();
     check = new AbortController();
     const { signal } = check;
     shown = gestures;
     view.showProblem("");
     view.showGestures(shown, {});
-    view.say(gestures.size ? "Asking the service how well it can be told apart …" : "");
+    view.showStatus(gestures.size ? "Asking the service how well it can be told apart …" : "");
     try {
-      reports = gestures.size ? await askForReports(gestures, key(), signal) : {};
+      reports = gestures.size ? await fetchReports(gestures, key(), signal) : {};
       signal.throwIfAborted();
     } catch (error) {
       if (signal.aborted) return;
-      view.say("");
-      if (error instanceof Refusal) shown = taught;
-      view.showGestures(shown, shown === taught ? reports : {});
-      view.showProblem(problemOf(error).message, { canAskAgain: shown !== taught });
-      if (error instanceof KeyNeeded) onKeyNeeded();
+      view.showStatus("");
+      if (error instanceof Refusal) shown = accepted;
+      view.showGestures(shown, shown === accepted ? reports : {});
+      view.showProblem(problemOf(error).message, { canCheckAgain: shown !== accepted });
+      if (error instanceof KeyRequired) onKeyRequired();
       return;
     }
-    taught = shown;
-    onTaught(taught);
+    accepted = shown;
+    onAccepted(accepted);
     view.showGestures(shown, reports);
     view.showTaught(changed, reports);
   }
 
-  const again = () => change(shown);
+  const checkAgain = () => update(shown);
 
-  /** @param {File[]} files photos, or a file of gestures */
-  function take(files) {
+  /** @param {File[]} files photos, or a file of gestures; the file takes precedence */
+  function addFiles(files) {
     const saved = files.find(({ name, type }) => type === "application/json" || name.endsWith(".json"));
-    return saved ? open(saved) : addPhotos(files);
+    return saved ? openFile(saved) : addPhotos(files);
   }
 
   view.listen({
     onRecord: recordExamples,
     onCancel: cancelRecording,
-    onFiles: take,
-    onSave: () => view.save(JSON.stringify({ gestures: asFields(shown) }), FILE_NAME),
-    onAgain: again,
-    onRemove: (name) => change(without(shown, name)),
-    onRemoveExample: (name, index) => change(withoutExample(shown, name, index), name),
+    onFiles: addFiles,
+    onSave: () => view.save(JSON.stringify({ gestures: serialize(shown) }), FILE_NAME),
+    onCheckAgain: checkAgain,
+    onRemove: (name) => update(withoutGesture(shown, name)),
+    onRemoveExample: (name, index) => update(withoutExample(shown, name, index), name),
   });
 
   return {
     cancel: cancelRecording,
-    take,
+    addFiles,
     isOpen: view.isOpen,
-    /** What the service was not asked yet, because it was away or wanted a key. */
-    askAgain() {
-      if (shown !== taught) again();
+    /** Retries a check that failed because the service was unreachable or required a key. */
+    checkAgainIfPending() {
+      if (shown !== accepted) checkAgain();
     },
     /**
      * @param {Point[][]} hands of the camera's newest picture
-     * @param {Size} size of it
+     * @param {Size} size of the picture in pixels
      */
-    see(hands, size) {
+    onHands(hands, size) {
       onPicture?.(hands, size);
     },
   };
@@ -232,23 +234,23 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyNeeded, o
  * @returns {Promise<Record<string, Report>>}
  * @throws {Problem}
  */
-async function askForReports(gestures, key, signal) {
-  const response = await within(
+async function fetchReports(gestures, key, signal) {
+  const response = await withTimeout(
     fetch("gestures", {
       method: "POST",
       headers: { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) },
-      body: JSON.stringify({ gestures: asFields(gestures) }),
+      body: JSON.stringify({ gestures: serialize(gestures) }),
       signal,
     }).catch(() => {
-      throw new Problem(AWAY);
+      throw new Problem(UNREACHABLE);
     }),
-    ANSWER_MS,
-    SILENT,
+    TIMEOUT_MS,
+    TIMED_OUT,
   );
   /** @type {any} */
   const answer = await response.json().catch(() => ({}));
   if (response.ok && answer.gestures) return answer.gestures;
-  if (response.status === 401) throw new KeyNeeded("This server asks for a key: type it in, then press Check again.");
+  if (response.status === 401) throw new KeyRequired("This server asks for a key: type it in, then press Check again.");
   if (response.status === 400 && answer.error) throw new Refusal(answer.error);
-  throw new Problem(answer.error ?? AWAY);
+  throw new Problem(answer.error ?? UNREACHABLE);
 }

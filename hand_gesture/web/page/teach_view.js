@@ -1,7 +1,7 @@
-// The panel in which gestures are taught: what it shows and says, and what the person does there.
+// The panel for teaching gestures.
 
-import { handIcon } from "./hand_picture.js";
-import { element, spaced, text } from "./view.js";
+import { handIcon } from "./hand_drawing.js";
+import { displayName, element, textElement } from "./view.js";
 
 /**
  * @typedef {import("./own_gestures.js").OwnGestures} OwnGestures
@@ -13,7 +13,7 @@ import { element, spaced, text } from "./view.js";
  * @property {() => void} onCancel
  * @property {(files: File[]) => void} onFiles
  * @property {() => void} onSave
- * @property {() => void} onAgain
+ * @property {() => void} onCheckAgain
  * @property {(name: string) => void} onRemove
  * @property {(name: string, index: number) => void} onRemoveExample
  */
@@ -38,9 +38,9 @@ const picture = element("picture", HTMLElement);
 /** @type {Actions} */
 let actions;
 
-/** @param {Actions} done what each action does */
-export function listen(done) {
-  actions = done;
+/** @param {Actions} handlers */
+export function listen(handlers) {
+  actions = handlers;
   opener.onclick = () => show(true);
   element("teach-close", HTMLButtonElement).onclick = () => show(false);
   form.onsubmit = (event) => {
@@ -52,11 +52,11 @@ export function listen(done) {
   element("teach-open-file", HTMLButtonElement).onclick = () => choose(".json,application/json", false);
   files.onchange = () => {
     const chosen = [...(files.files ?? [])];
-    files.value = ""; // the same ones may be chosen again
+    files.value = ""; // or choosing the same files again fires no change event
     if (chosen.length) actions.onFiles(chosen);
   };
   saveButton.onclick = actions.onSave;
-  againButton.onclick = actions.onAgain;
+  againButton.onclick = actions.onCheckAgain;
   document.addEventListener("keydown", ({ key }) => {
     if (key === "Escape") actions.onCancel();
   });
@@ -92,25 +92,25 @@ export function typed() {
   return { name: nameField.value, command: commandField.value };
 }
 
-/** @param {string} sentence of what goes on, for the eye and for screen readers */
-export function say(sentence) {
-  if (status.textContent !== sentence) status.textContent = sentence; // or it would be heard again
+/** @param {string} sentence shown, and announced by screen readers */
+export function showStatus(sentence) {
+  if (status.textContent !== sentence) status.textContent = sentence; // or screen readers would repeat it
 }
 
 /**
- * @param {string} sentence what is wrong, empty when nothing is
- * @param {{canAskAgain?: boolean}} [options]
+ * @param {string} sentence empty hides the problem
+ * @param {{canCheckAgain?: boolean}} [options]
  */
-export function showProblem(sentence, { canAskAgain = false } = {}) {
+export function showProblem(sentence, { canCheckAgain = false } = {}) {
   problem.hidden = !sentence;
   problem.textContent = sentence;
-  againButton.hidden = !canAskAgain;
+  againButton.hidden = !canCheckAgain;
 }
 
-/** @param {boolean} isGoingOn */
-export function showRecording(isGoingOn) {
-  recordButton.textContent = isGoingOn ? "Cancel" : RECORD;
-  recordButton.dataset.recording = String(isGoingOn);
+/** @param {boolean} isActive */
+export function showRecording(isActive) {
+  recordButton.textContent = isActive ? "Cancel" : RECORD;
+  recordButton.dataset.recording = String(isActive);
   countdown.hidden = true;
 }
 
@@ -125,13 +125,13 @@ export function isRecording() {
  */
 export function showCount(left, gesture) {
   if (countdown.hidden) picture.scrollIntoView({ block: "nearest" });
-  showOverPicture(String(left), `Hold up ${spaced(gesture)}`, 0);
-  say(`${left}`);
+  showOverPicture(String(left), `Hold up ${displayName(gesture)}`, 0);
+  showStatus(`${left}`);
 }
 
-/** @param {number} share that is recorded, 0 to 1 */
+/** @param {number} share recorded so far, 0 to 1 */
 export function showProgress(share) {
-  if (share === 0) say(`Recording: ${TURN.toLowerCase()}.`);
+  if (share === 0) showStatus(`Recording: ${TURN.toLowerCase()}.`);
   showOverPicture("", TURN, share);
 }
 
@@ -150,7 +150,7 @@ function showOverPicture(count, sentence, share) {
 
 /**
  * @param {OwnGestures} gestures
- * @param {Record<string, Report>} reports of those that the service has judged
+ * @param {Record<string, Report>} reports of the gestures that the service has checked
  */
 export function showGestures(gestures, reports) {
   const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.key : undefined;
@@ -160,15 +160,15 @@ export function showGestures(gestures, reports) {
     ),
   );
   saveButton.disabled = !gestures.size;
-  if (focused !== undefined) focusAgain(focused);
+  if (focused !== undefined) restoreFocus(focused);
 }
 
 /**
- * After what had the focus was made anew, or removed.
+ * Rebuilding the list loses the keyboard focus.
  *
- * @param {string} key of it
+ * @param {string} key of the button that had it
  */
-function focusAgain(key) {
+function restoreFocus(key) {
   const buttons = [...list.querySelectorAll("button")];
   const [kind, name] = /** @type {string[]} */ (JSON.parse(key));
   const others = buttons.filter((button) => {
@@ -184,12 +184,14 @@ function focusAgain(key) {
  */
 export function showTaught(name, reports) {
   if (name === undefined || !Object.hasOwn(reports, name)) {
-    say("");
+    showStatus("");
     return;
   }
   const { examples, advice } = reports[name];
-  say(`${spaced(name)} is taught from ${examples} ${examples === 1 ? "example" : "examples"}: show it to the camera.`);
-  const heard = text("span", ` ${advice.replaceAll("`", "")}`); // it can be read beside the gesture
+  showStatus(
+    `${displayName(name)} is taught from ${examples} ${examples === 1 ? "example" : "examples"}: show it to the camera.`,
+  );
+  const heard = textElement("span", ` ${advice.replaceAll("`", "")}`); // for screen readers; the list shows it, too
   heard.className = "unseen";
   status.append(heard);
   nameField.value = commandField.value = "";
@@ -210,28 +212,28 @@ function gestureItem(name, { command, examples }, report) {
   const item = document.createElement("li");
   item.className = "taught-item";
   item.dataset.gesture = name;
-  const title = text("h3", spaced(name));
+  const title = textElement("h3", displayName(name));
   title.className = "teach-title";
   if (command) {
-    const itsCommand = text("small", command);
+    const itsCommand = textElement("small", command);
     itsCommand.className = "teach-note";
     title.append(" ", itsCommand);
   }
   const more = button("Record more", ["more", name], () => actions.onRecord(name, ""));
-  more.ariaLabel = `Record more of ${spaced(name)}`;
+  more.ariaLabel = `Record more of ${displayName(name)}`;
   const remove = button("Remove", ["remove", name], () => actions.onRemove(name));
-  remove.ariaLabel = `Remove ${spaced(name)}`;
+  remove.ariaLabel = `Remove ${displayName(name)}`;
   const head = document.createElement("div");
   head.className = "teach-head";
   head.append(title, more, remove);
   const hands = document.createElement("ul");
   hands.className = "examples";
-  hands.ariaLabel = `Examples of ${spaced(name)}`;
+  hands.ariaLabel = `Examples of ${displayName(name)}`;
   hands.append(
     ...examples.map(({ hand, size }, index) => {
       const example = button("", ["example", name, index], () => actions.onRemoveExample(name, index));
       example.className = "example";
-      example.ariaLabel = `Remove example ${index + 1} of ${spaced(name)}`;
+      example.ariaLabel = `Remove example ${index + 1} of ${displayName(name)}`;
       example.title = "Remove this example";
       example.append(handIcon(hand, size));
       const place = document.createElement("li");
@@ -246,20 +248,20 @@ function gestureItem(name, { command, examples }, report) {
 /** @param {Report} report */
 function reportOf({ examples, right_left_out, right_tilted, resembles, resemblance, taken, advice }) {
   const sentence = document.createElement("p");
-  // Names stand between backticks
-  sentence.append(...advice.split("`").map((part, index) => (index % 2 ? text("b", spaced(part)) : part)));
+  // Gesture names are in backticks
+  sentence.append(...advice.split("`").map((part, index) => (index % 2 ? textElement("b", displayName(part)) : part)));
   const facts = document.createElement("dl");
   facts.className = "report";
   for (const [label, value] of [
     ["Right when left out", right_left_out === null ? "–" : `${right_left_out} of ${examples}`],
     ["Right when tilted by 20°", `${right_tilted} of ${examples}`],
-    ["Most like", `${spaced(resembles)}, ${percent(resemblance, 0)}`],
+    ["Most like", `${displayName(resembles)}, ${percent(resemblance, 0)}`],
     ["Other hands taken for it", `${percent(taken, 1)} (1 % is usual)`],
   ]) {
     const fact = document.createElement("div");
-    const term = text("dt", label);
+    const term = textElement("dt", label);
     term.className = "teach-note";
-    fact.append(term, text("dd", value));
+    fact.append(term, textElement("dd", value));
     facts.append(fact);
   }
   return [sentence, facts];
@@ -267,16 +269,16 @@ function reportOf({ examples, right_left_out, right_tilted, resembles, resemblan
 
 /**
  * @param {string} label
- * @param {(string | number)[]} key what keeps the focus when the list is made anew
+ * @param {(string | number)[]} key identifies the button after the list is rebuilt
  * @param {() => void} onPress
  */
 function button(label, key, onPress) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.textContent = label;
-  made.dataset.key = JSON.stringify(key);
-  made.onclick = onPress;
-  return made;
+  const node = document.createElement("button");
+  node.type = "button";
+  node.textContent = label;
+  node.dataset.key = JSON.stringify(key);
+  node.onclick = onPress;
+  return node;
 }
 
 /**
@@ -298,5 +300,5 @@ export function save(content, name) {
   link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href)); // the download has begun
+  setTimeout(() => URL.revokeObjectURL(link.href)); // the download starts after this task
 }

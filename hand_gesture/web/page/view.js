@@ -1,20 +1,20 @@
-// What the person sees and hears: everything that changes on the page is changed here.
+// Updates the page, except the panel of teach_view.js.
 
-import { handIcon } from "./hand_picture.js";
+import { handIcon } from "./hand_drawing.js";
 
 const NONE = "none";
-const SECONDS_BETWEEN_WORDS = 1.5;
+const ANNOUNCE_INTERVAL_MS = 1500;
 const COMMAND_SHOWN_MS = 900;
-const TURNS = /** @type {Record<string, number>} */ ({ up: 0, right: 90, down: 180, left: 270 });
-const SHOWN_AT_THE_DOOR = ["like", "palm", "peace"];
-const SERVICE = { idle: "Not connected", open: "Connected", away: "Service away", refused: "Refused" };
+const ARROW_DEGREES = /** @type {Record<string, number>} */ ({ up: 0, right: 90, down: 180, left: 270 });
+const WELCOME_GESTURES = ["like", "palm", "peace"];
+const SERVICE_LABELS = { idle: "Not connected", open: "Connected", away: "Service away", refused: "Refused" };
 
 /**
  * @typedef {import("./stream.js").Answer} Answer
  * @typedef {import("./own_gestures.js").OwnGestures} OwnGestures
  * @typedef {import("./playback.js").Reference} Reference
  * @typedef {import("./playback.js").Model} Model
- * @typedef {ReturnType<import("./figures.js").Figures["summary"]>} Summary
+ * @typedef {ReturnType<import("./rolling_stats.js").RollingStats["summary"]>} Summary
  * @typedef {"welcome" | "camera" | "playback" | "photo"} Source
  */
 
@@ -36,7 +36,7 @@ const problem = element("problem", HTMLElement);
 const service = element("service", HTMLElement);
 const picture = element("picture", HTMLElement);
 const caption = element("caption", HTMLElement);
-const strip = element("gestures", HTMLElement);
+const gestureList = element("gestures", HTMLElement);
 const start = element("start", HTMLButtonElement);
 
 /** @type {HTMLElement[]} */
@@ -44,12 +44,12 @@ const cards = [];
 /** @type {Reference | null} */
 let reference = null;
 /** @type {OwnGestures} */
-let own = new Map();
+let ownGestures = new Map();
 /** @type {(gesture: string) => void} */
-let choose = () => {};
-let lastWordAt = Number.NEGATIVE_INFINITY;
+let playGesture = () => {};
+let lastAnnouncedAt = Number.NEGATIVE_INFINITY;
 
-/** @param {string} sentence what is wrong, empty when nothing is */
+/** @param {string} sentence empty hides the problem */
 export function showProblem(sentence) {
   problem.hidden = !sentence;
   if (problem.textContent !== sentence) problem.textContent = sentence;
@@ -58,18 +58,18 @@ export function showProblem(sentence) {
 /** @param {"idle" | "open" | "away" | "refused"} state */
 export function showService(state) {
   service.dataset.state = answersBox.dataset.service = state;
-  service.textContent = SERVICE[state];
+  service.textContent = SERVICE_LABELS[state];
 }
 
-/** @param {string} text what is waited for until showSource is called */
+/** @param {string} text label of the start button until showSource is called */
 export function showStarting(text) {
   start.disabled = true;
   start.textContent = text;
 }
 
 /**
- * @param {Source} source what the picture comes from
- * @param {[number, number]} size of it
+ * @param {Source} source
+ * @param {[number, number]} size of its picture in pixels
  * @param {boolean} isMirrored
  */
 export function showSource(source, [width, height], isMirrored) {
@@ -86,22 +86,20 @@ export function showSource(source, [width, height], isMirrored) {
   start.textContent = "Start camera";
 }
 
-/** @param {string} text what the picture shows */
+/** @param {string} text empty hides the caption */
 export function showCaption(text) {
   caption.hidden = !text;
   if (caption.textContent !== text) caption.textContent = text;
 }
 
-/** @param {boolean} isOver whether a file is held over the page */
+/** @param {boolean} isOver a file is dragged over the page */
 export function showDropTarget(isOver) {
   document.body.classList.toggle("dropping", isOver);
 }
 
 /**
- * The colours of drawn hands.
- *
  * @param {number} slot of the hand
- * @returns {string}
+ * @returns {string} CSS colour
  */
 export function handColor(slot) {
   return getComputedStyle(document.body)
@@ -110,10 +108,8 @@ export function handColor(slot) {
 }
 
 /**
- * The hands' answers, in large letters.
- *
- * @param {Answer[]} answers one for each hand that the picture shows
- * @param {number[]} slots of these hands
+ * @param {Answer[]} answers one for each visible hand
+ * @param {number[]} slots of these hands, in the same order
  */
 export function showAnswers(answers, slots) {
   while (cards.length > answers.length) cards.pop()?.remove();
@@ -126,14 +122,14 @@ export function showAnswers(answers, slots) {
     card.dataset.held = held;
     card.dataset.slot = String(slots[index] % 2);
     card.style.order = String(slots[index]);
-    word.textContent = gesture === NONE ? "no gesture" : spaced(gesture);
+    word.textContent = gesture === NONE ? "no gesture" : displayName(gesture);
     state.textContent = stateOf(gesture, held);
     meter.ariaValueNow = confidence.toFixed(2);
     meter.style.setProperty("--value", String(confidence));
     percent.textContent = `${Math.round(100 * confidence)} %`;
   });
   const shown = new Set(answers.map(({ gesture }) => gesture));
-  for (const item of strip.children) {
+  for (const item of gestureList.children) {
     item.classList.toggle("shown", shown.has(/** @type {HTMLElement} */ (item).dataset.gesture ?? ""));
   }
 }
@@ -154,32 +150,32 @@ function answerCard() {
  */
 function stateOf(gesture, held) {
   if (held === NONE) return gesture === NONE ? "Nothing is held" : "Not held yet";
-  if (held !== gesture) return `${spaced(held)} is still held`;
-  const command = own.get(held)?.command ?? reference?.commands[held];
+  if (held !== gesture) return `${displayName(held)} is still held`;
+  const command = ownGestures.get(held)?.command ?? reference?.commands[held];
   return command ? `Held: ${command}` : "Held";
 }
 
 /**
  * @param {string} gesture
- * @returns {string} its name, as people read it
+ * @returns {string} with spaces for underscores
  */
-export function spaced(gesture) {
+export function displayName(gesture) {
   return gesture.replaceAll("_", " ");
 }
 
 /**
- * A command fires once, when its gesture begins to hold.
+ * Flashes a command over the picture.
  *
  * @param {string} command
  */
-export function fireCommand(command) {
+export function showCommand(command) {
   const arrow = document.createElement("p");
   arrow.className = "command";
   arrow.dataset.command = command;
-  if (Object.hasOwn(TURNS, command)) {
+  if (Object.hasOwn(ARROW_DEGREES, command)) {
     arrow.innerHTML =
       '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 21V4M5 11l7-7 7 7"/></svg><span class="unseen"></span>';
-    arrow.style.setProperty("--turn", `${TURNS[command]}deg`);
+    arrow.style.setProperty("--turn", `${ARROW_DEGREES[command]}deg`);
   }
   (arrow.querySelector("span") ?? arrow).textContent = command;
   picture.append(arrow);
@@ -187,15 +183,15 @@ export function fireCommand(command) {
 }
 
 /**
- * Says what holds now; not more often than one can listen to.
+ * Announces a held gesture to screen readers, throttled.
  *
  * @param {string} held
  */
-export function say(held) {
+export function announce(held) {
   const now = performance.now();
-  if (held === NONE || now - lastWordAt < 1000 * SECONDS_BETWEEN_WORDS) return;
-  lastWordAt = now;
-  spoken.textContent = spaced(held);
+  if (held === NONE || now - lastAnnouncedAt < ANNOUNCE_INTERVAL_MS) return;
+  lastAnnouncedAt = now;
+  spoken.textContent = displayName(held);
 }
 
 /**
@@ -204,40 +200,40 @@ export function say(held) {
  */
 export function showReference(newReference, onChoose) {
   reference = newReference;
-  choose = onChoose;
+  playGesture = onChoose;
   const { hands, image_size: size, model } = reference;
   const known = Object.keys(hands);
   element("play", HTMLElement).hidden = !known.length;
-  const door = [...SHOWN_AT_THE_DOOR.filter((gesture) => gesture in hands), ...known].slice(
+  const examples = [...WELCOME_GESTURES.filter((gesture) => gesture in hands), ...known].slice(
     0,
-    SHOWN_AT_THE_DOOR.length,
+    WELCOME_GESTURES.length,
   );
   element("examples", HTMLElement).hidden = !known.length;
-  element("examples", HTMLElement).replaceChildren(...door.map((gesture) => handIcon(hands[gesture], size)));
+  element("examples", HTMLElement).replaceChildren(...examples.map((gesture) => handIcon(hands[gesture], size)));
   element("gestures-title", HTMLElement).textContent = known.length ? "Gestures to try" : "Gestures of this model";
-  showStrip();
+  showGestures();
   if (model) showModel(model);
 }
 
-/** @param {OwnGestures} gestures that were taught on this page */
-export function showOwn(gestures) {
-  own = gestures;
-  showStrip();
+/** @param {OwnGestures} gestures taught on this page */
+export function showOwnGestures(gestures) {
+  ownGestures = gestures;
+  showGestures();
 }
 
-/** The model's gestures, then the person's own. */
-function showStrip() {
+/** The model's gestures, then those taught on this page. */
+function showGestures() {
   const {
     hands = {},
     gestures = [],
     commands = {},
     image_size: size = /** @type {[number, number]} */ ([1, 1]),
   } = reference ?? {};
-  strip.replaceChildren(
+  gestureList.replaceChildren(
     ...gestures.map((gesture) =>
       gestureCard(gesture, hands[gesture] && handIcon(hands[gesture], size), commands[gesture]),
     ),
-    ...[...own].map(([gesture, { command, examples }]) =>
+    ...[...ownGestures].map(([gesture, { command, examples }]) =>
       gestureCard(gesture, handIcon(examples[0].hand, examples[0].size), command),
     ),
   );
@@ -246,7 +242,7 @@ function showStrip() {
 
 /**
  * @param {string} gesture
- * @param {SVGSVGElement | undefined} icon where its shape is known
+ * @param {SVGSVGElement | undefined} icon undefined without a reference hand
  * @param {string | null} [command]
  */
 function gestureCard(gesture, icon, command) {
@@ -256,20 +252,20 @@ function gestureCard(gesture, icon, command) {
   card.className = "gesture-card";
   if (card instanceof HTMLButtonElement) {
     card.type = "button";
-    card.title = `Play ${spaced(gesture)}`;
-    card.onclick = () => choose(gesture);
+    card.title = `Play ${displayName(gesture)}`;
+    card.onclick = () => playGesture(gesture);
   }
-  card.append(icon ?? initial(gesture), text("span", spaced(gesture)));
-  if (command) card.append(text("small", command));
+  card.append(icon ?? initial(gesture), textElement("span", displayName(gesture)));
+  if (command) card.append(textElement("small", command));
   item.append(card);
   return item;
 }
 
-/** @param {string} gesture whose shape is not known */
+/** @param {string} gesture without a reference hand */
 function initial(gesture) {
-  // The first character as people see it: an emoji may be several code points
+  // By grapheme, because an emoji may be several code points
   const [first] = new Intl.Segmenter().segment(gesture);
-  const letter = text("b", first?.segment ?? "");
+  const letter = textElement("b", first?.segment ?? "");
   letter.setAttribute("aria-hidden", "true");
   return letter;
 }
@@ -283,7 +279,7 @@ function showModel({ name, version, kind, features }) {
       .filter(([, value]) => value)
       .map(([label, value]) => {
         const fact = document.createElement("div");
-        fact.append(text("dt", label), text("dd", value));
+        fact.append(textElement("dt", label), textElement("dd", value));
         return fact;
       }),
   );
@@ -295,48 +291,48 @@ function showModel({ name, version, kind, features }) {
  * @param {string} content
  * @returns {HTMLElement}
  */
-export function text(tag, content) {
+export function textElement(tag, content) {
   const made = document.createElement(tag);
   made.textContent = content;
   return made;
 }
 
-/** As many columns as leave the fewest empty places in the last row. */
+/** Picks the number of columns that leaves the fewest empty cells in the last row. */
 function balanceRows() {
-  const { columnGap, fontSize } = getComputedStyle(strip);
-  const least = Number(getComputedStyle(strip).getPropertyValue("--least")) * Number.parseFloat(fontSize);
+  const { columnGap, fontSize } = getComputedStyle(gestureList);
+  const least = Number(getComputedStyle(gestureList).getPropertyValue("--least")) * Number.parseFloat(fontSize);
   const gap = Number.parseFloat(columnGap);
-  const count = strip.children.length;
-  const most = Math.max(1, Math.min(count, Math.floor((strip.clientWidth + gap) / (least + gap))));
+  const count = gestureList.children.length;
+  const most = Math.max(1, Math.min(count, Math.floor((gestureList.clientWidth + gap) / (least + gap))));
   let best = most;
   const empty = (/** @type {number} */ columns) => columns * Math.ceil(count / columns) - count;
   for (let columns = most; columns >= 0.7 * most; columns -= 1) if (empty(columns) < empty(best)) best = columns;
-  strip.style.setProperty("--columns", String(best));
+  gestureList.style.setProperty("--columns", String(best));
 }
 
-new ResizeObserver(balanceRows).observe(strip);
+new ResizeObserver(balanceRows).observe(gestureList);
 
-/** @param {Summary} summary of the milliseconds between two pictures */
-export function showRate({ rate, line }) {
-  const [, value, , curve] = cells("rate");
+/** @param {Summary} summary of the milliseconds between two frames */
+export function showFrameRate({ rate, line }) {
+  const [, value, , sparkline] = cells("rate");
   value.textContent = rate ? `${rate.toFixed(rate < 10 ? 1 : 0)} fps` : "–";
-  drawCurve(curve, line);
+  drawSparkline(sparkline, line);
 }
 
 /**
  * @param {"find" | "answer"} name
  * @param {Summary} summary of milliseconds
  */
-export function showTimes(name, { p50, p95, line }) {
-  const [, median, slow, curve] = cells(name);
+export function showLatency(name, { p50, p95, line }) {
+  const [, median, slow, sparkline] = cells(name);
   const inMilliseconds = (/** @type {number} */ value) =>
     line.length ? `${value.toFixed(value < 10 ? 1 : 0)} ms` : "–";
   median.textContent = inMilliseconds(p50);
   slow.textContent = inMilliseconds(p95);
-  drawCurve(curve, line);
+  drawSparkline(sparkline, line);
 }
 
-/** @param {string} name of a row of figures */
+/** @param {string} name of a row in the table of figures */
 function cells(name) {
   const row = /** @type {HTMLTableRowElement} */ (document.querySelector(`[data-figure="${name}"]`));
   return [...row.cells];
@@ -346,7 +342,7 @@ function cells(name) {
  * @param {HTMLElement} place
  * @param {number[]} values
  */
-function drawCurve(place, values) {
+function drawSparkline(place, values) {
   const top = Math.max(...values, 1);
   const points = values.map((value, index) => `${index},${(10 - (9 * value) / top).toFixed(2)}`);
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -369,7 +365,7 @@ export function showCameras(cameras, current) {
   element("which-camera", HTMLElement).hidden = cameras.length < 2;
 }
 
-/** @param {boolean} isAsked whether the server asks for a key that it was not given */
+/** @param {boolean} isAsked whether the server requires a key */
 export function askForKey(isAsked) {
   element("ask-key", HTMLElement).hidden = !isAsked;
   if (isAsked) element("key", HTMLInputElement).focus();

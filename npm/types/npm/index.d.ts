@@ -14,7 +14,7 @@ export type OptionsOfPackage = Omit<CameraOptions, "finder" | "service"> & {
 };
 export type Service = {
     /**
-     * its address, such as `https://hands.example`; it may be relative to the page's
+     * URL of the service, such as `https://hands.example`, or relative to the page
      */
     service: string | URL;
 };
@@ -34,28 +34,28 @@ export type Service = {
  * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} OptionsOfPackage
  *
  * @typedef {object} Service
- * @property {string | URL} service its address, such as `https://hands.example`; it may be relative to the page's
+ * @property {string | URL} service URL of the service, such as `https://hands.example`, or relative to the page
  */
 /**
- * Finds hands in the camera's pictures, and tells what gestures they hold.
+ * Starts the camera, finds hands in its pictures and reports their gestures.
  *
  * @param {Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage} options
- * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
- * @throws {Problem} it cannot start; `onProblem` has been called, too
+ * @returns {Promise<Gestures>} once the camera runs and MediaPipe is loaded
+ * @throws {Problem} if it cannot start; `onProblem` is called, too
  */
 export declare function startGestures({ service, ...options }: Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage): Promise<Gestures>;
 /**
- * Loads MediaPipe before it is needed, or to look for hands in photos.
+ * Preloads MediaPipe, or loads it to find hands in photos.
  *
  * @param {CameraSettings & Service} options
  * @returns {ReturnType<typeof import("../hand_gesture/web/page/gestures.js").loadFinder>}
- * @throws {Problem} hands cannot be found in this browser, or not with this service
+ * @throws {Problem} if the browser or the service does not support hand tracking
  */
 export declare function loadFinder({ service, ...options }: CameraSettings & Service): ReturnType<typeof import("../hand_gesture/web/page/gestures.js").loadFinder>;
 /**
- * For pages that run MediaPipe themselves: takes its results, and tells what gestures the hands hold.
+ * Reports the gestures in MediaPipe's results, for pages that run MediaPipe themselves.
  *
  * @param {Callbacks & StreamSettings & Service} options
- * @returns {ResultStream} for one camera
+ * @returns {ResultStream} open one for each camera
  */
 export declare function openStream({ service, ...options }: Callbacks & StreamSettings & Service): ResultStream;

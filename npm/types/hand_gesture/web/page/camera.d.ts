@@ -4,21 +4,21 @@ export type Camera = {
      */
     id: string;
     /**
-     * shown as in a mirror, as people expect of a camera that faces them
+     * whether to show it mirrored, as is usual for a front camera
      */
     isMirrored: boolean;
 };
 /**
  * @typedef {object} Camera
  * @property {string} id of the device
- * @property {boolean} isMirrored shown as in a mirror, as people expect of a camera that faces them
+ * @property {boolean} isMirrored whether to show it mirrored, as is usual for a front camera
  */
 /**
- * @param {HTMLVideoElement} video shows the picture from then on
+ * @param {HTMLVideoElement} video plays the camera
  * @param {object} options
- * @param {string} options.id of the device, empty for the one that faces the person
- * @param {AbortSignal} options.signal ends it, also while the person has not yet allowed the camera
- * @param {() => void} options.onEnd the camera was unplugged, or taken away by the person
+ * @param {string} options.id device ID, empty for the front camera
+ * @param {AbortSignal} options.signal stops the camera, also while the permission prompt is open
+ * @param {() => void} options.onEnd the camera was unplugged or its permission revoked
  * @returns {Promise<Camera>}
  * @throws {Problem}
  */
@@ -28,25 +28,25 @@ export declare function openCamera(video: HTMLVideoElement, { id, signal, onEnd 
     onEnd: () => void;
 }): Promise<Camera>;
 /**
- * @param {HTMLVideoElement} video shows the pictures from then on
- * @param {Blob | MediaStream} media a film, or a stream, whose tracks stay with whoever gave it
- * @param {AbortSignal} signal ends it
+ * @param {HTMLVideoElement} video plays the media
+ * @param {Blob | MediaStream} media a video file, or a stream whose tracks the caller stops
+ * @param {AbortSignal} signal stops it
  * @throws {Problem}
  */
 export declare function openMedia(video: HTMLVideoElement, media: Blob | MediaStream, signal: AbortSignal): Promise<void>;
-/** @returns {Promise<{id: string, name: string}[]>} the cameras of this device, once one of them was allowed */
+/** @returns {Promise<{id: string, name: string}[]>} with names once the camera was allowed */
 export declare function listCameras(): Promise<{
     id: string;
     name: string;
 }[]>;
 /**
- * Calls back for the newest picture of a video, one after the other, while the page can be seen.
+ * Calls back with the newest frame of a video while the page is visible, never concurrently.
  *
  * @param {HTMLVideoElement} video
  * @param {object} options
- * @param {AbortSignal} options.signal ends it
- * @param {(time: number) => Promise<void>} options.onPicture with the time in milliseconds
- * @param {(error: unknown) => void} options.onError what onPicture was rejected with
+ * @param {AbortSignal} options.signal stops it
+ * @param {(time: number) => Promise<void>} options.onPicture receives the time in milliseconds
+ * @param {(error: unknown) => void} options.onError receives what onPicture threw
  */
 export declare function watch(video: HTMLVideoElement, { signal, onPicture, onError }: {
     signal: AbortSignal;

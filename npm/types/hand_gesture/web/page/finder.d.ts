@@ -5,7 +5,7 @@ export type Finder = {
     inVideo: (video: HTMLVideoElement, time: number) => Promise<Point[][]>;
     inPhoto: (photo: HTMLCanvasElement) => Promise<Point[][]>;
     /**
-     * that are found in a picture
+     * most hands to find in a picture
      */
     setMostHands: (count: number) => Promise<void>;
     /**
@@ -13,7 +13,7 @@ export type Finder = {
      */
     isClosed: () => boolean;
     /**
-     * ends it, and what it was asked for
+     * rejects pending calls
      */
     close: () => void;
 };
@@ -22,21 +22,21 @@ export type Finder = {
  * @typedef {import("./landmarker.js").Landmarker} Landmarker
  * @typedef {import("./landmarker.js").Result} Result
  *
- * @typedef {object} Finder gives 21 points for each hand, in 0..1 of the picture; what it throws is a Problem, and ends it
+ * @typedef {object} Finder gives 21 points for each hand, normalized to 0..1; any error is a Problem and closes it
  * @property {(video: HTMLVideoElement, time: number) => Promise<Point[][]>} inVideo
  * @property {(photo: HTMLCanvasElement) => Promise<Point[][]>} inPhoto
- * @property {(count: number) => Promise<void>} setMostHands that are found in a picture
+ * @property {(count: number) => Promise<void>} setMostHands most hands to find in a picture
  * @property {() => boolean} isClosed also after a failure
- * @property {() => void} close ends it, and what it was asked for
+ * @property {() => void} close rejects pending calls
  */
 /**
- * @param {string} folder address of MediaPipe's files; empty where the server has none
- * @throws {Problem} hands cannot be found in this browser, or not with this server
+ * @param {string} folder URL of MediaPipe's files; empty if the service has none
+ * @throws {Problem} if the browser or the service does not support hand tracking
  */
 export declare function requireFinder(folder: string): void;
 /**
  * @param {string} folder as above
- * @param {number} mostHands that are found in a picture
+ * @param {number} mostHands most hands to find in a picture
  * @returns {Promise<Finder>}
  * @throws {Problem}
  */

@@ -12,7 +12,7 @@ export type OwnGesture = {
      */
     hands: unknown[];
     /**
-     * of the pictures that they come from
+     * of the examples' pictures
      */
     image_size?: Size;
     command?: string;
@@ -20,50 +20,51 @@ export type OwnGesture = {
 export type OwnGestures = Record<string, OwnGesture>;
 export type StreamSettings = {
     /**
-     * how long a gesture must be shown until it holds, 150 milliseconds unless given
+     * how long a gesture must be shown until it is held, 150 milliseconds by default
      */
     holdMs?: number;
     /**
-     * of one's own, as the page saves them, or the
-     * address of such a file; `{}` for none
+     * your own, as the service's page saves
+     * them, or the URL of such a file; `{}` removes them
      */
     gestures?: OwnGestures | {
         gestures: OwnGestures;
     } | string | URL;
     /**
-     * one of the service's API_KEY, where it asks for one
+     * one of the service's API_KEY, if it requires one
      */
     key?: string;
 };
 export type Callbacks = {
     /**
-     * a hand holds another gesture than before; "none" also when it has left
+     * a hand's held gesture changed; "none" when it is
+     * released or the hand leaves
      */
     onChange?: (change: Change) => void;
     /**
-     * an answer for each hand of a frame,
-     * the hands, and how long the answer took
+     * the answers
+     * of a frame, one for each hand, the hands, and the round-trip time
      */
     onFrame?: (answers: Answer[], hands: Point[][], milliseconds: number) => void;
     /**
-     * something is wrong: `message` is a sentence for the player, `code` is
-     * for programs. It is called once for each problem until answers come again.
+     * `message` is a sentence for the player, `code` is machine-readable.
+     * Each problem is reported once until the next answer.
      */
     onProblem?: (problem: Problem) => void;
     /**
-     * the connection to the service has changed
+     * the connection to the service changed
      */
     onState?: (state: State) => void;
 };
 export type CameraSettings = {
     /**
-     * most hands that are looked for, 2 unless given
+     * most hands to find in a picture, 2 by default
      */
     hands?: number;
 };
 export type FinderOptions = {
     /**
-     * folder with MediaPipe's files on the service, which fills it in
+     * URL of MediaPipe's files, relative to the service; the service sets it
      */
     finder?: string;
     /**
@@ -73,24 +74,24 @@ export type FinderOptions = {
 };
 export type CameraOptions = {
     /**
-     * which one, by its deviceId; the one that faces the player, unless given
+     * its deviceId, the front camera by default
      */
     camera?: string;
     /**
-     * an element in which the camera is shown or, if it already has a
-     * source, whose pictures are used; or a film or stream in place of the camera
+     * an element to show the camera in or, if it has a source, to
+     * read instead of the camera; or a video file or stream to read
      */
     video?: HTMLVideoElement | Blob | MediaStream;
     /**
-     * where the hands' skeletons are drawn, in the size of the picture
+     * canvas for the hands' skeletons, resized to the picture
      */
     draw?: HTMLCanvasElement;
     /**
-     * stops it, also while it starts
+     * stops everything, also during the start
      */
     signal?: AbortSignal;
     /**
-     * what `loadFinder` gave, which is left open
+     * from `loadFinder`; it is not closed on stop
      */
     finder?: Finder | Promise<Finder> | string;
     /**
@@ -98,41 +99,41 @@ export type CameraOptions = {
      */
     service?: string;
     /**
-     * the hands of a picture, before the service
-     * has answered, the size of the picture, and how long the search took
+     * the hands of a picture, before the
+     * service answers, the picture's size, and the duration of the detection
      */
     onHands?: (hands: Point[][], size: Size, milliseconds: number) => void;
     /**
-     * it has ended, by `stop`, `signal` or a problem, which `onProblem` is told next
+     * called on `stop`, on `signal`, and before `onProblem` if a problem stops it
      */
     onStop?: () => void;
 };
 export type Gestures = {
     /**
-     * gives the camera back and ends everything
+     * releases the camera and closes the connection
      */
     stop: () => void;
     /**
-     * shows what the camera sees
+     * plays the camera
      */
     video: HTMLVideoElement;
     /**
-     * null where a film or another source takes its place
+     * null if `video` gave a source
      */
     camera: Camera | null;
     /**
-     * changes what is given
+     * changes the given settings
      */
     configure: (settings: StreamSettings & CameraSettings) => Promise<void>;
 };
 export type ResultStream = {
     /**
-     * takes what MediaPipe found in a picture, also if that is no
-     * hand; the first frame opens the connection
+     * takes MediaPipe's results, also when there is no
+     * hand; the first call connects
      */
     send: (results: Results, picture?: Picture) => void;
     /**
-     * changes what is given
+     * changes the given settings
      */
     configure: (settings: StreamSettings) => void;
     close: () => void;
@@ -153,7 +154,7 @@ export type Picture = Size | {
     height: number;
 };
 /**
- * @typedef {import("./stream.js").Point} Point 0 to 1 of the picture; z as MediaPipe gives it
+ * @typedef {import("./stream.js").Point} Point x and y normalized to 0..1, z as MediaPipe gives it
  * @typedef {import("./stream.js").Answer} Answer
  * @typedef {import("./stream.js").Change} Change
  * @typedef {import("./stream.js").State} State
@@ -163,53 +164,54 @@ export type Picture = Size | {
  *
  * @typedef {object} OwnGesture
  * @property {unknown[]} hands 1 to 64 examples
- * @property {Size} [image_size] of the pictures that they come from
+ * @property {Size} [image_size] of the examples' pictures
  * @property {string} [command]
- * @typedef {Record<string, OwnGesture>} OwnGestures by their names
+ * @typedef {Record<string, OwnGesture>} OwnGestures by name
  *
  * @typedef {object} StreamSettings
- * @property {number} [holdMs] how long a gesture must be shown until it holds, 150 milliseconds unless given
- * @property {OwnGestures | {gestures: OwnGestures} | string | URL} [gestures] of one's own, as the page saves them, or the
- *   address of such a file; `{}` for none
- * @property {string} [key] one of the service's API_KEY, where it asks for one
+ * @property {number} [holdMs] how long a gesture must be shown until it is held, 150 milliseconds by default
+ * @property {OwnGestures | {gestures: OwnGestures} | string | URL} [gestures] your own, as the service's page saves
+ *   them, or the URL of such a file; `{}` removes them
+ * @property {string} [key] one of the service's API_KEY, if it requires one
  *
  * @typedef {object} Callbacks
- * @property {(change: Change) => void} [onChange] a hand holds another gesture than before; "none" also when it has left
- * @property {(answers: Answer[], hands: Point[][], milliseconds: number) => void} [onFrame] an answer for each hand of a frame,
- *   the hands, and how long the answer took
- * @property {(problem: Problem) => void} [onProblem] something is wrong: `message` is a sentence for the player, `code` is
- *   for programs. It is called once for each problem until answers come again.
- * @property {(state: State) => void} [onState] the connection to the service has changed
+ * @property {(change: Change) => void} [onChange] a hand's held gesture changed; "none" when it is
+ *   released or the hand leaves
+ * @property {(answers: Answer[], hands: Point[][], milliseconds: number) => void} [onFrame] the answers
+ *   of a frame, one for each hand, the hands, and the round-trip time
+ * @property {(problem: Problem) => void} [onProblem] `message` is a sentence for the player, `code` is machine-readable.
+ *   Each problem is reported once until the next answer.
+ * @property {(state: State) => void} [onState] the connection to the service changed
  *
  * @typedef {object} CameraSettings
- * @property {number} [hands] most hands that are looked for, 2 unless given
+ * @property {number} [hands] most hands to find in a picture, 2 by default
  *
  * @typedef {object} FinderOptions
- * @property {string} [finder] folder with MediaPipe's files on the service, which fills it in
+ * @property {string} [finder] URL of MediaPipe's files, relative to the service; the service sets it
  * @property {string} [service] address of the service; the one that this module comes from, unless given
  *
  * @typedef {object} CameraOptions
- * @property {string} [camera] which one, by its deviceId; the one that faces the player, unless given
- * @property {HTMLVideoElement | Blob | MediaStream} [video] an element in which the camera is shown or, if it already has a
- *   source, whose pictures are used; or a film or stream in place of the camera
- * @property {HTMLCanvasElement} [draw] where the hands' skeletons are drawn, in the size of the picture
- * @property {AbortSignal} [signal] stops it, also while it starts
- * @property {Finder | Promise<Finder> | string} [finder] what `loadFinder` gave, which is left open
+ * @property {string} [camera] its deviceId, the front camera by default
+ * @property {HTMLVideoElement | Blob | MediaStream} [video] an element to show the camera in or, if it has a source, to
+ *   read instead of the camera; or a video file or stream to read
+ * @property {HTMLCanvasElement} [draw] canvas for the hands' skeletons, resized to the picture
+ * @property {AbortSignal} [signal] stops everything, also during the start
+ * @property {Finder | Promise<Finder> | string} [finder] from `loadFinder`; it is not closed on stop
  * @property {string} [service] address of the service; the one that this module comes from, unless given
- * @property {(hands: Point[][], size: Size, milliseconds: number) => void} [onHands] the hands of a picture, before the service
- *   has answered, the size of the picture, and how long the search took
- * @property {() => void} [onStop] it has ended, by `stop`, `signal` or a problem, which `onProblem` is told next
+ * @property {(hands: Point[][], size: Size, milliseconds: number) => void} [onHands] the hands of a picture, before the
+ *   service answers, the picture's size, and the duration of the detection
+ * @property {() => void} [onStop] called on `stop`, on `signal`, and before `onProblem` if a problem stops it
  *
  * @typedef {object} Gestures
- * @property {() => void} stop gives the camera back and ends everything
- * @property {HTMLVideoElement} video shows what the camera sees
- * @property {Camera | null} camera null where a film or another source takes its place
- * @property {(settings: StreamSettings & CameraSettings) => Promise<void>} configure changes what is given
+ * @property {() => void} stop releases the camera and closes the connection
+ * @property {HTMLVideoElement} video plays the camera
+ * @property {Camera | null} camera null if `video` gave a source
+ * @property {(settings: StreamSettings & CameraSettings) => Promise<void>} configure changes the given settings
  *
  * @typedef {object} ResultStream
- * @property {(results: Results, picture?: Picture) => void} send takes what MediaPipe found in a picture, also if that is no
- *   hand; the first frame opens the connection
- * @property {(settings: StreamSettings) => void} configure changes what is given
+ * @property {(results: Results, picture?: Picture) => void} send takes MediaPipe's results, also when there is no
+ *   hand; the first call connects
+ * @property {(settings: StreamSettings) => void} configure changes the given settings
  * @property {() => void} close
  *
  * @typedef {{landmarks: Point[][]}} TaskResults of `@mediapipe/tasks-vision`
@@ -218,26 +220,26 @@ export type Picture = Size | {
  * @typedef {Size | {videoWidth: number, videoHeight: number} | {width: number, height: number}} Picture or its size
  */
 /**
- * Loads MediaPipe before it is needed, or to look for hands in photos.
+ * Preloads MediaPipe, or loads it to find hands in photos.
  *
  * @param {CameraSettings & FinderOptions} options
  * @returns {Promise<Finder>}
- * @throws {Problem} hands cannot be found in this browser, or not with this service
+ * @throws {Problem} if the browser or the service does not support hand tracking
  */
 export declare function loadFinder({ finder, hands, service }?: CameraSettings & FinderOptions): Promise<Finder>;
 /**
- * Finds hands in the camera's pictures, and tells what gestures they hold.
+ * Starts the camera, finds hands in its pictures and reports their gestures.
  *
  * @param {Callbacks & StreamSettings & CameraSettings & CameraOptions} options
- * @returns {Promise<Gestures>} once the camera runs and hands can be found in its pictures
- * @throws {Problem} it cannot start; `onProblem` has been called, too
+ * @returns {Promise<Gestures>} once the camera runs and MediaPipe is loaded
+ * @throws {Problem} if it cannot start; `onProblem` is called, too
  */
 export declare function startGestures(options?: Callbacks & StreamSettings & CameraSettings & CameraOptions): Promise<Gestures>;
 /**
- * For pages that run MediaPipe themselves: takes its results, and tells what gestures the hands hold.
+ * Reports the gestures in MediaPipe's results, for pages that run MediaPipe themselves.
  *
  * @param {Callbacks & StreamSettings & {service?: string}} options
- * @returns {ResultStream} for one camera
+ * @returns {ResultStream} open one for each camera
  */
 export declare function openStream(options?: Callbacks & StreamSettings & {
     service?: string;

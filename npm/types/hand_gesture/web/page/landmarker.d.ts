@@ -8,11 +8,11 @@ export type Result = {
 export type Landmarker = {
     /**
      * closes the picture;
-     * times are in milliseconds
+     * time is in milliseconds
      */
     find: (picture: ImageBitmap, time: number, isPhoto: boolean) => Promise<Result>;
     /**
-     * that are found in a picture
+     * most hands to find in a picture
      */
     setMostHands: (count: number) => Promise<void>;
     close: () => void;
@@ -22,17 +22,17 @@ export type Landmarker = {
  * @property {import("./stream.js").Point[][]} landmarks
  * @property {{categoryName: string}[][]} handedness
  *
- * @typedef {object} Landmarker one search at a time
+ * @typedef {object} Landmarker not reentrant: one call at a time
  * @property {(picture: ImageBitmap, time: number, isPhoto: boolean) => Promise<Result>} find closes the picture;
- *   times are in milliseconds
- * @property {(count: number) => Promise<void>} setMostHands that are found in a picture
+ *   time is in milliseconds
+ * @property {(count: number) => Promise<void>} setMostHands most hands to find in a picture
  * @property {() => void} close
  */
 /**
- * @param {string} base address of the folder with MediaPipe's files
- * @param {number} mostHands that are found in a picture
+ * @param {string} base URL of the folder with MediaPipe's files
+ * @param {number} mostHands most hands to find in a picture
  * @returns {Promise<Landmarker>}
- * @throws {Error} named NoWebGL where this thread has none: MediaPipe reads pictures through it even when it computes on
- *   the CPU, and without it finds nothing and says nothing
+ * @throws {Error} named NoWebGL if this thread has none: MediaPipe reads pictures through WebGL even when it
+ *   computes on the CPU, and silently finds nothing without it
  */
 export declare function loadLandmarker(base: string, mostHands: number): Promise<Landmarker>;

@@ -1,11 +1,11 @@
 export type Point = import("./stream.js").Point;
 /**
  * @param {HTMLCanvasElement} canvas
- * @param {Point[][]} hands in 0..1 of the picture
+ * @param {Point[][]} hands normalized to 0..1
  * @param {object} options
  * @param {[number, number]} options.size of the picture in pixels
  * @param {string[]} options.colors one for each hand
- * @param {(context: CanvasRenderingContext2D, hand: Point[]) => void} [options.under] draws what comes under a skeleton
+ * @param {(context: CanvasRenderingContext2D, hand: Point[]) => void} [options.under] called before each skeleton
  */
 export declare function drawHands(canvas: HTMLCanvasElement, hands: Point[][], { size: [width, height], colors, under }: {
     size: [number, number];

@@ -2,7 +2,7 @@ export declare class Slots {
     #private;
     /**
      * @param {{hand?: number}[]} answers of one frame
-     * @returns {number[]} a slot for each, from 0 on; its place in the frame where the answer does not say which hand it is
+     * @returns {number[]} a slot for each answer, from 0; its index where the answer has no hand ID
      */
     assign(answers: {
         hand?: number;

@@ -5,7 +5,7 @@ export type Point = {
 };
 export type Answer = {
     /**
-     * a number that stays with the hand
+     * ID, stable while the hand is tracked
      */
     hand: number;
     gesture: string;
@@ -16,7 +16,7 @@ export type Answer = {
     command: string | null;
     held: string;
     /**
-     * whether it held something else before
+     * whether `held` differs from the frame before
      */
     changed: boolean;
 };
@@ -39,39 +39,39 @@ export type State = "open" | "away" | "refused";
 /**
  * @typedef {{x: number, y: number, z?: number}} Point
  * @typedef {object} Answer for one hand of a frame
- * @property {number} hand a number that stays with the hand
+ * @property {number} hand ID, stable while the hand is tracked
  * @property {string} gesture
  * @property {number} confidence 0 to 1
  * @property {string | null} command
  * @property {string} held
- * @property {boolean} changed whether it held something else before
- * @typedef {{hand: number, held: string, command: string | null}} Change of what a hand holds; "none" also when it left
+ * @property {boolean} changed whether `held` differs from the frame before
+ * @typedef {{hand: number, held: string, command: string | null}} Change "none" also when the hand leaves
  * @typedef {{error: string, reason: string}} Failure
  * @typedef {{image_size?: [number, number], hold_ms?: number, key?: string, gestures?: object}} Settings
  * @typedef {"open" | "away" | "refused"} State
  */
 /**
- * @param {Point[][]} hands 21 points for each hand
+ * @param {Point[][]} hands 21 points each
  * @param {number} time of the frame, in milliseconds
- * @returns {ArrayBuffer} 8 bytes, and 252 for each hand
+ * @returns {ArrayBuffer} little-endian: a float64, then 63 float32 for each hand
  */
 export declare function encodeFrame(hands: Point[][], time: number): ArrayBuffer;
 /**
- * @param {number} attempt how many have failed in a row
- * @returns {number} milliseconds to wait: twice as long each time, half of it by chance
+ * @param {number} attempt failures in a row
+ * @returns {number} milliseconds: exponential backoff with up to 50 % jitter
  */
 export declare function waitBefore(attempt: number): number;
 /**
  * @param {string} address
  * @param {object} options
  * @param {Settings} [options.settings]
- * @param {(answers: Answer[], milliseconds: number, hands: Point[][]) => void} [options.onAnswer] for each hand of the
- *   frame, in its order, the time that the answer took, and the frame
- * @param {(change: Change) => void} [options.onChange] a hand holds something else than before
- * @param {(failure: Failure) => void} [options.onError] a frame was refused, or the stream is about to be
+ * @param {(answers: Answer[], milliseconds: number, hands: Point[][]) => void} [options.onAnswer] one answer
+ *   for each hand, in the frame's order, the round-trip time, and the frame's hands
+ * @param {(change: Change) => void} [options.onChange] a hand's held gesture changed
+ * @param {(failure: Failure) => void} [options.onError] the service rejected a frame, or will close the stream
  * @param {(state: State, sentence: string) => void} [options.onState]
  * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
- *   `send` takes the hands of a frame, an empty list if it shows none; `configure` goes on with other settings
+ *   `send` takes the hands of a frame, `[]` without hands; `configure` reconnects with new settings
  */
 export declare function openStream(address: string, { settings, ...callbacks }: {
     settings?: Settings;

@@ -1,21 +1,21 @@
-// Whole hands, on a canvas and as small pictures of the gestures.
+// Draws filled hands: on a canvas, and as SVG icons of gestures.
 
 import { handShape } from "./hand_shape.js";
 
 /** @typedef {import("./stream.js").Point} Point */
 
 const SVG = "http://www.w3.org/2000/svg";
-const BODY = { skin: "#17453f", edge: "#2a7d72" }; // on the dark picture
+const COLORS = { skin: "#17453f", edge: "#2a7d72" }; // on the dark picture
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {Point[]} hand in 0..1 of the picture
+ * @param {Point[]} hand normalized to 0..1
  * @param {[number, number]} size of the picture in pixels
  */
-export function drawBody(context, hand, size) {
+export function drawHandShape(context, hand, size) {
   for (const { kind, path, width, isFilled } of handShape(hand, size).layers) {
     const shape = new Path2D(path);
-    context.strokeStyle = context.fillStyle = BODY[kind];
+    context.strokeStyle = context.fillStyle = COLORS[kind];
     context.lineWidth = width;
     context.stroke(shape);
     if (isFilled) context.fill(shape);
@@ -24,8 +24,8 @@ export function drawBody(context, hand, size) {
 
 /**
  * @param {Point[]} hand
- * @param {[number, number]} size of the picture that it comes from
- * @returns {SVGSVGElement} the hand alone
+ * @param {[number, number]} size of its picture in pixels
+ * @returns {SVGSVGElement} cropped to the hand
  */
 export function handIcon(hand, size) {
   const { layers, box } = handShape(hand, size);
