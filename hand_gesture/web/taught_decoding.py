@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any, Final
@@ -88,8 +89,8 @@ def decode_gestures(value: Any, known: Collection[str]) -> dict[str, OwnGesture]
 def _reject_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedNameError(_printable(next(name for name in names if names.count(name) > 1)))
+        counts = Counter(name for name, _ in pairs)
+        raise _RepeatedNameError(_printable(next(name for name, count in counts.items() if count > 1)))
     return fields
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,18 @@ def test_errors_are_explained(name: str) -> None:
     assert len(str(caught.value)) < 400
     assert str(caught.value)[0].isupper() or str(caught.value).startswith("gestures")
     orjson.dumps(str(caught.value))  # no half characters
+
+
+def test_finding_a_repeated_name_takes_time_linear_in_the_number_of_names() -> None:
+    def seconds(count: int) -> float:
+        names = ",".join(f'"{number}":1' for number in [*range(count), count - 1])
+        started = time.thread_time()
+        with pytest.raises(RejectedRequestError, match="stands twice"):
+            decode(f"{{{names}}}".encode())
+        return time.thread_time() - started
+
+    fewer, more = (min(seconds(count) for _ in range(3)) for count in (1_000, 20_000))
+    assert more < 100 * fewer  # 20 if linear, 400 if quadratic
 
 
 def test_missing_points_are_counted() -> None:
