@@ -62,14 +62,14 @@ def report_on(teacher: Teacher, gestures: Mapping[str, OwnGesture]) -> dict[str,
     reports = {}
     for name, gesture in gestures.items():
         count = len(gesture.examples)
-        left_out = _winners_left_out(teacher, name, gesture.examples, rows, heads) if count > 1 else []
+        left_out = _winners_left_out(teacher, name, gesture.examples, rows, heads)
         tilted = zip(
             *(_winners(teacher.rows_of(_tilt(gesture.examples, a)), heads) for a in (-TILT, TILT)), strict=True
         )
         resembles, resemblance = _nearest(teacher, gesture.examples)
         found = GestureReport(
             examples=count,
-            right_left_out=left_out.count(name) if left_out else None,
+            right_left_out=left_out.count(name) if count > 1 else None,
             right_tilted=list(tilted).count((name, name)),
             resembles=resembles,
             resemblance=round(resemblance, 3),
@@ -92,7 +92,13 @@ def _winners(rows: Rows, heads: Mapping[str, Rows]) -> list[str | None]:
 def _winners_left_out(
     teacher: Teacher, name: str, examples: Floats, rows: Mapping[str, Rows], heads: Mapping[str, Rows]
 ) -> list[str | None]:
-    """The gestures that examples get from a head that has seen neither them nor their neighbours in time."""
+    """The gestures that examples get from a head that has seen neither them nor their neighbours in time.
+
+    A single example leaves nothing to fit such a head from: then it is the other gesture that takes it, if one does.
+    """
+    if len(examples) == 1:
+        other_heads = {other: head for other, head in heads.items() if other != name}
+        return _winners(rows[name], other_heads) if other_heads else [None]
     winners: list[str | None] = []
     others = others_of(rows, name)
     for part in np.array_split(np.arange(len(examples)), min(PARTS, len(examples))):

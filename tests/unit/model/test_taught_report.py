@@ -45,6 +45,12 @@ def test_two_of_one_s_own_that_are_the_same_are_named() -> None:
     )
 
 
+def test_two_of_one_s_own_with_the_same_single_example_are_named() -> None:
+    found = report(first=hands_of("L", 1), second=hands_of("L", 1))
+    assert found["first"].advice.startswith("Too close to your own `second`")
+    assert found["second"].advice.startswith("Too close to your own `first`")
+
+
 def test_examples_that_are_not_one_shape_are_noticed() -> None:
     random = np.random.default_rng(0)
     none = STORED.hands[STORED.gestures == "none"]
