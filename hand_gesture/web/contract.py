@@ -13,8 +13,13 @@ from hand_gesture.model.taught import MAX_EXAMPLES, MAX_GESTURES
 
 MAX_HOLD_MS: Final = 10_000
 MAX_NAME_LENGTH: Final = 50  # of a custom gesture, and of its command
-_INVISIBLE: Final = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-NAME_PATTERN: Final = rf"^[^\s{_INVISIBLE}][^{_INVISIBLE}]{{0,{MAX_NAME_LENGTH - 1}}}$"
+_INVISIBLE: Final = (  # control and format characters, and those that Unicode calls default ignorable
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb"
+    "\U000e0000-\U000e00ff"  # not raw, because Python and JavaScript escape these differently
+)
+_VARIATION_SELECTORS: Final = r"\ufe00-\ufe0f"  # emoji need them, but after another character
+NAME_PATTERN: Final = rf"^[^\s{_INVISIBLE}{_VARIATION_SELECTORS}][^{_INVISIBLE}]{{0,{MAX_NAME_LENGTH - 1}}}$"
 MAX_HANDS_IN_FRAME: Final = 8  # of a stream: two for each of four people
 ALWAYS_LISTS: Final = "list"  # setting "answers" of a stream
 

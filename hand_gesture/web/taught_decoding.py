@@ -31,6 +31,7 @@ _FIELDS: Final = frozenset({"hands", "image_size", "command"})
 _FORM: Final = '{"gestures": {NAME: {"hands": [HAND, …], "image_size": [width, height], "command": …}}}'
 _NAME: Final = re.compile(NAME_PATTERN)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")  # json accepts lone surrogates, which UTF-8 cannot encode
+_VARIATION_SELECTOR: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _SHOWN: Final = 30  # characters of a name in an error
 
 
@@ -148,7 +149,7 @@ def _decode_example(shown: str, number: int, value: Any) -> NDArray[np.float64]:
 
 def _folded(name: str) -> str:
     """The normal form of a name, equal for names that look alike (Unicode NFKC, case folding)."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    return _VARIATION_SELECTOR.sub("", unicodedata.normalize("NFKC", name)).casefold().strip()
 
 
 def _printable(name: str) -> str:

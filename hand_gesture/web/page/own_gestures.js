@@ -13,8 +13,11 @@ const MAX_NORMALIZED = 3; // larger coordinates are pixels, as in hand_gesture/l
 const MAX_SIDE = 100_000; // of a picture in pixels
 const SQUARE = /** @type {Size} */ ([100, 100]); // for hands without an image_size
 const NONE = "none";
-const INVISIBLE = "\\u0000-\\u001f\\u007f-\\u009f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff";
-const NAME = new RegExp(`^[^\\s${INVISIBLE}][^${INVISIBLE}]{0,49}$`, "u");
+// As in hand_gesture/web/contract.py
+const INVISIBLE =
+  "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f" +
+  "\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb\\u{e0000}-\\u{e00ff}";
+const NAME = new RegExp(`^[^\\s${INVISIBLE}\\ufe00-\\ufe0f][^${INVISIBLE}]{0,49}$`, "u");
 const LONE_SURROGATE = /[\ud800-\udfff]/u;
 
 export const NO_GESTURES = "This file holds no gestures: open one that was saved on this page.";

@@ -78,6 +78,13 @@ BAD = {
     "a line break at the end": (body("a\n"), Reason.INVALID_REQUEST, "1 to 50 characters"),
     "a NUL": (body("a\x00b"), Reason.INVALID_REQUEST, "1 to 50 characters"),
     "a reversed name": (body("a\u202eb"), Reason.INVALID_REQUEST, "1 to 50 characters"),
+    "a soft hyphen in a known gesture": (body("li\u00adke"), Reason.INVALID_REQUEST, "1 to 50 characters"),
+    "a Hangul filler": (body("\u3164"), Reason.INVALID_REQUEST, "1 to 50 characters"),
+    "a tag": (body("like\U000e0020"), Reason.INVALID_REQUEST, "1 to 50 characters"),
+    "nothing but a variation selector": (body("\ufe0f"), Reason.INVALID_REQUEST, "1 to 50 characters"),
+    "a known gesture with a variation selector": (body("like\ufe0f"), Reason.INVALID_REQUEST, "is taken"),
+    "a known gesture and a blank": (body("Like "), Reason.INVALID_REQUEST, "is taken"),
+    "none and a no-break space": (body("none\u00a0"), Reason.INVALID_REQUEST, "is taken"),
     "half a character": (body("a\ud800"), Reason.INVALID_REQUEST, "1 to 50 characters"),
     "half a character twice": (
         b'{"gestures": {"\\ud800": 1, "\\ud800": 2}}',
