@@ -140,6 +140,9 @@ class PredictionGateway:
             _check_key(scope["headers"], self._settings.api_key)
             _check_media_type(scope["headers"])
             request.receive(await _read_body(receive, route.max_body_bytes))
+            while (await receive())["type"] != "http.disconnect":  # until the answer cancels this task
+                pass
+            request.disconnect()
         except ClientDisconnect:
             request.disconnect()
         except Exception as error:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from tests.server import Server, serve
 
 JSON = {"Content-Type": "application/json"}
 TAUGHT = 'hand_gesture_teachings_total{result="taught"}'
+CROWD = 16
 KEPT = 'hand_gesture_teachings_total{result="kept"}'
 
 
@@ -29,6 +33,26 @@ def test_each_gesture_gets_a_report(server: Server) -> None:
         assert (report["examples"], report["right_left_out"], report["right_tilted"]) == (10, 10, 10)
         assert 0 < report["taken"] < 0.02
         assert report["advice"].endswith(".")
+
+
+def test_clients_that_leave_are_not_waited_for(server: Server) -> None:
+    in_flight, left = "hand_gesture_requests_in_flight", 'hand_gesture_requests_total{route="/gestures",status="499"}'
+    before = server.metrics().get(left, 0)
+    url = httpx.URL(server.url)
+    with contextlib.ExitStack() as clients:
+        for client in range(CROWD):
+            body = json.dumps(
+                {"gestures": {f"g{n}": {"hands": recording("L", 20, seed=16 * client + n)} for n in range(16)}}
+            ).encode()
+            connection = clients.enter_context(socket.create_connection((url.host, url.port)))
+            head = f"POST /gestures HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+        while not server.metrics()[in_flight]:
+            time.sleep(0.01)
+    while server.metrics()[in_flight]:
+        time.sleep(0.01)
+    assert server.metrics().get(left, 0) - before > CROWD / 2
+    assert server.client.post("/gestures", json=gestures("L")).is_success  # after what was being taught
 
 
 def test_sets_are_counted_without_their_names(server: Server) -> None:
