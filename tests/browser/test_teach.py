@@ -292,6 +292,7 @@ def test_a_cancelled_camera_does_not_start(server: Server, open_page: Open) -> N
         ("LIKE ", "The name LIKE is taken by the model: choose another one."),
         ("none", "The name none is taken by the model: choose another one."),
         ("x" * 51, "A name has at most 50 characters, all visible: choose another one."),
+        ("\u3164", "A name has at most 50 characters, all visible: choose another one."),
         ("a\u200bb", "A name has at most 50 characters, all visible: choose another one."),
     ],
 )
