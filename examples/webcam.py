@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 from mediapipe import Image, ImageFormat
 from mediapipe.tasks.python import BaseOptions, vision
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 MODELS = Path(__file__).parents[1] / "build" / "mediapipe" / "hand_landmarker.task.gz"
@@ -31,6 +32,8 @@ def main(source: str = "0", address: str = "ws://localhost:3000/stream", key: st
     if not camera.isOpened():
         sys.exit(f"There is no camera or film {source}.")
     size = [int(camera.get(cv2.CAP_PROP_FRAME_WIDTH)), int(camera.get(cv2.CAP_PROP_FRAME_HEIGHT))]
+    if not MODELS.exists():
+        sys.exit(f"MediaPipe's models are not in {MODELS.parent}: run make serve, or make page.")
     models = BaseOptions(model_asset_buffer=gzip.decompress(MODELS.read_bytes()))
     options = vision.HandLandmarkerOptions(models, vision.RunningMode.VIDEO, num_hands=2)
     with connect(address, compression=None) as stream, vision.HandLandmarker.create_from_options(options) as finder:
@@ -60,4 +63,7 @@ def main(source: str = "0", address: str = "ws://localhost:3000/stream", key: st
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (OSError, WebSocketException) as error:
+        sys.exit(f"The service does not answer: see that it runs, and that its address is right ({error}).")

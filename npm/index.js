@@ -19,6 +19,8 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
  * @typedef {import("../hand_gesture/web/page/gestures.js").StreamSettings} StreamSettings
  * @typedef {import("../hand_gesture/web/page/problem.js").Problem} Problem
  *
+ * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} OptionsOfPackage
+ *
  * @typedef {object} Service
  * @property {string | URL} service URL of the service, such as `https://hands.example`, or relative to the page
  */
@@ -26,7 +28,7 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
 /**
  * Starts the camera, finds hands in its pictures and reports their gestures.
  *
- * @param {Callbacks & StreamSettings & CameraSettings & Omit<CameraOptions, "service"> & Service} options
+ * @param {Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage} options
  * @returns {Promise<Gestures>} once the camera runs and MediaPipe is loaded
  * @throws {Problem} if it cannot start; `onProblem` is called, too
  */
@@ -80,5 +82,8 @@ function load(service) {
 function baseOf(service) {
   if (!service)
     throw new TypeError('The option service is missing, the address of the service: "http://localhost:3000"');
-  return new URL(`${service}`.replace(/\/*$/, "/"), document.baseURI).href;
+  const address = new URL(`${service}`.replace(/\/*$/, "/"), document.baseURI);
+  if (!address.protocol.startsWith("http"))
+    throw new TypeError(`The option service must begin with http:// or https://, and is ${service}`);
+  return address.href;
 }

@@ -127,19 +127,39 @@ def test_stop_releases_everything(server: Server, site: Site, open_page: Open) -
 
 
 @needs_finder
+def test_counts_of_hands_that_are_none(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    message = "hands must be a whole number of at least 1."
+    for hands in ("0", "'2'", "NaN"):
+        assert page.evaluate(f"start({{ hands: {hands} }}).catch(({{ message }}) => message)") == message
+    run(page)
+    assert page.evaluate("running.configure({ hands: '2' }).catch(({ message }) => message)") == message
+    frames = page.evaluate("frames")
+    until(page, f"frames > {frames}")  # as before
+
+
+@needs_finder
 def test_it_can_be_stopped_while_it_starts(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     until(page, "window.start !== undefined")
-    told = page.evaluate("""() => {
-      const ending = new AbortController();
-      const starting = start({ signal: ending.signal }).then(() => "started", ({ name }) => name);
-      setTimeout(() => ending.abort(), 100);
-      return starting;
-    }""")
-    assert told == "AbortError"
+    told = page.evaluate('start({ signal: AbortSignal.timeout(100) }).then(() => "started", ({ name }) => name)')
+    assert told == "TimeoutError"
     until(page, "left().workers === 0 && left().timers === 0")
     assert left(page) == NOTHING
     assert page.evaluate("problems") == []
+
+
+@needs_finder
+def test_it_goes_on_when_the_video_leaves_the_document(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    run(page, "{ video: document.body.appendChild(document.createElement('video')) }")
+    page.evaluate("new Promise((resolve) => { running.video.onpause = resolve; running.video.remove(); })")
+    frames = page.evaluate("frames")
+    until(page, f"frames > {frames} + 2")
+    page.evaluate("running.stop()")
+    until(page, "left().sockets === 0 && left().locks === 0")
+    assert left(page) == NOTHING
 
 
 @needs_hands
@@ -392,6 +412,16 @@ def test_missing_file_of_gestures(server: Server, site: Site, open_page: Open) -
     assert page.evaluate("problems[1][0]") == "invalid_request"
 
 
+@pytest.mark.parametrize("saved", [{}, [], {"error": "not found"}])
+def test_own_gestures_in_a_file_of_something_else(server: Server, site: Site, open_page: Open, saved: object) -> None:
+    (site.folder / "other.json").write_text(json.dumps(saved))
+    page = open_page(site.page(ANY, server.url))
+    own(page, options="{ gestures: 'other.json' }")
+    page.evaluate("stream.send([], [640, 480])")
+    until(page, "problems.length > 0")
+    assert page.evaluate("problems[0][0]") == "gestures_unreadable"
+
+
 def test_origin_that_is_not_allowed(home: Path, site: Site, open_page: Open) -> None:
     with serve(home, ALLOWED_ORIGINS="https://game.example") as server:
         page = open_page(site.page(ANY, server.url), errors=("WebSocket connection", "Failed to load resource"))
@@ -401,6 +431,16 @@ def test_origin_that_is_not_allowed(home: Path, site: Site, open_page: Open) -> 
         until(page, "left().sockets === 0")
         assert left(page) == NOTHING  # it does not reconnect
         assert page.evaluate("problems") == [["forbidden_origin", REFUSED]]
+
+
+def test_policy_that_forbids_the_stream(server: Server, site: Site, open_page: Open) -> None:
+    policy = f"<meta http-equiv=content-security-policy content='connect-src {server.url}'>"
+    errors = ("Connecting to", "policy: ", "Failed to load resource")  # the stream's address answers no plain request
+    page = open_page(site.page(policy + ANY, server.url), errors=errors)
+    own(page)
+    page.evaluate("stream.send([], [640, 480])")
+    until(page, "problems.length > 0")
+    assert page.evaluate("problems[0][0]") == "service_away"
 
 
 def test_keys(home: Path, site: Site, open_page: Open) -> None:
@@ -432,6 +472,23 @@ def test_service_that_goes_away_and_comes_back(home: Path, site: Site, open_page
     with start(home, port=port):
         until(page, f"frames > {frames}")
         assert page.evaluate("problems.map(([code]) => code)") == ["service_away"]
+
+
+def test_it_comes_back_although_callbacks_throw(home: Path, site: Site, open_page: Open) -> None:
+    thrown: list[str] = []
+    port = free_port()
+    with serve(home, port=port) as server:
+        # What a page throws is judged below, not as an error in its console
+        page = open_page(site.page(ANY, server.url), errors="WebSocket connection")
+        page.evaluate("void addEventListener('error', (event) => event.preventDefault())")
+        page.on("pageerror", lambda error: thrown.append(error.message))
+        own(page, "{ onChange() { throw new Error('mine'); }, onProblem() { throw new Error('mine'); } }")
+        send(page, [as_objects(LIKE)], IMAGE_SIZE)
+        page.evaluate("void setInterval(() => stream.send([], [640, 480]), 50)")
+        server.stop()
+    with start(home, port=port):
+        frames = page.evaluate("frames")
+        until(page, f"frames > {frames}")
 
 
 def test_a_path_prefix_is_kept(server: Server, site: Site, open_page: Open) -> None:

@@ -152,3 +152,6 @@ def test_it_says_that_there_is_no_service(app: Path, open_page: Open) -> None:
         assert page.evaluate("problems") == ["no_service"]
         page.goto(url)
         assert "The option service is missing" in page.evaluate("start().catch(({ message }) => message)")
+        page.goto(f"{url}/?service=localhost:3000")
+        must = "The option service must begin with http:// or https://, and is localhost:3000"
+        assert page.evaluate("start().catch(({ message }) => message)") == must

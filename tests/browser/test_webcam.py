@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import ImageGrab
 
 from tests.browser.conftest import CAMERA_VIDEO, SCREENSHOTS, needs_hands
 from tests.browser.tabs import virtual_screen
-from tests.server import PROJECT, Server
+from tests.server import PROJECT, Server, free_port
 
 pytest.importorskip("cv2", reason="OpenCV and MediaPipe are not installed: there are none for this machine")
 pytest.importorskip("mediapipe", reason="MediaPipe is not installed: there is none for this machine")
@@ -51,3 +52,24 @@ def test_it_says_that_there_is_no_camera(tmp_path: Path) -> None:
     result = subprocess.run([*WEBCAM, film], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert f"There is no camera or film {film}." in result.stderr
+
+
+@needs_hands
+@pytest.mark.parametrize("address", ["ws://127.0.0.1:{port}/stream", "{url}/stream", "{ws}/nothing"])
+def test_it_says_that_there_is_no_service(server: Server, address: str) -> None:
+    address = address.format(port=free_port(), url=server.url, ws=server.url.replace("http", "ws"))
+    result = subprocess.run([*WEBCAM, CAMERA_VIDEO, address], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "The service does not answer: see that it runs, and that its address is right (" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@needs_hands
+def test_it_says_that_the_models_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "examples").mkdir()
+    example = shutil.copy(PROJECT / "examples" / "webcam.py", tmp_path / "examples")
+    command = [sys.executable, example, CAMERA_VIDEO]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "run make serve, or make page." in result.stderr
+    assert "Traceback" not in result.stderr

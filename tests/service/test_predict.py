@@ -160,6 +160,7 @@ def test_openapi_describes_every_route_and_its_examples_work(server: Server) -> 
     assert document["paths"].keys() == {
         *("/predict", "/predict_batch", "/predict/command", "/gestures"),
         *("/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/asyncapi.json", "/reference_hands.json"),
+        *("/gestures.js", "/v1/gestures.js"),
     }
     schemas = document["components"]["schemas"]
     for path, item in document["paths"].items():

@@ -27,12 +27,12 @@ FEATURES = {
 }
 MAYAR = "one_side=true,upright=9,scale=box"
 REFUSED = {
-    "asl_charlsii": "two hands side by side",
-    "asl_dhruv": "two hands side by side",
-    "asl_hpozy": "two hands side by side",
+    "asl_charlsii": "two hands in one vector",
+    "asl_dhruv": "two hands in one vector",
+    "asl_hpozy": "two hands in one vector",
     "asl_alistair": "a Keras model",
-    "amany": "features that are not known here",
-    "mayar_xgb": "features that are not known here",
+    "amany": "reference hands correctly",
+    "mayar_xgb": "reference hands correctly",
 }
 
 if not MODELS.is_dir():

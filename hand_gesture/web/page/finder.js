@@ -49,6 +49,16 @@ export function requireFinder(folder) {
 }
 
 /**
+ * @param {number} count of hands; an invalid one would make MediaPipe fail permanently
+ * @throws {Problem}
+ */
+function requireCount(count) {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new Problem("hands must be a whole number of at least 1.", "invalid_request");
+  }
+}
+
+/**
  * @param {string} folder as above
  * @param {number} mostHands most hands to find in a picture
  * @returns {Promise<Finder>}
@@ -56,6 +66,7 @@ export function requireFinder(folder) {
  */
 export async function loadFinder(folder, mostHands) {
   requireFinder(folder);
+  requireCount(mostHands);
   const landmarker = await load(folder, mostHands);
   /** @type {Promise<unknown>} */
   let last = Promise.resolve();
@@ -86,7 +97,10 @@ export async function loadFinder(folder, mostHands) {
     inVideo: (video, time) =>
       inTurn(async () => inOrder(await landmarker.find(await createImageBitmap(video), time, false))),
     inPhoto: (photo) => inTurn(async () => inOrder(await landmarker.find(await createImageBitmap(photo), 0, true))),
-    setMostHands: (count) => inTurn(() => landmarker.setMostHands(count)),
+    async setMostHands(count) {
+      requireCount(count);
+      await inTurn(() => landmarker.setMostHands(count));
+    },
     isClosed: () => isClosed,
     close,
   };

@@ -15,6 +15,7 @@ import { openStream as connect } from "./stream.js";
 const SERVICE = new URL(/* @vite-ignore */ "../../", import.meta.url).href;
 const HOLD_MS = 150;
 const MOST_HANDS = 2;
+const LOADING_MS = 20_000; // timeout for a file of gestures
 const COLORS = ["#5eead4", "#fbbf24"];
 
 /**
@@ -106,7 +107,7 @@ export async function startGestures(options = {}) {
   const { onHands, onFrame, onStop, onProblem = ({ message }) => console.warn(message), draw, finder } = options;
   const ending = new AbortController();
   const { signal } = ending;
-  const stop = () => ending.abort();
+  const stop = () => ending.abort(options.signal?.reason);
   const slots = new Slots();
   /** @type {number[]} */
   let slotsOfHands = [];
@@ -293,8 +294,9 @@ function streamSettings({ holdMs, gestures, key }) {
 async function readGestures(given) {
   if (typeof given !== "string" && !(given instanceof URL)) return given && (given.gestures ?? given);
   try {
-    const response = await fetch(new URL(given, document.baseURI));
+    const response = await fetch(new URL(given, document.baseURI), { signal: AbortSignal.timeout(LOADING_MS) });
     const { gestures } = await response.json();
+    if (!gestures) throw new TypeError("no gestures");
     return gestures;
   } catch {
     throw new Problem(GESTURES_UNREADABLE, "gestures_unreadable");

@@ -17,6 +17,7 @@ const PATIENCE_MS = 5_000; // longer than the server's own timeout of two second
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
+const NO_CLOSE_CODE = 1006; // closed without a close handshake, RFC 6455, 7.1.5
 const FORBIDDEN = 403; // the page's origin
 // Close codes of errors that a reconnect would repeat
 const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
@@ -79,6 +80,25 @@ async function whyRefused(address) {
 }
 
 /**
+ * Reports an exception of a callback as an uncaught error, so that it does not break the stream.
+ *
+ * @template {unknown[]} T
+ * @param {(...given: T) => void} [callback]
+ * @returns {(...given: T) => void}
+ */
+function guarded(callback = () => {}) {
+  return (...given) => {
+    try {
+      callback(...given);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
+}
+
+/**
  * @param {string} address
  * @param {object} options
  * @param {Settings} [options.settings]
@@ -90,10 +110,11 @@ async function whyRefused(address) {
  * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
  *   `send` takes the hands of a frame, `[]` without hands; `configure` reconnects with new settings
  */
-export function openStream(
-  address,
-  { settings = {}, onAnswer = () => {}, onChange = () => {}, onError = () => {}, onState = () => {} },
-) {
+export function openStream(address, { settings = {}, ...callbacks }) {
+  const onAnswer = guarded(callbacks.onAnswer);
+  const onChange = guarded(callbacks.onChange);
+  const onError = guarded(callbacks.onError);
+  const onState = guarded(callbacks.onState);
   /** @type {WebSocket} */
   let socket;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -132,7 +153,7 @@ export function openStream(
   function leave() {
     clearTimeout(retry);
     clearTimeout(patience);
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
     socket.close(1000);
     newest = null;
     isWaiting = false;
@@ -149,7 +170,9 @@ export function openStream(
 
   function connect() {
     socket = new WebSocket(address);
+    let isOpen = false;
     socket.onopen = () => {
+      isOpen = true;
       socket.send(JSON.stringify({ ...settings, answers: "list" }));
       wasOpen = true;
       onState("open", "");
@@ -181,7 +204,11 @@ export function openStream(
       flush();
     };
     const opened = socket;
-    socket.onclose = async ({ code, reason }) => {
+    let isEnding = false;
+    /** @param {{code: number, reason: string}} given */
+    const end = async ({ code, reason }) => {
+      if (isEnding) return;
+      isEnding = true;
       const refusal = wasOpen ? null : await whyRefused(address);
       if (!opened.onclose) return; // closed while it was fetched
       if (refusal) {
@@ -194,6 +221,11 @@ export function openStream(
       } else {
         lose(reason || "The service cannot be reached; trying again.");
       }
+    };
+    socket.onclose = end;
+    // Chromium fires only `error` if the page's content security policy blocks the connection
+    socket.onerror = () => {
+      if (!isOpen) end({ code: NO_CLOSE_CODE, reason: "" });
     };
   }
 

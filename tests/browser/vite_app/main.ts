@@ -2,6 +2,7 @@ import {
   type Answer,
   type Change,
   type Gestures,
+  loadFinder,
   openStream,
   type Point,
   type Problem,
@@ -27,6 +28,11 @@ Object.assign(window, {
     startGestures({ service: service && new URL(service, document.baseURI), ...callbacks }),
   openStream: () => openStream({ service, ...callbacks }),
 });
+
+// What the types allow beyond that; never called
+export function others(): void {
+  startGestures({ service, finder: loadFinder({ service, hands: 1 }) });
+}
 
 // What the types refuse; never called
 export function mistakes(): void {

@@ -73,7 +73,7 @@ export declare function waitBefore(attempt: number): number;
  * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
  *   `send` takes the hands of a frame, `[]` without hands; `configure` reconnects with new settings
  */
-export declare function openStream(address: string, { settings, onAnswer, onChange, onError, onState }: {
+export declare function openStream(address: string, { settings, ...callbacks }: {
     settings?: Settings;
     onAnswer?: (answers: Answer[], milliseconds: number, hands: Point[][]) => void;
     onChange?: (change: Change) => void;
