@@ -19,7 +19,7 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
  * @typedef {import("../hand_gesture/web/page/gestures.js").StreamSettings} StreamSettings
  * @typedef {import("../hand_gesture/web/page/problem.js").Problem} Problem
  *
- * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} OptionsOfPackage
+ * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} PackageOptions
  *
  * @typedef {object} Service
  * @property {string | URL} service URL of the service, such as `https://hands.example`, or relative to the page
@@ -28,7 +28,7 @@ import { serviceProblem } from "../hand_gesture/web/page/problem.js";
 /**
  * Starts the camera, finds hands in its pictures and reports their gestures.
  *
- * @param {Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage} options
+ * @param {Callbacks & StreamSettings & CameraSettings & Service & PackageOptions} options
  * @returns {Promise<Gestures>} once the camera runs and MediaPipe is loaded
  * @throws {Problem} if it cannot start; `onProblem` is called, too
  */

@@ -45,7 +45,7 @@ export async function openCamera(video, { id, signal, onEnd }) {
   track.onended = onEnd;
   video.srcObject = media;
   await firstPicture(video);
-  // Browsers pause a video that a page takes out of its document
+  // Browsers pause a video that is removed from the document
   video.addEventListener("pause", () => video.play().catch(() => {}), { signal });
   const { deviceId, facingMode } = track.getSettings();
   return { id: deviceId ?? "", isMirrored: facingMode !== "environment" };

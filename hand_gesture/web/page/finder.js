@@ -49,7 +49,7 @@ export function requireFinder(folder) {
 }
 
 /**
- * @param {number} count of hands, which MediaPipe would refuse only with a failure that ends it
+ * @param {number} count of hands; an invalid one would make MediaPipe fail permanently
  * @throws {Problem}
  */
 function requireCount(count) {

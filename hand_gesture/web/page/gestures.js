@@ -15,7 +15,7 @@ import { openStream as connect } from "./stream.js";
 const SERVICE = new URL(/* @vite-ignore */ "../../", import.meta.url).href;
 const HOLD_MS = 150;
 const MOST_HANDS = 2;
-const LOADING_MS = 20_000; // of a file of gestures
+const LOADING_MS = 20_000; // timeout for a file of gestures
 const COLORS = ["#5eead4", "#fbbf24"];
 
 /**

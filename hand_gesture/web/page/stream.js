@@ -17,7 +17,7 @@ const PATIENCE_MS = 5_000; // longer than the server's own timeout of two second
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
-const NO_CLOSE_CODE = 1006; // RFC 6455, 7.1.5: it ended without a closing handshake
+const NO_CLOSE_CODE = 1006; // closed without a close handshake, RFC 6455, 7.1.5
 const FORBIDDEN = 403; // the page's origin
 // Close codes of errors that a reconnect would repeat
 const REFUSED = new Set([1002, 1003, 1007, 1008, 1009]);
@@ -80,7 +80,7 @@ async function whyRefused(address) {
 }
 
 /**
- * A callback that throws is reported as any uncaught error is, and does not keep the stream from going on.
+ * Reports an exception of a callback as an uncaught error, so that it does not break the stream.
  *
  * @template {unknown[]} T
  * @param {(...given: T) => void} [callback]
@@ -223,7 +223,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       }
     };
     socket.onclose = end;
-    // Chromium tells no more than this of a connection that the page's content security policy forbids
+    // Chromium fires only `error` if the page's content security policy blocks the connection
     socket.onerror = () => {
       if (!isOpen) end({ code: NO_CLOSE_CODE, reason: "" });
     };

@@ -9,7 +9,7 @@ export type Point = import("../hand_gesture/web/page/gestures.js").Point;
 export type ResultStream = import("../hand_gesture/web/page/gestures.js").ResultStream;
 export type StreamSettings = import("../hand_gesture/web/page/gestures.js").StreamSettings;
 export type Problem = import("../hand_gesture/web/page/problem.js").Problem;
-export type OptionsOfPackage = Omit<CameraOptions, "finder" | "service"> & {
+export type PackageOptions = Omit<CameraOptions, "finder" | "service"> & {
     finder?: Exclude<CameraOptions["finder"], string>;
 };
 export type Service = {
@@ -31,7 +31,7 @@ export type Service = {
  * @typedef {import("../hand_gesture/web/page/gestures.js").StreamSettings} StreamSettings
  * @typedef {import("../hand_gesture/web/page/problem.js").Problem} Problem
  *
- * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} OptionsOfPackage
+ * @typedef {Omit<CameraOptions, "finder" | "service"> & {finder?: Exclude<CameraOptions["finder"], string>}} PackageOptions
  *
  * @typedef {object} Service
  * @property {string | URL} service URL of the service, such as `https://hands.example`, or relative to the page
@@ -39,11 +39,11 @@ export type Service = {
 /**
  * Starts the camera, finds hands in its pictures and reports their gestures.
  *
- * @param {Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage} options
+ * @param {Callbacks & StreamSettings & CameraSettings & Service & PackageOptions} options
  * @returns {Promise<Gestures>} once the camera runs and MediaPipe is loaded
  * @throws {Problem} if it cannot start; `onProblem` is called, too
  */
-export declare function startGestures({ service, ...options }: Callbacks & StreamSettings & CameraSettings & Service & OptionsOfPackage): Promise<Gestures>;
+export declare function startGestures({ service, ...options }: Callbacks & StreamSettings & CameraSettings & Service & PackageOptions): Promise<Gestures>;
 /**
  * Preloads MediaPipe, or loads it to find hands in photos.
  *
