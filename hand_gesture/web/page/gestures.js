@@ -332,7 +332,9 @@ function keepAwake(signal) {
   let lock;
   const request = async () => {
     if (document.hidden) return;
-    lock = await navigator.wakeLock?.request("screen").catch(() => undefined);
+    const requested = await navigator.wakeLock?.request("screen").catch(() => undefined);
+    lock?.release(); // a request may overlap with an earlier one
+    lock = requested;
     if (signal.aborted) lock?.release();
   };
   document.addEventListener("visibilitychange", request, { signal });
