@@ -154,6 +154,17 @@ def test_hand_away_for_long_or_elsewhere_gets_a_new_id(seed: int, rate: int, *, 
     assert given == [{1, 2}]
 
 
+@pytest.mark.parametrize(("step", "ids"), [(0.5, [1]), (1.5, [1]), (2.5, [2]), (3.5, [2])])
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_a_lone_hand_that_jumps_is_another_hand(direction: int, step: float, ids: list[int]) -> None:
+    """A hand moves at most two hand sizes between two frames of a thirtieth of a second."""
+    tracker, hand = Tracker(), shaped(0)
+    for frame in range(30):
+        assert tracker.update(hand.reshape(1, 63), frame / 30) == [1]
+    moved = hand + np.array([direction * step, 0, 0])
+    assert tracker.update(moved.reshape(1, 63), 1.0) == ids
+
+
 @given(SEEDS, RATES, st.integers(0, 1), st.floats(2.2, 8))
 def test_remaining_hand_keeps_its_id_when_another_leaves(seed: int, rate: int, gone: int, apart: float) -> None:
     random = np.random.default_rng(seed)

@@ -11,7 +11,9 @@ def with_authorization(value: bytes) -> list[tuple[bytes, bytes]]:
     return [(b"host", b"a"), (b"authorization", value), (b"authorization", b"Bearer other")]
 
 
-@pytest.mark.parametrize("value", [b"Bearer first", b"bearer first", b"BEARER first", "Bearer sécond".encode()])
+@pytest.mark.parametrize(
+    "value", [b"Bearer first", b"bearer first", b"BEARER first", "Bearer sécond".encode(), b"Bearer of two"]
+)
 def test_bearer_of_a_token_is_authorized(value: bytes) -> None:
     assert is_authorized(with_authorization(value), TOKENS)
 

@@ -171,3 +171,23 @@ def test_gestures_of_settings_are_those_of_a_request() -> None:
     (expected,) = decode(body(command="jump")).values()
     assert gesture.command == "jump"
     np.testing.assert_array_equal(gesture.examples, expected.examples)
+
+
+def test_the_largest_request_is_accepted() -> None:
+    most = {f"g{number}": {"hands": [HAND] * 64} for number in range(16)}
+    gestures = decode(json.dumps({"gestures": most}).encode())
+    assert [gesture.examples.shape for gesture in gestures.values()] == [(64, 63)] * 16
+
+
+@pytest.mark.parametrize("name", sorted(name for name in BAD if BAD[name][1] != Reason.MISSING_LANDMARKS))
+def test_other_errors_count_no_missing_points(name: str) -> None:
+    with pytest.raises(RejectedRequestError) as caught:
+        decode(BAD[name][0])
+    assert caught.value.missing_landmarks == 0
+
+
+def test_errors_in_json_name_what_was_sent() -> None:
+    with pytest.raises(RejectedRequestError, match=r"^The body is not valid JSON\.$"):
+        decode(b"{")
+    with pytest.raises(RejectedRequestError, match=r"^The settings are not valid JSON"):
+        decode_settings(f'{{"gestures": {"1" * 5000}}}')  # more digits than Python reads
