@@ -112,7 +112,7 @@ class PredictionGateway:
         if urllib.parse.unquote(target.partition(b"?")[0].decode("latin-1")) != STREAM:
             return None
         if not is_origin_allowed(headers, self._settings.allowed_origins):
-            self._worker.metrics.count_rejected(Reason.UNAUTHORIZED)
+            self._worker.metrics.count_rejected(Reason.FORBIDDEN_ORIGIN)
             return None
         return Stream(self._worker, headers, transport)
 
