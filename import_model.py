@@ -49,7 +49,7 @@ from hand_gesture.model.taught import OwnGesture
 from hand_gesture.web.taught_decoding import decode_gestures_request
 
 MODEL_NAME: Final = "hand_gesture"
-CARD_FILE: Final = "MODEL_CARD.md"  # of a model with taught gestures; the bundled model's is in artifacts/
+CARD_FILE: Final = "MODEL_CARD.md"  # of a model with custom gestures; the bundled model's is in artifacts/
 ARTIFACTS: Final = Path(__file__).parent / "artifacts"
 
 
@@ -203,25 +203,25 @@ def _replace_gestures(path: Path, folder: Path) -> None:
 
 
 def _card_of(gestures: Mapping[str, OwnGesture], manifest: Manifest) -> str:
-    """The model card of a model that was taught gestures: what it was before, and what it tells besides."""
+    """The model card of a model with custom gestures: the model without them, and a table of them."""
     rows = [
         f"| {_in_table(name)} | {len(gesture.examples)} | {_in_table(gesture.command or '')} |"
         for name, gesture in gestures.items()
     ]
     return "\n".join(
         [
-            "# Model card: taught gestures",
+            "# Model card: custom gestures",
             "",
             f"{manifest.name or 'The bundled model'} (SHA-256 of `{MODEL_FILE}`: `{manifest.sha256[MODEL_FILE]}`)",
-            f"recognises {', '.join(name for name in manifest.gestures if name != NONE)}.",
+            f"recognizes {', '.join(name for name in manifest.gestures if name != NONE)}.",
             "",
-            f"It was taught these besides, from the examples in `{GESTURES_FILE}`:",
+            f"These custom gestures were added, from the examples in `{GESTURES_FILE}`:",
             "",
             "| gesture | examples | command |",
             "|---|--:|---|",
             *rows,
             "",
-            "How well they are recognised on other people was not measured; docs/teach.md says how to judge a gesture.",
+            "How well they are recognized on other people was not measured; see the report in docs/teach.md.",
             "",
         ]
     )

@@ -71,11 +71,11 @@ def _reload_models(watcher: Any) -> None:
 use_json_logs()
 SETTINGS: Final = load_settings()
 install_supervisor(make_lost_workers_counter, _reload_models)
-exempt_posts()
+exempt_posts()  # from BentoML's request timeout
 install_http_protocol(SETTINGS.keep_alive_seconds)
 
 MODEL, MANIFEST = find_model(SETTINGS.model_tag)
-os.environ[MODEL_TAG] = str(MODEL.tag)  # so that workers started after an import serve the same model as the others
+os.environ[MODEL_TAG] = str(MODEL.tag)  # inherited by the workers: one that restarts after an import serves the same
 use_unit(MANIFEST.described_features.unit)
 batched = functools.partial(
     bentoml.api, batchable=True, max_batch_size=SETTINGS.max_batch_size, max_latency_ms=SETTINGS.max_batch_wait_ms
@@ -91,12 +91,12 @@ def _current() -> HandGesture:
     name="hand_gesture",
     workers=SETTINGS.workers,
     http={"port": SETTINGS.port},
-    # For health checks and metrics; predictions have their own deadline, see timeouts.py
+    # For GET requests; each prediction route has its own deadline, see timeouts.py
     traffic={"timeout": 5},
     # BentoML's request metrics have a series for each path that clients make up; ours are in metrics.py
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    # Tracing costs a third of the throughput, even without an exporter
+    # Tracing takes time in each request, even without an exporter
     tracing={"excluded_urls": [".*"]},
 )
 @bentoml.asgi_app(
@@ -148,7 +148,7 @@ class HandGesture:
 
     @bentoml.api(input_spec=HandsRequest, output_spec=PredictionsResponse)
     async def predict_batch(self, hands: NDArray[np.float64]) -> list[Prediction]:
-        """Classify several hands of one camera: those of a frame, or a recording."""
+        """Classify several hands of one frame or recording."""
         return await self._model.predict_in_thread(hands, "/predict_batch")
 
     @batched(route="/predict/command", input_spec=HandRequest, output_spec=CommandResponse)

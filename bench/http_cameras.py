@@ -86,7 +86,7 @@ async def poll(url: str, cameras: int, seconds: float = SECONDS) -> Polled:
     for index, (_, camera) in enumerate(made):
         first = begin + RAMP * index / cameras
         loop.call_later(first - perf_counter(), camera.start, first, begin + RAMP + seconds)
-    await asyncio.sleep(RAMP + seconds)
+    await asyncio.sleep(begin + RAMP + seconds - perf_counter())  # until the cameras send no more
     deadline = perf_counter() + SECONDS_TO_FINISH
     while len(result.seconds) < result.sent and perf_counter() < deadline:
         await asyncio.sleep(0.01)

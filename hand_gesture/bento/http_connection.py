@@ -1,7 +1,7 @@
 """The HTTP/1.1 protocol of the workers: uvicorn's, with a fast path that skips ASGI.
 
-Plain POSTs and WebSockets go straight to the application; every other request goes through ASGI. BentoML starts uvicorn
-without options, so this replaces uvicorn's default protocol. tests/service/test_connections.py and
+Plain POSTs and WebSockets go straight to the application; every other request goes through ASGI. BentoML does not pass
+options to uvicorn, so this replaces uvicorn's default protocol. tests/service/test_connections.py and
 tests/fuzz/test_both_ways.py fail if a new BentoML or uvicorn changes what is used here.
 """
 
@@ -79,7 +79,8 @@ class HttpConnection(HttpToolsProtocol):
         self.timeout_keep_alive = self.keep_alive_seconds  # type: ignore[assignment]  # a float, though uvicorn declares int
         self._application: Application | None = self.app_state.get(APPLICATION)
         self.unread = b""
-        self._active: Any = None  # the cycle being answered; uvicorn's self.cycle is the newest of a pipeline
+        # The request being answered (uvicorn calls it a cycle); with pipelining, self.cycle is the newest request
+        self._active: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Set up a new connection."""
@@ -172,7 +173,7 @@ class HttpConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Notify the request being answered; uvicorn notifies only the newest of a pipeline."""
+        """Notify the request being answered; with pipelining, uvicorn notifies only the newest request."""
         super().connection_lost(exc)
         current, self._active = self._active, None
         if current is not None and not current.response_complete:

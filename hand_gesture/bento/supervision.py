@@ -1,8 +1,8 @@
 """The supervisor: `bentoml serve` runs it to start, monitor, restart and stop the workers.
 
-This replaces BentoML's, which has no settings for its defects; docs/upstream.md lists them.
-tests/unit/bento/test_supervision.py, tests/faults/test_workers.py and tests/service/test_{start,stop,workers}.py fail
-if a new BentoML or circus changes what is used here.
+This subclass of BentoML's supervisor fixes defects that have no setting; docs/upstream.md lists them.
+tests/unit/bento/test_supervision.py, tests/faults/test_workers.py and
+tests/service/test_{start,stop,workers,served_model}.py fail if a new BentoML or circus changes what is used here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from circus.watcher import Watcher
 
 CHECK_SECONDS: Final = 1.0
 STOP_RETRY_SECONDS: Final = 0.02
-SHUTDOWN_SECONDS: Final = 60.0  # longer than any request may take
+SHUTDOWN_SECONDS: Final = 60.0  # the maximum of REQUEST_TIMEOUT_SECONDS
 _API_SOCKET: Final = "_bento_api_server"
 _SUPERVISOR_PIPE: Final = "HAND_GESTURE_SUPERVISOR_PIPE"  # file descriptor of a pipe that closes with the supervisor
 _WORKERS: Final = "service"  # name of the workers' watcher
@@ -59,7 +59,7 @@ class _Arbiter(circus.Arbiter):
         super().__init__(watchers, *args, **kwargs | {"check_delay": CHECK_SECONDS})
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
-        del cb  # BentoML's only logs that the service has started, as _started does
+        del cb  # BentoML's callback only logs that the service has started; _started does, too
         with self._own_metrics_folder(), self._supervisor_pipe():
             self._lost_workers = type(self).make_counter()
             try:
@@ -188,7 +188,7 @@ def _exit_with_supervisor() -> None:
 def stop_service(reason: str) -> NoReturn:
     """In a worker that is starting: exit, and make the supervisor stop the service with ``os.EX_CONFIG``.
 
-    For errors that would occur in each new worker, too.
+    For errors that a restarted worker would run into again.
 
     Args:
         reason: a sentence for the log.
@@ -198,10 +198,10 @@ def stop_service(reason: str) -> NoReturn:
 
 
 def install_supervisor(make_counter: Callable[[], Counter], reload_models: Callable[[Any], None]) -> None:
-    """Make BentoML use this supervisor from now on; in a worker, exit with it.
+    """In the supervisor process, make BentoML use this supervisor; in a worker, shut down when the supervisor is gone.
 
     Args:
-        make_counter: called once the metrics folder exists; returns the counter of workers that ended by themselves.
+        make_counter: called once the metrics folder exists; returns the counter of workers that exited unexpectedly.
         reload_models: called with the workers' watcher (``circus.watcher.Watcher``) by `bentoml serve --reload`.
     """
     _exit_with_supervisor()

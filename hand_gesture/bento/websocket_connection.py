@@ -47,7 +47,7 @@ class Limits:
 
 
 class Session(Protocol):
-    """The application behind a WebSocket. It sends nothing after ``end``."""
+    """The application behind a WebSocket. Must not send after ``end``."""
 
     def begin(self) -> None:
         """The WebSocket is open."""
@@ -68,7 +68,7 @@ class Session(Protocol):
         """The worker is shutting down: answer the messages received so far, then close."""
 
     def end(self, code: int) -> None:
-        """The WebSocket was closed, not by ``MessageTransport.close``; only the first call counts."""
+        """The WebSocket is closed or closing. May be called again; only the first call counts."""
 
 
 class MessageTransport(Protocol):
@@ -124,9 +124,9 @@ class WebSocket(WSListener):
         self._max_bytes = limits.max_first_bytes  # of the next message
         self._is_text = False
         self._is_paused = False  # reading
-        self._last_received = perf_counter()
+        self._last_received = perf_counter()  # as of the last check
         self._pinged_at: float | None = None  # time of the ping, if nothing has been received since
-        self._stalled_at: float | None = None  # since when the write buffer is full
+        self._stalled_at: float | None = None  # when the write buffer became full
         self._closed_at: float | None = None  # when a close frame was sent
         self.has_received = True
 
@@ -217,10 +217,10 @@ class WebSocket(WSListener):
         self.close(code, reason)
         self._session.end(code.value)
 
-    def fail_if_closed(self) -> None:
-        """End the connection if picows has sent a close frame for a protocol error.
+    def on_close_sent(self) -> None:
+        """End the connection if the close frame was sent by picows, which does so for a protocol error.
 
-        Data is discarded until the client closes or the timeout: closing a socket with unread data resets the
+        Until the client closes or the timeout, data is discarded: closing a socket with unread data would reset the
         connection, and the client might not receive the close frame.
         """
         if self._closed_at is None:
@@ -237,7 +237,7 @@ class WebSocket(WSListener):
         self._transport.send(WSMsgType.TEXT, text)
 
     def close(self, code: WSCloseCode, reason: str) -> None:
-        """Send a close frame, and wait for the client's."""
+        """Send a close frame; ``check`` aborts the connection if the client's does not arrive in time."""
         words = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         self._closed_at = perf_counter()
         self._transport.send_close(code, words)
@@ -319,14 +319,14 @@ class _Protocol(WSProtocol):  # type: ignore[misc]
         WSProtocol.buffer_updated(self, size)
         self.listener.has_received = True
         if self.transport.is_close_frame_sent:
-            self.listener.fail_if_closed()
+            self.listener.on_close_sent()
 
     def shutdown(self) -> None:
         self.listener.shutdown()
 
 
 class _Transport:
-    """The transport for picows, whose close does nothing: WebSocket decides when to close."""
+    """The transport for picows, without ``close``: WebSocket decides when to close."""
 
     __slots__ = ("abort", "get_extra_info", "get_write_buffer_size", "write", "writelines")
 

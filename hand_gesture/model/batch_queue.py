@@ -31,7 +31,7 @@ class Ticket:
         self.hands = hands
         self.done: Done | None = done
         self.refine = refine
-        self.deadline = deadline  # for the start of its batch, in the loop's time
+        self.deadline = deadline  # by which its batch must start, in the loop's time
         self.queue = queue
 
     def cancel(self) -> None:
@@ -90,8 +90,8 @@ class BatchQueue:
         self._max_batch_size = max_batch_size
         self._max_wait_seconds = max_wait_seconds
         self._waiting: deque[Ticket] = deque()
-        self._is_scheduled = False  # whether the next batch is; hands that arrive before it starts join it
-        self._was_alone = True  # whether the last batch had one ticket: a hint that the load is low
+        self._is_scheduled = False  # the next batch; hands that arrive before it starts join it
+        self._was_alone = True  # the last batch had at most one ticket, so the load is low
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_running = False
@@ -113,15 +113,14 @@ class BatchQueue:
         self.pending += 1
         self._waiting.append(ticket)
         if self._is_running:
-            # Only with a method that yields to the event loop, else the queue never waits
+            # Only for methods that await something: during the others no hands arrive
             self._timer = self._timer or loop.call_at(ticket.deadline, self._expire, loop)
         elif not self._is_scheduled:
             self._is_scheduled = True
             if self._was_alone:
                 self._start_batch(loop)
             else:
-                # Delay the batch by one event-loop iteration: requests that are read in it join, which adds a tenth to
-                # the throughput
+                # Delay the batch by one event-loop iteration, so that requests read in it join: a tenth more throughput
                 loop.call_soon(self._start_batch, loop)
         return ticket
 
@@ -151,8 +150,8 @@ class BatchQueue:
                         ticket.settle_refined(ticket.refine, answers, range(start, end))
         except Exception as error:
             self._fail(batch, error)
-        except BaseException as end:  # such as CancelledError: callers must not wait for ever
-            self._fail(batch, RuntimeError(f"the model call was interrupted by {type(end).__name__}"))
+        except BaseException as interruption:  # such as CancelledError: callers must not wait forever
+            self._fail(batch, RuntimeError(f"the model call was interrupted by {type(interruption).__name__}"))
             raise
         finally:
             self._is_running = False

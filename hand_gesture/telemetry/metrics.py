@@ -132,7 +132,7 @@ class Metrics:
         self._answered: collections.defaultdict[tuple[str, int], list[float]] = collections.defaultdict(list)
         self._being_answered = 0
         self._open_streams = 0
-        self._is_scheduled = False  # what happened in this turn of the event loop is to be counted
+        self._is_scheduled = False  # a flush in the next event-loop iteration
         self._frames_of = cache(self.frames.labels)
         self._hands_in_frames: list[int] = []
         self._gestures: frozenset[str] = frozenset()
@@ -208,7 +208,7 @@ class Metrics:
             self.missing_landmarks.inc(missing_landmarks)
 
     def count_model_call(self, route: str, predictions: Sequence[Prediction], seconds: float) -> None:
-        """Count a call of the model for hands that came by a route, what it answered, and its time."""
+        """Count a model call: its duration, its batch size by route, and its predictions."""
         self.inference_duration.observe(seconds)
         self._batch_size_of(route).observe(len(predictions))
         for gesture, count in collections.Counter(prediction.gesture for prediction in predictions).items():
@@ -219,7 +219,7 @@ class Metrics:
 def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
     """Observe several values in one call.
 
-    Observing them one by one takes a sixth of the time of a batch. prometheus_client has no public API for this;
+    Single observations would take a sixth of the time of a batch. prometheus_client has no public API for this;
     tests/unit/telemetry/test_metrics.py fails if a new version changes the private attributes used here.
     """
     if len(values) == 1:

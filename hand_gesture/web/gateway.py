@@ -34,7 +34,7 @@ from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
 from hand_gesture.web.teaching import TEACHING_SECONDS, Teaching
 from hand_gesture.web.worker import Worker
 
-CHECKS_PER_LIMIT: Final = 20  # of the shortest time limit, which may be exceeded by 1/20
+CHECKS_PER_LIMIT: Final = 20  # within the shortest timeout, so that timeouts fire at most 5 % late
 _FORMS: Final = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _PICKLE: Final = b"application/vnd.bentoml+pickle"
 
@@ -67,7 +67,7 @@ class PredictionGateway:
             Route("/predict", decode_hand_request, one_hand_bytes, is_for_one_hand=True, seconds=seconds),
             Route("/predict/command", decode_hand_request, one_hand_bytes, is_for_one_hand=True, seconds=seconds),
             Route("/predict_batch", several, settings.max_body_bytes, is_for_one_hand=False, seconds=seconds),
-            # Decoded in the teaching thread, because it takes long
+            # Decoded in the teaching thread, because large bodies take long
             Route("/gestures", bytes, MAX_GESTURES_BYTES, is_for_one_hand=False, seconds=TEACHING_SECONDS),
         )
         self._routes = {route.path: route for route in routes}
@@ -112,7 +112,7 @@ class PredictionGateway:
         if urllib.parse.unquote(target.partition(b"?")[0].decode("latin-1")) != STREAM:
             return None
         if not is_origin_allowed(headers, self._settings.allowed_origins):
-            self._worker.metrics.count_rejected(Reason.UNAUTHORIZED)
+            self._worker.metrics.count_rejected(Reason.FORBIDDEN_ORIGIN)
             return None
         return Stream(self._worker, headers, transport)
 

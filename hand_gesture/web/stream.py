@@ -1,8 +1,7 @@
 """The protocol of a camera's stream: settings, then frames, each answered in order; see docs/stream.md.
 
-Sans-I/O: there is no socket, task or timer here. A stream has one frame in flight at a time and a short queue of frames
-behind it; when the queue is full, reading is paused (backpressure), so that a client that sends frames faster than they
-are answered does not fill the memory.
+Sans-I/O: there is no socket, task or timer here. One frame is in flight at a time; later ones wait in a short queue.
+When the queue is full, reading pauses (backpressure), which limits the memory that a fast client can use.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from hand_gesture.web.teaching import TEACHING_SECONDS, StreamGestures
 from hand_gesture.web.worker import Worker
 
 STREAM: Final = "/stream"
-MAX_MESSAGE_BYTES: Final = 65_536  # but MAX_GESTURES_BYTES for the settings
+MAX_MESSAGE_BYTES: Final = 65_536  # of a frame; settings may have MAX_GESTURES_BYTES
 MAX_WAITING_FRAMES: Final = 8  # in the queue
 PING_INTERVAL_SECONDS: Final = 20.0  # without data before a ping
 CLIENT_TIMEOUT_SECONDS: Final = 5.0  # for data after a ping, and for a client that does not read
@@ -79,10 +78,10 @@ class Stream:
         self._settings: StreamSettings | None = None
         self._waiting: deque[bytes | str] = deque()
         self._custom_gestures: StreamGestures | None = None
-        self._in_flight: Cancellable | None = None  # a frame, or before the first one the gestures of the settings
-        self._started = 0.0  # when the frame in flight arrived
-        self._last_frame_at = self._clock()  # or when the stream was opened
-        self._paused_until = 0.0
+        self._in_flight: Cancellable | None = None  # a frame, or the training of the settings' gestures
+        self._started = 0.0  # when the message in flight arrived
+        self._last_frame_at = self._clock()  # initially, when the stream was opened
+        self._paused_until = 0.0  # 0: not paused after an overload
         self._is_stalled = False  # the client does not read its answers
         self._is_ending = False  # answer the messages received so far, then close
         self._is_over = False
@@ -230,7 +229,7 @@ class Stream:
         self._handle_waiting()
 
     def check(self) -> None:
-        """Apply the time limits of the settings, of a frame's answer and of the next frame."""
+        """Apply the timeouts: for the settings, for training their gestures, for an answer, and for the next frame."""
         if self._is_over:
             return
         now, settings = self._clock(), self._worker.settings
@@ -263,7 +262,7 @@ class Stream:
             self._handle_waiting()
 
     def end(self, code: int) -> None:
-        """The WebSocket was closed, or is closing because of the client or an error."""
+        """The WebSocket is closed or closing; only the first call counts."""
         if self._is_over:
             return
         self._is_over = True

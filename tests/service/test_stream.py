@@ -247,9 +247,10 @@ def test_allowed_origins_and_clients_without_origin_are_accepted(guarded: Server
     "origin", ["https://evil.example", "null", "https://game.example.evil", "http://game.example", "http://["]
 )
 def test_other_origins_are_rejected(guarded: Server, origin: Any) -> None:
-    with pytest.raises(InvalidStatus) as refusal:
+    with account(guarded) as change, pytest.raises(InvalidStatus) as refusal:
         opened(guarded, {"key": "secret"}, origin=origin)
     assert refusal.value.response.status_code == 403
+    assert change.rejections == {"forbidden_origin": 1}
 
 
 def test_silent_streams_are_closed(short_limits: Server) -> None:
