@@ -31,31 +31,31 @@ class Settings(BaseSettings):
         default=["*"], description="Browser origins that may call the service, separated by commas."
     )
     api_key: Annotated[list[str], NoDecode] = Field(
-        default=[], description="Keys, separated by commas, of which a prediction request must carry one; none: open."
+        default=[], description="Accepted API keys, separated by commas; none: no key required."
     )
-    metrics_token: str = Field(default="", description="Token that /metrics asks for; none: open.")
-    model_tag: str = Field(default="hand_gesture:latest", description="Model in the BentoML store that answers.")
+    metrics_token: str = Field(default="", description="Bearer token for /metrics; none: no token required.")
+    model_tag: str = Field(default="hand_gesture:latest", description="Model to serve, from the BentoML store.")
     min_confidence: float | None = Field(
-        default=None, ge=0, le=1, description="Least probability at which a gesture is named; none: the model's own."
+        default=None, ge=0, le=1, description="Minimum probability of a gesture; none: the model's own threshold."
     )
-    max_batch_size: int = Field(default=128, ge=2, le=4096, description="Most hands in one model call of /predict.")
+    max_batch_size: int = Field(default=128, ge=2, le=4096, description="Maximum hands in one model call of /predict.")
     max_batch_wait_ms: int = Field(
-        default=1000, ge=10, le=60_000, description="Longest that a request may wait for its batch, in milliseconds."
+        default=1000, ge=10, le=60_000, description="Maximum time in the batch queue, in milliseconds."
     )
-    max_hands: int = Field(default=1024, ge=1, le=100_000, description="Most hands in one /predict_batch request.")
-    max_body_bytes: int = Field(default=2_000_000, ge=1000, description="Largest body of /predict_batch, in bytes.")
-    max_in_flight: int = Field(default=2000, ge=1, description="Most requests and frames at once in one worker.")
-    request_timeout_seconds: float = Field(default=2.0, gt=0, le=60, description="Longest that a request may take.")
+    max_hands: int = Field(default=1024, ge=1, le=100_000, description="Maximum hands in one /predict_batch.")
+    max_body_bytes: int = Field(default=2_000_000, ge=1000, description="Maximum body of /predict_batch, in bytes.")
+    max_in_flight: int = Field(default=2000, ge=1, description="Maximum queued requests and frames per worker.")
+    request_timeout_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="Maximum time from a request's first byte to its response."
+    )
     keep_alive_seconds: float = Field(
         default=75.0,
         ge=1,
         le=3600,
-        description="How long an idle connection stays open; longer than clients keep theirs.",
+        description="Keep-alive timeout of an idle connection; must exceed that of a proxy in front.",
     )
-    max_streams: int = Field(default=1000, ge=1, le=100_000, description="Most streams at once in one worker.")
-    stream_idle_seconds: float = Field(
-        default=300.0, ge=1, le=86_400, description="How long a stream may go without a frame."
-    )
+    max_streams: int = Field(default=1000, ge=1, le=100_000, description="Maximum open streams per worker.")
+    stream_idle_seconds: float = Field(default=300.0, ge=1, le=86_400, description="Idle timeout of a stream.")
 
     @field_validator("allowed_origins", "api_key", mode="before")
     @classmethod

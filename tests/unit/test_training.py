@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
+from tests.server import PROJECT
 from training.cross_validation import FOLDS, make_splits
 from training.data import Floats, Hands, OpenHands
 from training.evaluate import share, share_by_group
@@ -13,6 +16,13 @@ from training.fit import HIDDEN_LAYERS, join, make_material
 from training.operating_point import MOST_NONE_ANSWERED, answers, choose_prior, with_prior
 
 NONE = 3
+
+
+def test_model_card_has_the_text_of_its_template() -> None:
+    template = (PROJECT / "training" / "model_card.md.template").read_text()
+    card = " ".join((PROJECT / "artifacts" / "MODEL_CARD.md").read_text().split())
+    texts = [" ".join(text.split()) for text in re.split(r"\$\w+", template)]
+    assert [text for text in texts if text not in card] == []
 
 
 def some_hands(count: int, random: np.random.Generator) -> Hands:
