@@ -62,13 +62,13 @@ test-faults: $(VENV)/.dev ## Kill, freeze and overload a running service; about 
 	$(BIN)/python -m pytest -s tests/faults -k "not nothing_grows"
 
 test-endurance: $(VENV)/.dev ## Check for leaks (memory, descriptors, threads) under load; 20 minutes
-	$(BIN)/python -m pytest -s tests/faults -k nothing_grows
+	$(BIN)/python -m pytest -s --timeout 0 tests/faults -k nothing_grows
 
 test-containers: $(VENV)/.dev model page ## Build and test the image and the compose stack; needs Docker
-	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers --ignore tests/containers/swarm
+	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s --timeout 1800 tests/containers --ignore tests/containers/swarm
 
 test-swarm: $(VENV)/.dev model page ## Update, kill and freeze replicas on Docker Swarm under load
-	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s tests/containers/swarm
+	CONTAINERIZE_OPTS="$(CONTAINERIZE_OPTS)" $(BIN)/python -m pytest -s --timeout 1800 tests/containers/swarm
 
 lint: $(VENV)/.dev node_modules/.package-lock.json ## Run linters and type checkers
 	$(BIN)/ruff check .
