@@ -24,6 +24,9 @@ MAX_REASON_BYTES: Final = 123  # of a close frame, RFC 6455, section 5.5
 NO_STATUS_CODE: Final = 1005  # of a close frame without a code, section 7.4.1
 MAX_CLOSE_CODE: Final = 4999  # section 7.4.2
 _FORBIDDEN_CODES: Final = (WSCloseCode.NO_INFO.value, WSCloseCode.ABNORMAL_CLOSURE.value)  # picows accepts these
+_TEXT: Final = WSMsgType.TEXT  # looking up an enum's member takes 0.1 µs in Python 3.11
+_BINARY: Final = WSMsgType.BINARY
+_CLOSE: Final = WSMsgType.CLOSE
 _RESERVED: Final = "A frame has reserved bits, but no extension was negotiated."
 # Passed to picows instead of the client's request, which HttpConnection has already validated
 _HANDSHAKE: Final = (
@@ -162,16 +165,14 @@ class WebSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Handle a frame."""
         kind = frame.msg_type
-        if kind is WSMsgType.CLOSE:
+        if kind is _CLOSE:
             self._handle_close(frame)
         elif self._closed_at is not None:
             return
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(WSCloseCode.PROTOCOL_ERROR, _RESERVED)
-        elif (
-            kind is WSMsgType.BINARY and frame.fin and self._message is None and frame.payload_size <= self._max_bytes
-        ):  # fast path
-            self._session.receive(frame.get_payload_as_bytes())
+        elif kind is _BINARY and frame.fin and self._message is None and frame.payload_size <= self._max_bytes:
+            self._session.receive(frame.get_payload_as_bytes())  # fast path
         elif kind is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind is not WSMsgType.PONG:
@@ -234,7 +235,7 @@ class WebSocket(WSListener):
 
     def send(self, text: bytes) -> None:
         """Send a text message, given in UTF-8."""
-        self._transport.send(WSMsgType.TEXT, text)
+        self._transport.send(_TEXT, text)
 
     def close(self, code: WSCloseCode, reason: str) -> None:
         """Send a close frame; ``check`` aborts the connection if the client's does not arrive in time."""
