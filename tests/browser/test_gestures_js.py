@@ -222,7 +222,7 @@ def test_finder_that_is_loaded_early(server: Server, site: Site, open_page: Open
 
 
 @needs_hands
-def test_what_it_tells_of_itself(server: Server, site: Site, open_page: Open) -> None:
+def test_observable_state(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
     until(page, "window.start !== undefined")
     page.evaluate("void (window.told = { states: [], pictures: [], stops: 0 })")
