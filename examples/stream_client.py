@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 FRAMES_PER_SECOND = 30
@@ -48,7 +49,10 @@ def main() -> None:
     frames: list[Frame] = [functools.partial(encode, [hand]) for hand in reference["hands"].values()]
     settings = {"image_size": reference["image_size"], "hold_ms": 150, "answers": "list", "key": arguments.key}
     if arguments.gestures is not None:
-        settings |= json.loads(arguments.gestures.read_text())  # {"gestures": …}
+        try:
+            settings |= json.loads(arguments.gestures.read_text())  # {"gestures": …}
+        except (OSError, ValueError) as error:
+            sys.exit(f"The gestures cannot be read: save them from the page at / ({error}).")
         frames += [functools.partial(encode_example, gesture) for gesture in settings["gestures"].values()]
     frames.append(functools.partial(encode, []))
     with connect(arguments.address, compression=None) as stream:
@@ -66,4 +70,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, WebSocketException) as error:
+        sys.exit(f"The service does not answer: check that it runs, and its address ({error}).")

@@ -153,8 +153,8 @@ def restore_shape(
 
 @lru_cache(maxsize=256)
 def _factors(width: float, height: float) -> NDArray[np.float64]:
-    """Factors from 0..1 to pixels, shape (63,)."""
-    return np.tile([width, height, 1.0], LANDMARK_COUNT)
+    """Factors from 0..1 to pixels, shape (1, 63): for a single hand NumPy needs no broadcasting."""
+    return np.tile([width, height, 1.0], (1, LANDMARK_COUNT))
 
 
 def turn_to_one_side(relative: NDArray[np.float64]) -> None:

@@ -25,6 +25,7 @@ from hand_gesture.landmarks import parse_hand, restore_shape
 from tests.hands import CLASSIFIER
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+FRAMES_OF_A_HAND = 15  # in a row: people show a gesture for half a second
 SECONDS_TO_FINISH = 30
 SECONDS_BEFORE_RECONNECTING = 0.05
 
@@ -245,12 +246,13 @@ async def stream(
     async def keep_streaming(index: int) -> None:
         phase = interval * ((index * 0.618) % 1)
         turned = [*frames[index % len(frames) :], *frames[: index % len(frames)]]
+        shown = [frame for frame in turned for _ in range(FRAMES_OF_A_HAND)]
         await asyncio.sleep(ramp * index / cameras)
         lost_at: float | None = None
         while not stop.is_set():
             try:
                 _, camera = await loop.create_connection(
-                    lambda: Camera(host, settings, turned, interval, phase, result), host, port
+                    lambda: Camera(host, settings, shown, interval, phase, result), host, port
                 )
             except OSError:
                 result.refused += 1

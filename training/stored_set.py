@@ -1,4 +1,4 @@
-"""Makes the hands that gestures of a client's own are told apart from (hand_gesture/model/taught.py).
+"""Makes the stored hands, the negative examples for custom gestures (hand_gesture/model/taught.py).
 
 They are made and not copied, so that the service can carry them: each is a point between two hands of a kind, or put
 together from fingers of several, seen by another camera. They depend on the data alone and not on the network.

@@ -1,4 +1,4 @@
-"""The hands that a taught gesture must be told apart from; training/stored_set.py makes them."""
+"""The stored hands: negative examples for training custom gestures; training/stored_set.py makes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STORED_HANDS_FILE: Final = "stored_hands.npz"
 
 @dataclass(frozen=True)
 class StoredHands:
-    """Hands, shape (n, 63) with z = 0, and the gesture that each makes, shape (n,); ``none`` for none of them."""
+    """Hands, shape (n, 63) with z = 0, and the gesture of each, shape (n,), or ``none``."""
 
     hands: NDArray[np.float64]
     gestures: NDArray[np.str_]
@@ -34,8 +34,8 @@ def read_stored_hands(file: Path | BinaryIO) -> StoredHands:
     """Read what ``write_stored_hands`` wrote.
 
     Raises:
-        OSError: there is no such file.
-        ValueError: it is not one of them; the message says why, as the end of a sentence.
+        OSError: the file does not exist.
+        ValueError: it is not such a file; the message says why, as the end of a sentence.
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:

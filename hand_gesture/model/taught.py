@@ -1,9 +1,9 @@
-"""Gestures of a client's own, told from a few examples by the network's last hidden layer.
+"""Custom gestures: recognized from a few examples, by transfer learning on the network's last hidden layer.
 
-Each gesture gets a logistic regression on the direction of the hidden layer's activations: relative to their mean over
-the stored hands, at unit length. Its other side are the stored hands and the examples of the other taught gestures. A
-hand makes the taught gesture whose score exceeds its threshold by most; where none does, the classifier's own
-prediction stands. docs/teach.md has the figures, bench/taught.py measures them.
+Each custom gesture gets a classification head: a logistic regression on the activations of the hidden layer, centered
+on their mean over the stored hands and scaled to unit length. The negatives are the stored hands and the examples of
+the other custom gestures. A hand is recognized as the custom gesture whose score exceeds its threshold by most; if none
+does, the classifier's prediction stands. bench/taught.py measures the accuracy, docs/teach.md reports it.
 """
 
 from __future__ import annotations
@@ -30,30 +30,28 @@ MAX_GESTURES: Final = 16
 MAX_EXAMPLES: Final = 64  # of one gesture
 FEATURES: Final = WRIST_RMS  # stored hands have no z
 INVERSE_REGULARIZATION: Final = 0.1  # scikit-learn's C
-NEAR: Final = (
-    0.3  # rms of features' differences; a stored hand of no gesture nearer than this may well be the same shape
-)
-MOST_TAKEN: Final = 0.0045  # share of the stored hands
-MOST_OF_A_GESTURE_TAKEN: Final = 0.05  # share of the stored hands of any known gesture
-# Fitted by bench/taught.py on people other than the teachers. A confidence is the share of right answers where one hand
-# in RARENESS makes the taught gesture
+NEAR: Final = 0.3  # rms difference of features; a stored hand without a gesture that is nearer may have the same shape
+MAX_FALSE_POSITIVES: Final = 0.0045  # share of the stored hands
+MAX_FALSE_POSITIVES_OF_A_GESTURE: Final = 0.05  # share of the stored hands of each known gesture
+# Calibration of the confidence, fitted by bench/taught.py on people other than those who recorded the examples. It is
+# the precision if one hand in RARENESS makes the custom gesture
 MARGIN_SCALE: Final = 0.44
 RARENESS: Final = 6
-_TOLERANCE: Final = 1e-3  # Newton's steps shrink so fast that what is left then is below what 32 bits resolve
+_TOLERANCE: Final = 1e-3  # Newton's method converges quadratically: the next step would be below float32's precision
 _MAX_STEPS: Final = 20
-_LEAST_LENGTH: Final = 1e-6  # of activations less their mean
+_MIN_LENGTH: Final = 1e-6  # of centered activations, to not divide by 0
 
 
 @dataclass(frozen=True, slots=True)
 class OwnGesture:
-    """Examples of a gesture, shape (n, 63), x and y in one unit, and what it means to the game."""
+    """Examples of a custom gesture, shape (n, 63), with x and y in the same unit, and its game command."""
 
     examples: Floats
     command: str | None = None
 
 
 class TaughtGestures:
-    """Tells taught gestures in batches that the classifier has answered."""
+    """Recognizes custom gestures in batches that the classifier has predicted."""
 
     def __init__(
         self,
@@ -63,14 +61,14 @@ class TaughtGestures:
         mean: NDArray[np.floating[Any]],
         min_confidence: float,
     ) -> None:
-        """Take what ``Teacher.teach`` has found.
+        """Create them from the results of ``Teacher.teach``.
 
         Args:
             names: of the gestures.
-            commands: what they mean to the game.
-            heads: shape (gestures, units + 1): weights of the directions, and the intercept less the threshold.
+            commands: the game command of each gesture, if it has one.
+            heads: weights, and the intercept minus the threshold, shape (gestures, units + 1).
             mean: of the hidden layer's activations, shape (units,).
-            min_confidence: least confidence at which a gesture is named.
+            min_confidence: minimum confidence of a custom gesture.
         """
         self.names = tuple(names)
         self.commands = tuple(commands)
@@ -82,16 +80,16 @@ class TaughtGestures:
     def margins(self, hidden: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """How far each score exceeds its threshold, shape (n, gestures), for activations of shape (n, units)."""
         relative = hidden - self._mean
-        lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", relative, relative)), _LEAST_LENGTH)
+        lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", relative, relative)), _MIN_LENGTH)
         margins: NDArray[np.float32] = relative @ self._weights / lengths[:, np.newaxis] + self._offsets
         return margins
 
     def predict(self, answers: Predictions, index: int) -> Prediction:
-        """The prediction for one hand of a batch: that of a taught gesture, or else the classifier's."""
+        """The prediction for one hand of a batch: a custom gesture, or else the classifier's prediction."""
         if answers.hidden is None:
             return answers[index]
         relative = answers.hidden[index] - self._mean
-        length = max(math.sqrt(relative.dot(relative)), _LEAST_LENGTH)
+        length = max(math.sqrt(relative.dot(relative)), _MIN_LENGTH)
         margins = relative.dot(self._weights) / length + self._offsets
         best = int(margins.argmax())
         margin = float(margins[best])
@@ -100,7 +98,7 @@ class TaughtGestures:
         return Prediction(self.names[best], confidence, self.commands[best])
 
     def refine(self, answers: Predictions) -> None:
-        """Give the hands of a batch that make a taught gesture that one, in place."""
+        """Replace the predictions of a batch that are custom gestures, in place."""
         if answers.hidden is None:
             return
         for index in np.flatnonzero(self.margins(answers.hidden).max(axis=1) > 0).tolist():
@@ -108,18 +106,18 @@ class TaughtGestures:
 
 
 def confidence_of(margin: float) -> float:
-    """The confidence of an answer: 0.5 at the threshold, rounded to four digits."""
+    """The confidence for a margin: 0.5 at the threshold; rounded to four digits."""
     return round(1 / (1 + math.exp(-margin / MARGIN_SCALE)), 4)
 
 
 class Teacher:
-    """Teaches gestures to a classifier; the same examples always give the same answers."""
+    """Trains custom gestures for a classifier; deterministic."""
 
     def __init__(self, classifier: GestureClassifier, stored: StoredHands) -> None:
-        """Prepare what all taught gestures are told apart from.
+        """Compute the hidden layer of the stored hands.
 
         Raises:
-            ValueError: the classifier is none that gestures can be taught to; the message is a sentence.
+            ValueError: custom gestures are not possible with this classifier; the message is a sentence.
         """
         self.network = network_of(classifier)
         self.classifier = classifier
@@ -133,21 +131,21 @@ class Teacher:
         self.members = {name: np.flatnonzero(stored.gestures == name) for name in np.unique(stored.gestures).tolist()}
 
     def rows_of(self, hands: Floats) -> Rows:
-        """What the heads see of hands, shape (n, 63): their directions in the hidden layer and a 1, (n, units + 1)."""
+        """Input of the heads, shape (n, units + 1), for hands, shape (n, 63): centered unit activations, and a 1."""
         return self._rows_of(self.network.hidden(self.classifier.features.make(hands)))
 
     def _rows_of(self, hidden: NDArray[np.floating[Any]]) -> Rows:
         rows = np.ones((len(hidden), self.network.units + 1), dtype=np.float32)
         relative = hidden - self._mean
         lengths = np.sqrt(np.einsum("ij,ij->i", relative, relative))
-        rows[:, :-1] = relative / np.maximum(lengths, _LEAST_LENGTH)[:, np.newaxis]
+        rows[:, :-1] = relative / np.maximum(lengths, _MIN_LENGTH)[:, np.newaxis]
         return rows
 
     def teach(self, gestures: Mapping[str, OwnGesture]) -> TaughtGestures:
-        """Make a head for each gesture.
+        """Train a head for each gesture.
 
         Args:
-            gestures: by their names, at least one, each with at least one example.
+            gestures: by name; at least one, each with at least one example.
         """
         rows = {name: self.rows_of(gesture.examples) for name, gesture in gestures.items()}
         heads = [
@@ -158,9 +156,9 @@ class Teacher:
         return TaughtGestures(list(gestures), commands, np.array(heads), self._mean, self.classifier.min_confidence)
 
     def far_from(self, examples: Floats) -> Bools:
-        """Which stored hands are to be told from the examples, shape (n,): not those of no gesture that are near one.
+        """Which stored hands are negatives, shape (n,): all except those without a gesture that are near an example.
 
-        Such a hand may make the very shape that is taught.
+        Those may have the very shape of the custom gesture.
         """
         features = self.classifier.features.make(examples)
         squares = (
@@ -176,33 +174,33 @@ class Teacher:
         """Fit one head.
 
         Args:
-            own: the gesture's examples as ``rows_of`` gives them.
-            kept: which stored hands are on the other side.
-            others: examples that are on the other side, too.
-            start: a head that is nearly right, to begin with.
+            own: the gesture's examples, from ``rows_of``.
+            kept: which stored hands are negatives, from ``far_from``.
+            others: examples of other gestures, which are negatives, too.
+            start: initial head, if one is known that is close to the result.
 
         Returns:
-            The weights and, last, the intercept less the threshold, shape (units + 1,).
+            The weights, followed by the intercept minus the threshold, shape (units + 1,).
         """
         head = self._regress(own, kept, others, start)
         scores = self.rows @ head
-        threshold = _exceeded_by(scores[kept], MOST_TAKEN)
+        threshold = _exceeded_by(scores[kept], MAX_FALSE_POSITIVES)
         for name, members in self.members.items():
             if name != NONE:
-                threshold = max(threshold, _exceeded_by(scores[members], MOST_OF_A_GESTURE_TAKEN))
+                threshold = max(threshold, _exceeded_by(scores[members], MAX_FALSE_POSITIVES_OF_A_GESTURE))
         head[-1] -= threshold
         return head
 
     def _regress(self, own: Rows, kept: Bools, others: Rows, start: Rows | None) -> Rows:
-        """Logistic regression with an L2 penalty, both sides weighted alike.
+        """Logistic regression with an L2 penalty, in which positives and negatives have the same total weight.
 
-        Newton's method: the loss is convex, and the penalty keeps its curvature well away from 0.
+        Newton's method converges, because the loss is convex and the penalty keeps its Hessian well-conditioned.
         """
         count = len(own) + int(np.count_nonzero(kept)) + len(others)
         own_weight = INVERSE_REGULARIZATION * count / (2 * len(own))
         other_weight = INVERSE_REGULARIZATION * count / (2 * (count - len(own)))
         penalty = np.ones(self.rows.shape[1], dtype=np.float32)
-        penalty[-1] = 0  # the intercept is free
+        penalty[-1] = 0  # not for the intercept
         rows = np.concatenate([own, self.rows, others])
         signs = np.ones(len(rows), dtype=np.float32)
         signs[len(own) :] = -1
@@ -226,10 +224,10 @@ class Teacher:
 
 
 def network_of(classifier: GestureClassifier) -> Network:
-    """The network whose hidden layer gestures are told by.
+    """The network of a classifier, if custom gestures are possible with it.
 
     Raises:
-        ValueError: the classifier has none; the message is a sentence.
+        ValueError: they are not; the message is a sentence.
     """
     if classifier.network is None or classifier.features != FEATURES:
         raise ValueError(
@@ -240,17 +238,17 @@ def network_of(classifier: GestureClassifier) -> Network:
 
 
 def load_teacher(folder: Path, classifier: GestureClassifier) -> Teacher:
-    """A teacher with the stored hands of a folder of artifacts.
+    """Load the stored hands from a folder of artifacts.
 
     Raises:
-        ValueError: gestures cannot be taught; the message is a sentence.
+        ValueError: custom gestures are not possible; the message is a sentence.
     """
     network_of(classifier)
     try:
         stored = read_stored_hands(folder / STORED_HANDS_FILE)
     except (OSError, ValueError):
         raise ValueError(
-            f"The served model came without {STORED_HANDS_FILE}, which gestures are told apart from; import it again."
+            f"The served model came without {STORED_HANDS_FILE}, which custom gestures need; import it again."
         ) from None
     return Teacher(classifier, stored)
 
@@ -262,6 +260,6 @@ def others_of(rows: Mapping[str, Rows], name: str) -> Rows:
 
 
 def _exceeded_by(scores: Rows, most: float) -> float:
-    """The least score that at most this share of the scores exceeds."""
+    """The lowest threshold that at most this share of the scores exceeds."""
     place = len(scores) - 1 - int(most * len(scores))
     return float(np.partition(scores, place)[place])

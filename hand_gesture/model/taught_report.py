@@ -1,4 +1,4 @@
-"""Tells a person, before they rely on a gesture of their own, how well it can be told apart; see docs/teach.md."""
+"""Estimates how well a custom gesture will be recognized, and gives advice; see docs/teach.md."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hand_gesture.landmarks import COORDINATE_COUNT, LANDMARK_COUNT, LANDMARK_NA
 from hand_gesture.model.classifier import NONE
 from hand_gesture.model.taught import Floats, OwnGesture, Rows, Teacher, others_of
 
-TILT: Final = np.radians(20)  # to either side
-PARTS: Final = 3  # of a recording, each left out once: neighbouring frames are alike and say little about each other
+TILT: Final = np.radians(20)  # to each side
+FOLDS: Final = 3  # consecutive parts of a recording, because neighbouring frames are too similar for cross-validation
 TOO_CLOSE: Final = 0.7  # resemblance to a known gesture
-ENOUGH_RIGHT: Final = 0.8  # share of examples
-MOST_TAKEN: Final = 0.02  # share of stored hands
+ENOUGH_RIGHT: Final = 0.8  # share of the examples
+MAX_FALSE_POSITIVES: Final = 0.02  # share of the stored hands
 ENOUGH_EXAMPLES: Final = 5
-# Share of the stored hands of no gesture that are near an example. Most of those are put together from fingers of
-# upright hands; a shape that few of them are near to is seen from an unusual side, of which others show another view
-LEAST_FAMILIAR: Final = 1 / 60
+# Share of the stored hands without a gesture that are near an example. Most of them consist of fingers of upright
+# hands. A shape that is near to few of them is seen from an unusual side, and looks different on other people
+MIN_FAMILIAR: Final = 1 / 60
 _FINGERS: Final = {
     "index finger": "INDEX_FINGER",
     "middle finger": "MIDDLE_FINGER",
@@ -30,19 +30,19 @@ _FINGERS: Final = {
 }
 _TIPS: Final = [LANDMARK_NAMES.index(f"{finger}_TIP") for finger in _FINGERS.values()]
 _MIDDLE_JOINTS: Final = [LANDMARK_NAMES.index(f"{finger}_PIP") for finger in _FINGERS.values()]
-_IS_STRAIGHT: Final = 1.2  # the tip's distance to the wrist to that of the finger's middle joint
-_STRAIGHT, _BENT = 1.6, 0.8  # the same of a typical finger
+_IS_STRAIGHT: Final = 1.2  # distance of the tip from the wrist, divided by that of the middle joint
+_STRAIGHT, _BENT = 1.6, 0.8  # the same ratio for a typical finger
 
 
 @dataclass(frozen=True, slots=True)
 class GestureReport:
-    """What is to be expected of a taught gesture.
+    """Estimates for a custom gesture.
 
-    ``right_left_out`` counts the examples that are still told when the head has not seen them, nor those recorded just
-    before and after; None where there is but one. ``right_tilted`` counts those that are told with the hand turned by
-    20° in the picture, to either side. ``resemblance``, from 0 to 1, is the likeness to the known gesture
-    ``resembles``: the larger of the classifier's probability and the cosine of their directions in the hidden layer.
-    ``taken`` is the share of the stored hands that would get this gesture.
+    ``right_left_out`` is the number of examples that are recognized in cross-validation, after training without their
+    part of the recording; None if there is only one example. ``right_tilted`` is the number that are recognized with
+    the hand rotated by 20° in the image, to both sides. ``resemblance``, from 0 to 1, is the similarity to the known
+    gesture ``resembles``: the larger of the classifier's probability and the cosine similarity of their mean
+    activations. ``taken`` is the share of the stored hands that would be recognized as this gesture.
     """
 
     examples: int
@@ -55,7 +55,7 @@ class GestureReport:
 
 
 def report_on(teacher: Teacher, gestures: Mapping[str, OwnGesture]) -> dict[str, GestureReport]:
-    """Judge gestures that are to be taught together, by name."""
+    """Make the reports, by name, of gestures that are trained together."""
     rows = {name: teacher.rows_of(gesture.examples) for name, gesture in gestures.items()}
     kept = {name: teacher.far_from(gesture.examples) for name, gesture in gestures.items()}
     heads = {name: teacher.fit(rows[name], kept[name], others_of(rows, name)) for name in gestures}
@@ -83,7 +83,7 @@ def report_on(teacher: Teacher, gestures: Mapping[str, OwnGesture]) -> dict[str,
 
 
 def _winners(rows: Rows, heads: Mapping[str, Rows]) -> list[str | None]:
-    """The gesture that each row gets, None for those that keep the classifier's."""
+    """The custom gesture of each row, or None if the classifier's prediction stands."""
     margins = rows @ np.array(list(heads.values())).T
     names = list(heads)
     return [names[best] if margins[row, best] > 0 else None for row, best in enumerate(margins.argmax(axis=1))]
@@ -92,16 +92,16 @@ def _winners(rows: Rows, heads: Mapping[str, Rows]) -> list[str | None]:
 def _winners_left_out(
     teacher: Teacher, name: str, examples: Floats, rows: Mapping[str, Rows], heads: Mapping[str, Rows]
 ) -> list[str | None]:
-    """The gestures that examples get from a head that has seen neither them nor their neighbours in time.
+    """Cross-validation: the custom gesture of each example, or None, by a head trained without its part.
 
-    A single example leaves nothing to fit such a head from: then it is the other gesture that takes it, if one does.
+    For a single example only the heads of the other gestures are evaluated.
     """
     if len(examples) == 1:
         other_heads = {other: head for other, head in heads.items() if other != name}
         return _winners(rows[name], other_heads) if other_heads else [None]
     winners: list[str | None] = []
     others = others_of(rows, name)
-    for part in np.array_split(np.arange(len(examples)), min(PARTS, len(examples))):
+    for part in np.array_split(np.arange(len(examples)), min(FOLDS, len(examples))):
         seen = np.delete(np.arange(len(examples)), part)
         head = teacher.fit(rows[name][seen], teacher.far_from(examples[seen]), others, heads[name])
         winners += _winners(rows[name][part], {**heads, name: head})
@@ -109,7 +109,7 @@ def _winners_left_out(
 
 
 def _tilt(hands: Floats, angle: float) -> Floats:
-    """Turn hands in the picture."""
+    """Rotate hands in the image plane; the angle is in radians."""
     points = hands.reshape(-1, LANDMARK_COUNT, 3)
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
     turned = np.cos(angle) * x - np.sin(angle) * y, np.sin(angle) * x + np.cos(angle) * y, z
@@ -117,7 +117,7 @@ def _tilt(hands: Floats, angle: float) -> Floats:
 
 
 def _nearest(teacher: Teacher, examples: Floats) -> tuple[str, float]:
-    """The known gesture that examples resemble most, and how much."""
+    """The known gesture that is most similar to the examples, and the similarity."""
     classifier = teacher.classifier
     hidden = teacher.network.hidden(classifier.features.make(examples))
     probabilities = teacher.network.probabilities(hidden).mean(axis=0)
@@ -158,11 +158,11 @@ def _with_advice(
         advice = "The examples differ too much: keep the fingers still, show the palm to the camera and record again."
     elif report.right_tilted < enough:
         advice = "It is lost when the hand tilts: tilt it a little to both sides while you record."
-    elif report.taken > MOST_TAKEN:
+    elif report.taken > MAX_FALSE_POSITIVES:
         advice = "Many hands that mean nothing look like this: choose a shape that stands out more."
     elif report.examples < ENOUGH_EXAMPLES:
         advice = "It can be told apart; record about 10 examples, turning and tilting the hand a little."
-    elif familiar < LEAST_FAMILIAR:
+    elif familiar < MIN_FAMILIAR:
         advice = (
             "It may be lost on other people, who hold such a hand another way: choose a shape that is clear with the "
             "palm to the camera and the fingers up."
@@ -173,14 +173,14 @@ def _with_advice(
 
 
 def _in_one_place(examples: Floats) -> list[int]:
-    """The numbers, from 1, of examples whose points all are where the wrist is."""
+    """The numbers, from 1, of the examples whose landmarks are all at the wrist's position."""
     points = examples.reshape(-1, LANDMARK_COUNT, 3)[..., :2]
     sizes = np.abs(points - points[:, [WRIST]]).max(axis=(1, 2))
     return [number for number, size in enumerate(sizes.tolist(), 1) if size < MIN_DISTANCE]
 
 
 def _finger_to_change(teacher: Teacher, examples: Floats) -> str:
-    """What to do with one finger, so that it looks least like any known gesture."""
+    """Which finger to bend or stretch to be least similar to any known gesture."""
     own = _straightness(examples)
     known = np.array(
         [
@@ -198,7 +198,7 @@ def _finger_to_change(teacher: Teacher, examples: Floats) -> str:
 
 
 def _straightness(hands: Floats) -> Floats:
-    """How straight each finger but the thumb is, shape (4,): the median over hands."""
+    """How straight each finger except the thumb is, shape (4,): the median over the hands."""
     points = hands.reshape(-1, LANDMARK_COUNT, 3)[..., :2]
     tips, joints = (np.linalg.norm(points[:, at] - points[:, [WRIST]], axis=2) for at in (_TIPS, _MIDDLE_JOINTS))
     straightness: Floats = np.median(tips / np.maximum(joints, 1e-6), axis=0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_gesture.model.classifier import Prediction
-from hand_gesture.model.execution import Execution
+from hand_gesture.model.execution import Call, Execution
 from hand_gesture.telemetry.metrics import Metrics
 
 
@@ -22,17 +22,12 @@ class MeasuredModel:
     async def predict(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         """Classify a batch of hands from a route: on the event loop, or in a thread if the model is slow."""
         call = await self._execution.call(hands)
-        loop = asyncio.get_running_loop()
-        # Record metrics after the responses are written, two event-loop iterations later: a lone stream's answers would
-        # come a sixth later otherwise
-        loop.call_soon(loop.call_soon, self._metrics.count_model_call, route, call.predictions, call.seconds)
-        return call.predictions
+        return self._count(route, call)
 
     async def predict_in_thread(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         """Classify many hands, always in a thread."""
-        return await asyncio.to_thread(self._predict_here, hands, route)
+        return self._count(route, await asyncio.to_thread(self._execution.call_inline, hands))
 
-    def _predict_here(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
-        call = self._execution.call_inline(hands)
+    def _count(self, route: str, call: Call) -> list[Prediction]:
         self._metrics.count_model_call(route, call.predictions, call.seconds)
         return call.predictions

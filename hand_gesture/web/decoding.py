@@ -42,6 +42,7 @@ MAX_NAMES: Final = 5  # of unknown fields in an error message
 MAX_NAME: Final = 30  # characters of each
 # Fields that clients are known to send instead of landmarks
 _RESULT_FIELDS: Final = frozenset({"worldLandmarks", "handedness", "handednesses", "multiHandLandmarks"})
+_SETTINGS_FIELDS: Final = frozenset({"hold_ms", "answers", "gestures", "key"})
 _IMAGE_FIELDS: Final = frozenset({"image", "frame", "img", "file", "photo", "image_base64"})
 
 ImageSize = tuple[float, float] | None  # width and height in pixels, if known
@@ -141,7 +142,7 @@ def decode_frame(message: bytes | str, image_size: ImageSize) -> Frame:
         )
         raise _reject(Reason.MALFORMED_LANDMARKS, text)
     time = _read_time(_TIME.unpack_from(message)[0]) if rest else None
-    hands = np.frombuffer(message, HAND_DTYPE, -1, rest).astype(np.float64).reshape(count, COORDINATE_COUNT)
+    hands = np.ndarray((count, COORDINATE_COUNT), HAND_DTYPE, message, rest).astype(np.float64)
     if count:
         largest = largest_coordinate(hands)
         if count > MAX_HANDS_IN_FRAME:
@@ -178,7 +179,7 @@ def decode_stream_settings(message: str) -> StreamSettings:
         if '"gestures"' not in message:  # NaN is tolerated in hands only
             raise _reject(Reason.INVALID_JSON, f"The settings are not valid JSON: {error}.") from None
         fields = _load_with_nan(message, error, "The settings are")
-    if type(fields) is not dict or fields.keys() - {"image_size", "hold_ms", "answers", "gestures", "key"}:
+    if type(fields) is not dict or fields.keys() - {"image_size", *_SETTINGS_FIELDS}:
         text = (
             "A stream begins with its settings: a JSON object of image_size, hold_ms, answers, gestures and key, all "
             "optional."
@@ -270,6 +271,8 @@ def _explain_unknown(fields: dict[str, Any], unknown: Set[str], required: str, o
             if required == "landmarks"
             else "This is MediaPipe's whole result; send its landmarks in the field hands."
         )
+    if unknown <= _SETTINGS_FIELDS and "time" in optional:
+        return "Only the first message of a stream has its settings; to change them, connect again."
     if unknown & _IMAGE_FIELDS:
         return f"Images are not accepted; send the landmarks that MediaPipe finds in them ({MEDIAPIPE_GUIDE})."
     if len(fields) == 1 and required not in fields and isinstance(next(iter(fields.values())), list | dict):

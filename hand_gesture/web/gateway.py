@@ -84,6 +84,8 @@ class PredictionGateway:
     async def _connect(self, app: Starlette, send: Send, message: Message) -> None:
         if message["type"] == "lifespan.startup.complete":
             self._worker.admission.connect(app)
+        elif message["type"] == "lifespan.shutdown.complete":
+            self._worker.metrics.flush()
         await send(message)
 
     def open_request(self, target: bytes, headers: Mapping[bytes, bytes], respond: Respond) -> PredictionRequest | None:

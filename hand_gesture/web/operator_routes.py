@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from hand_gesture.model.artifacts import load_reference_hands
 from hand_gesture.settings import Settings
 from hand_gesture.telemetry.exposition import MetricsLostError, render_metrics
+from hand_gesture.telemetry.metrics import get_metrics
 from hand_gesture.web.access import is_authorized
 from hand_gesture.web.asyncapi import asyncapi_document
 from hand_gesture.web.openapi import openapi_document
@@ -43,6 +44,7 @@ def operator_app(
         if not is_authorized(request.scope["headers"], filter(None, [settings.metrics_token])):
             text = "Send the token of METRICS_TOKEN as Authorization: Bearer TOKEN.\n"
             return PlainTextResponse(text, 401, headers={"WWW-Authenticate": "Bearer"})
+        get_metrics().flush()
         try:
             page = await run_in_threadpool(render_metrics)
         except MetricsLostError as error:

@@ -36,6 +36,7 @@ MAX_MESSAGE_BYTES: Final = 65_536  # of a frame; settings may have MAX_GESTURES_
 MAX_WAITING_FRAMES: Final = 8  # in the queue
 PING_INTERVAL_SECONDS: Final = 20.0  # without data before a ping
 CLIENT_TIMEOUT_SECONDS: Final = 5.0  # for data after a ping, and for a client that does not read
+_OK: Final = HTTPStatus.OK  # looking up an enum's member takes 0.2 µs in Python 3.11
 
 
 class Stream:
@@ -203,7 +204,7 @@ class Stream:
 
     def _answer_frame(self, predictions: Sequence[Prediction]) -> None:
         answer = self._camera.answer(self._frame, predictions, self._started)
-        self._answer(HTTPStatus.OK, orjson.dumps(answer), len(predictions))
+        self._answer(_OK, orjson.dumps(answer), len(predictions))
 
     def _answer_error(self, error: FailedRequestError) -> None:
         if isinstance(error, RejectedRequestError):

@@ -127,12 +127,14 @@ def test_stop_releases_everything(server: Server, site: Site, open_page: Open) -
 
 
 @needs_finder
-def test_counts_of_hands_that_are_none(server: Server, site: Site, open_page: Open) -> None:
+def test_options_that_are_not_valid(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     until(page, "window.start !== undefined")
     message = "hands must be a whole number of at least 1."
     for hands in ("0", "'2'", "NaN"):
         assert page.evaluate(f"start({{ hands: {hands} }}).catch(({{ message }}) => message)") == message
+    told = page.evaluate("start({ video: 'film.mp4' }).catch(({ message }) => message)")
+    assert told == "video must be a <video>, a video file or blob, or a MediaStream."
     run(page)
     assert page.evaluate("running.configure({ hands: '2' }).catch(({ message }) => message)") == message
     frames = page.evaluate("frames")
@@ -220,7 +222,7 @@ def test_finder_that_is_loaded_early(server: Server, site: Site, open_page: Open
 
 
 @needs_hands
-def test_what_it_tells_of_itself(server: Server, site: Site, open_page: Open) -> None:
+def test_observable_state(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), browser=BEFORE_HANDS)
     until(page, "window.start !== undefined")
     page.evaluate("void (window.told = { states: [], pictures: [], stops: 0 })")

@@ -144,7 +144,7 @@ def test_address_of_the_service(app: Path, open_page: Open, service: str) -> Non
     assert opened.value.url == f"ws://{host}/hands/stream"
 
 
-def test_it_says_that_there_is_no_service(app: Path, open_page: Open) -> None:
+def test_missing_service_is_reported(app: Path, open_page: Open) -> None:
     with built(app) as url:
         page = open_page(f"{url}/?service=http://127.0.0.1:{free_port()}", errors="Failed to load resource")
         until(page, "window.start !== undefined")

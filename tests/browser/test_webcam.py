@@ -33,7 +33,7 @@ def is_drawn(display: str) -> bool:
 
 
 @needs_hands
-def test_it_tells_and_draws_what_a_film_shows(server: Server) -> None:
+def test_held_gestures_are_printed_and_skeletons_drawn(server: Server) -> None:
     with virtual_screen(*SIZE) as environment:
         command = [*WEBCAM, CAMERA_VIDEO, server.url.replace("http", "ws") + "/stream"]
         with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as running:
@@ -47,7 +47,7 @@ def test_it_tells_and_draws_what_a_film_shows(server: Server) -> None:
     assert [told for told in held if told != "none "] == ["like up", "dislike down", "stop right", "fist left", "palm "]
 
 
-def test_it_says_that_there_is_no_camera(tmp_path: Path) -> None:
+def test_missing_camera_is_reported(tmp_path: Path) -> None:
     film = tmp_path / "missing.mjpeg"
     result = subprocess.run([*WEBCAM, film], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert result.returncode == 1
@@ -56,7 +56,7 @@ def test_it_says_that_there_is_no_camera(tmp_path: Path) -> None:
 
 @needs_hands
 @pytest.mark.parametrize("address", ["ws://127.0.0.1:{port}/stream", "{url}/stream", "{ws}/nothing"])
-def test_it_says_that_there_is_no_service(server: Server, address: str) -> None:
+def test_missing_service_is_reported(server: Server, address: str) -> None:
     address = address.format(port=free_port(), url=server.url, ws=server.url.replace("http", "ws"))
     result = subprocess.run([*WEBCAM, CAMERA_VIDEO, address], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert result.returncode == 1
@@ -65,7 +65,7 @@ def test_it_says_that_there_is_no_service(server: Server, address: str) -> None:
 
 
 @needs_hands
-def test_it_says_that_the_models_are_missing(tmp_path: Path) -> None:
+def test_missing_mediapipe_models_are_reported(tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     example = shutil.copy(PROJECT / "examples" / "webcam.py", tmp_path / "examples")
     command = [sys.executable, example, CAMERA_VIDEO]

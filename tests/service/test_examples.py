@@ -16,7 +16,7 @@ from tests.server import PROJECT, Server, free_port, start, wait_until_ready
 
 
 def run(*command: str, stdin: str | None = None) -> str:
-    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, input=stdin, timeout=60)
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, input=stdin)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -47,6 +47,17 @@ def test_python_stream_client_with_gestures_of_its_own(server: Server, tmp_path:
     changes = [line.split()[:2] for line in lines if not line.startswith("none")]
     assert [gesture for gesture, _ in changes] == [*REFERENCE.hands, "L", "pinky"]
     assert [command for _, command in changes[-2:]] == ["jump", "jump"]
+
+
+def test_python_stream_client_says_what_is_wrong(tmp_path: Path) -> None:
+    client = (sys.executable, "examples/stream_client.py", f"ws://127.0.0.1:{free_port()}/stream")
+    for options, message in (
+        ([], "The service does not answer: "),
+        (["--gestures", str(tmp_path / "missing.json")], "The gestures cannot be read: "),
+    ):
+        result = subprocess.run([*client, *options], cwd=PROJECT, capture_output=True, text=True, check=False)
+        assert result.returncode == 1
+        assert result.stderr.startswith(message)
 
 
 def test_service_that_depends_on_this_one(server: Server, tmp_path: Path) -> None:

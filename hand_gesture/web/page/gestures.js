@@ -203,7 +203,7 @@ export async function startGestures(options = {}) {
  */
 export function openStream(options = {}) {
   const { service = SERVICE, onChange, onFrame, onState, onProblem = ({ message }) => console.warn(message) } = options;
-  const address = new URL("stream", service).href.replace(/^http/, "ws");
+  const address = new URL("stream", new URL(service, document.baseURI)).href.replace(/^http/, "ws");
   let settings = streamSettings(options);
   /** @type {Size | null} */
   let size = null;
@@ -315,6 +315,8 @@ async function openVideo({ video: given, camera: id = "" }, signal, fail) {
   if (isElement && (video.srcObject || video.currentSrc || video.src)) return { video, camera: null }; // the page plays it
   video.muted = video.playsInline = true;
   if (given && !isElement) {
+    if (!(given instanceof Blob || given instanceof MediaStream))
+      throw new Problem("video must be a <video>, a video file or blob, or a MediaStream.", "invalid_request");
     await openMedia(video, given, signal);
     return { video, camera: null };
   }

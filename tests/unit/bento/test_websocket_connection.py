@@ -401,6 +401,31 @@ def test_data_after_an_error_is_discarded() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("error", [client_frame(0x40 | TEXT, b""), text(b"\xff")], ids=["reserved bit", "not UTF-8"])
+def test_data_while_closing_is_not_buffered(error: bytes) -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        with contextlib.suppress(ConnectionError):
+            await client.send(error, *[b"\xff" * 60_000] * 100)
+        await asyncio.sleep(0.05)
+        assert len(WSProtocol.get_buffer(session.websocket._protocol, -1)) < 2 * LARGEST
+
+    run(scenario)
+
+
+def test_frames_larger_than_the_limit_are_not_buffered() -> None:
+    """The first message may be larger than later ones, and picows has one limit for all."""
+
+    async def scenario(client: Client, session: Echo) -> None:
+        await client.send(text(b"x"))
+        assert await client.frame() == (TEXT, b"x")
+        await client.send(text(bytes(LARGEST_FIRST))[:-1])
+        (frame,) = await client.frames()
+        assert frame == (CLOSE, (1009).to_bytes(2) + b"A message is larger than 70000 bytes.")
+        assert session.ended == [1009]
+
+    run(scenario)
+
+
 def test_server_closes_with_a_reason_and_waits_for_the_clients_close() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         session.websocket.pause_reading()

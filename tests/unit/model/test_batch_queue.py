@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hand_gesture.model import batch_queue
 from hand_gesture.model.batch_queue import BatchQueue, QueueTimeoutError, Refine, Ticket
 from hand_gesture.model.classifier import Predictions
 from tests.hands import CLASSIFIER, REFERENCE
@@ -50,7 +51,7 @@ def ask(queue: BatchQueue, hand: NDArray[np.float64]) -> asyncio.Future[Any]:
 
 def ask_cancelled(queue: BatchQueue, hand: NDArray[np.float64]) -> Ticket:
     """Submit a hand whose callback must not be called."""
-    return queue.submit(hand, lambda _, __: pytest.fail("nobody wants this answer"))
+    return queue.submit(hand, lambda _, __: pytest.fail("the callback of cancelled hands was called"))
 
 
 async def event_loop_iterations() -> None:
@@ -59,7 +60,7 @@ async def event_loop_iterations() -> None:
         await asyncio.sleep(0)
 
 
-def test_hands_that_come_together_share_runs_and_get_their_own_answers() -> None:
+def test_concurrent_hands_share_batches_and_get_their_own_results() -> None:
     async def nine(queue: BatchQueue, method: Method) -> None:
         assert await asyncio.gather(*(ask(queue, HAND + number) for number in range(9))) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
         assert method.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
@@ -67,7 +68,7 @@ def test_hands_that_come_together_share_runs_and_get_their_own_answers() -> None
     run(nine)
 
 
-def test_hands_that_come_while_the_method_works_share_the_next_run() -> None:
+def test_hands_that_arrive_during_a_batch_share_the_next() -> None:
     async def one_and_three(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
         first = ask(queue, HAND)
@@ -82,36 +83,47 @@ def test_hands_that_come_while_the_method_works_share_the_next_run() -> None:
     run(one_and_three)
 
 
-def test_a_lone_hand_waits_for_nobody_whatever_was_before() -> None:
-    async def crowd_then_one(queue: BatchQueue, method: Method) -> None:
-        await asyncio.gather(*(ask(queue, HAND + number) for number in range(64)))
-        lone = ask(queue, HAND)
-        await event_loop_iterations()
-        assert lone.done()
-        assert method.batches[-1] == [0]
-
-    run(crowd_then_one)
-
-
-def test_only_after_a_crowd_is_the_loop_looked_through_once_more_for_others() -> None:
-    async def iterations_to_the_run(queue: BatchQueue, method: Method) -> int:
-        before, turns = len(method.batches), 0
-        answer = ask(queue, HAND)
-        while len(method.batches) == before:
+def test_single_hands_are_not_delayed() -> None:
+    async def one_after_another(queue: BatchQueue, method: Method) -> None:
+        for _ in range(3):
+            answer = ask(queue, HAND)
             await asyncio.sleep(0)
-            turns += 1
+            assert method.batches.pop() == [0]
+            await answer
+
+    run(one_after_another)
+
+
+@pytest.mark.parametrize(("seconds", "batches"), [(0.02, [[0, 1], [2, 3]]), (3600, [[0, 1]])])
+def test_batches_start_at_an_interval_under_load(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, batches: list[list[float]]
+) -> None:
+    monkeypatch.setattr(batch_queue, "BATCH_INTERVAL_SECONDS", seconds)
+
+    async def load(queue: BatchQueue, method: Method) -> None:
+        await asyncio.gather(ask(queue, HAND), ask(queue, HAND + 1))
+        answers = [ask(queue, HAND + 2), ask(queue, HAND + 3)]
+        await asyncio.wait(answers, timeout=None if seconds < 1 else 0.1)
+        assert method.batches == batches
+
+    run(load)
+
+
+def test_after_the_interval_the_next_batch_is_not_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_queue, "BATCH_INTERVAL_SECONDS", 0.001)
+
+    async def load(queue: BatchQueue, method: Method) -> None:
+        await asyncio.gather(ask(queue, HAND), ask(queue, HAND + 1))
+        await asyncio.sleep(0.01)
+        answer = ask(queue, HAND + 2)
+        await event_loop_iterations()
+        assert method.batches == [[0, 1], [2]]
         await answer
-        return turns
 
-    async def crowd_between(queue: BatchQueue, method: Method) -> list[int]:
-        first = await iterations_to_the_run(queue, method)
-        await asyncio.gather(ask(queue, HAND), ask(queue, HAND))
-        return [first, await iterations_to_the_run(queue, method), await iterations_to_the_run(queue, method)]
-
-    assert run(crowd_between) == [1, 2, 1]
+    run(load)
 
 
-def test_what_the_method_raises_reaches_its_callers_and_not_the_next() -> None:
+def test_an_exception_of_the_method_affects_only_its_batch() -> None:
     async def fail_then_call(queue: BatchQueue, _: Method) -> None:
         given = await asyncio.gather(ask(queue, HAND - 1), ask(queue, HAND), return_exceptions=True)
         assert [str(error) for error in given] == ["no such hand"] * 2
@@ -120,7 +132,7 @@ def test_what_the_method_raises_reaches_its_callers_and_not_the_next() -> None:
     run(fail_then_call)
 
 
-def test_too_few_answers_are_an_error_for_all_and_not_the_wrong_ones() -> None:
+def test_a_wrong_number_of_results_is_an_error() -> None:
     async def call() -> None:
         async def forgetful(hands: NDArray[np.float64]) -> list[float]:
             return [float(hand[0]) for hand in hands[1:]]
@@ -132,7 +144,7 @@ def test_too_few_answers_are_an_error_for_all_and_not_the_wrong_ones() -> None:
     asyncio.run(call())
 
 
-def test_who_has_gone_is_not_classified() -> None:
+def test_cancelled_hands_are_not_classified() -> None:
     async def go_and_stay(queue: BatchQueue, method: Method) -> None:
         gone, stays = ask_cancelled(queue, HAND + 1), ask(queue, HAND + 2)
         gone.cancel()
@@ -146,7 +158,7 @@ def test_who_has_gone_is_not_classified() -> None:
     run(go_and_stay)
 
 
-def test_who_goes_while_the_method_works_takes_no_answer_from_the_others() -> None:
+def test_cancelling_during_a_batch_does_not_affect_others() -> None:
     async def go_and_stay(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
         gone, stays = ask_cancelled(queue, HAND + 1), ask(queue, HAND + 2)
@@ -159,7 +171,7 @@ def test_who_goes_while_the_method_works_takes_no_answer_from_the_others() -> No
     run(go_and_stay)
 
 
-def test_hands_are_refused_when_they_have_waited_too_long_and_the_method_goes_on() -> None:
+def test_queue_timeout_during_a_slow_batch() -> None:
     async def wait_too_long(queue: BatchQueue, method: Method) -> None:
         method.gate.clear()
         first = ask(queue, HAND)
@@ -185,7 +197,7 @@ def test_hands_are_refused_when_they_have_waited_too_long_and_the_method_goes_on
     run(wait_too_long, max_wait_seconds=0.05)
 
 
-def test_a_hand_that_waited_too_long_before_its_run_is_refused() -> None:
+def test_queue_timeout_before_a_batch_starts() -> None:
     async def never_in_time(queue: BatchQueue, method: Method) -> None:
         with pytest.raises(QueueTimeoutError):
             await ask(queue, HAND)
@@ -194,7 +206,7 @@ def test_a_hand_that_waited_too_long_before_its_run_is_refused() -> None:
     run(never_in_time, max_wait_seconds=0)
 
 
-def test_a_call_that_is_cancelled_is_an_error_for_its_callers_and_the_next_are_answered() -> None:
+def test_a_cancelled_method_call_is_an_error_and_the_next_batch_runs() -> None:
     async def cancel_then_call() -> None:
         calls = 0
 
@@ -215,7 +227,7 @@ def test_a_call_that_is_cancelled_is_an_error_for_its_callers_and_the_next_are_a
     asyncio.run(cancel_then_call())
 
 
-def test_what_one_caller_fails_at_takes_no_answer_from_the_others() -> None:
+def test_a_failing_callback_does_not_affect_others() -> None:
     async def fail_and_take(queue: BatchQueue, _: Method) -> None:
         reported: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
@@ -242,7 +254,7 @@ def test_pending_hands_are_counted() -> None:
     run(count)
 
 
-def test_the_hands_of_a_frame_stay_together_and_none_is_lost() -> None:
+def test_hands_of_a_frame_are_in_one_batch() -> None:
     async def frames(queue: BatchQueue, method: Method) -> None:
         given: list[Any] = []
         for first, count in ((0, 3), (10, 1), (20, 2), (30, 9)):
@@ -267,7 +279,7 @@ def refined(queue: BatchQueue, hands: NDArray[np.float64], refine: Refine) -> as
     return answered
 
 
-def test_answers_may_be_made_from_those_of_the_whole_run() -> None:
+def test_results_can_be_refined_from_the_whole_batch() -> None:
     async def scenario(queue: BatchQueue, method: Method) -> Any:
         first = ask(queue, HAND + 1)
         second = refined(queue, np.concatenate([HAND + 2, HAND + 3]), lambda answers, place: (answers, place))
@@ -283,7 +295,7 @@ def test_answers_may_be_made_from_those_of_the_whole_run() -> None:
     assert isinstance(third, ZeroDivisionError)
 
 
-def test_a_run_in_several_calls_keeps_the_hidden_layer_of_all() -> None:
+def test_a_batch_in_several_calls_keeps_the_hidden_layer_of_all() -> None:
     """A frame of eight hands with a smaller MAX_BATCH_SIZE."""
     hands = np.array([np.ravel(hand) for hand in REFERENCE.hands.values()][:7])
 

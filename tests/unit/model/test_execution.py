@@ -69,7 +69,7 @@ def test_a_slow_call_moves_the_next_into_a_thread() -> None:
     assert model.inline() == [True, False]
 
 
-def test_a_call_of_the_callers_own_has_no_say() -> None:
+def test_inline_calls_do_not_affect_where_later_calls_run() -> None:
     model = Model(0)
     execution = Execution(model, HAND)
     model.seconds = SLOW_SECONDS

@@ -16,7 +16,7 @@ FEATURES = np.random.default_rng(0).normal(size=(200, 42)).astype(np.float32)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 128])
-def test_it_answers_as_scikit_learn_does(count: int) -> None:
+def test_probabilities_equal_those_of_scikit_learn(count: int) -> None:
     network = Network.of(BUNDLED)
     assert network is not None
     hidden = network.hidden(FEATURES[:count])
@@ -28,13 +28,13 @@ def test_it_answers_as_scikit_learn_does(count: int) -> None:
     ("parameters", "classes"),
     [({"activation": "tanh"}, 3), ({"activation": "logistic"}, 3), ({"hidden_layer_sizes": ()}, 3), ({}, 2)],
 )
-def test_a_network_of_another_form_is_left_to_scikit_learn(parameters: dict[str, object], classes: int) -> None:
+def test_other_networks_use_scikit_learn(parameters: dict[str, object], classes: int) -> None:
     model = MLPClassifier(**{"hidden_layer_sizes": (8,), "max_iter": 1000, "tol": 0.1} | parameters)
     model.fit(FEATURES, np.arange(len(FEATURES)) % classes)
     assert Network.of(model) is None
 
 
-def test_a_classifier_that_is_no_network_has_none() -> None:
+def test_other_classifiers_have_no_network() -> None:
     assert Network.of(object()) is None
 
 

@@ -9,7 +9,7 @@ from hand_gesture.model.stored_hands import STORED_HANDS_FILE, StoredHands, read
 from tests.hands import ARTIFACTS, CLASSIFIER
 
 
-def test_the_committed_hands_are_of_every_gesture_and_of_none() -> None:
+def test_bundled_stored_hands_cover_all_classes() -> None:
     stored = read_stored_hands(ARTIFACTS / STORED_HANDS_FILE)
     assert {*stored.gestures.tolist()} == {*CLASSIFIER.classes}
     assert len(stored.hands) == len(stored.gestures) >= 2000
@@ -17,13 +17,13 @@ def test_the_committed_hands_are_of_every_gesture_and_of_none() -> None:
     assert (ARTIFACTS / STORED_HANDS_FILE).stat().st_size <= 1_000_000
 
 
-def test_the_classifier_knows_the_committed_hands() -> None:
+def test_bundled_stored_hands_are_classified_correctly() -> None:
     stored = read_stored_hands(ARTIFACTS / STORED_HANDS_FILE)
     given = np.array([prediction.gesture for prediction in CLASSIFIER.predict(stored.hands)])
     assert (given == stored.gestures).mean() > 0.9
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_hands_can_be_read(tmp_path: Path) -> None:
     hands = np.random.default_rng(0).normal(size=(5, 63))
     hands[:, 2::3] = 0
     stored = StoredHands(hands, np.array(["like", "none", "fist", "none", "like"]))

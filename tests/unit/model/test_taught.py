@@ -39,18 +39,18 @@ def names_given(taught: TaughtGestures, hands: NDArray[np.float64]) -> list[str]
 
 @pytest.mark.parametrize("shape", ["L", "pinky"])
 @pytest.mark.parametrize("count", [1, 10, 64])
-def test_a_taught_gesture_is_told_on_other_hands(shape: str, count: int) -> None:
+def test_a_custom_gesture_is_recognized_on_other_hands(shape: str, count: int) -> None:
     given = names_given(teach(shape, count=count), hands_of(shape, 50, seed=1))
     assert given.count(shape) >= 45
 
 
-def test_gestures_that_are_taught_together_are_told_apart() -> None:
+def test_gestures_that_are_trained_together_are_distinguished() -> None:
     taught = teach("L", "pinky")
     for shape in ("L", "pinky"):
         assert names_given(taught, hands_of(shape, 50, seed=1)).count(shape) >= 45
 
 
-def test_hardly_any_stored_hand_is_taken() -> None:
+def test_false_positives_are_limited() -> None:
     taught = teach("L", "pinky")
     hidden = CLASSIFIER.predict(STORED.hands).hidden
     assert hidden is not None
@@ -62,7 +62,7 @@ def test_hardly_any_stored_hand_is_taken() -> None:
         assert taken[STORED.gestures == name].mean(axis=0).max() <= 0.05
 
 
-def test_below_the_threshold_the_answer_of_the_classifier_stands_as_it_is() -> None:
+def test_below_the_threshold_the_prediction_is_unchanged() -> None:
     taught = teach("L")
     answers = CLASSIFIER.predict(STORED.hands[:1000])
     assert answers.hidden is not None
@@ -71,7 +71,7 @@ def test_below_the_threshold_the_answer_of_the_classifier_stands_as_it_is() -> N
         assert taught.predict(answers, index) is answers[index]
 
 
-def test_one_hand_of_a_batch_gets_what_the_batch_says() -> None:
+def test_predictions_of_single_hands_equal_those_of_the_batch() -> None:
     taught = teach("L", "pinky")
     answers = CLASSIFIER.predict(hands_of("pinky", 20, seed=1))
     assert answers.hidden is not None
@@ -82,20 +82,20 @@ def test_one_hand_of_a_batch_gets_what_the_batch_says() -> None:
         assert prediction.confidence == pytest.approx(confidence_of(float(margins[index].max())), abs=2e-4)
 
 
-def test_the_same_examples_give_the_same_answers() -> None:
+def test_training_is_deterministic() -> None:
     hidden = CLASSIFIER.predict(hands_of("L", 20, seed=1)).hidden
     assert hidden is not None
     assert np.array_equal(teach("L", "pinky").margins(hidden), teach("L", "pinky").margins(hidden))
 
 
-def test_confidence_is_a_half_at_the_threshold_and_grows_with_the_margin() -> None:
+def test_confidence_is_one_half_at_the_threshold_and_increases() -> None:
     confidences = [confidence_of(margin) for margin in (0.0, 0.1, 0.5, 2.0, 1e6)]
     assert confidences[0] == 0.5
     assert confidences == sorted(confidences)
     assert confidences[-1] == 1
 
 
-def test_an_operator_who_wants_more_confidence_gets_the_answers_of_the_classifier() -> None:
+def test_min_confidence_applies_to_custom_gestures() -> None:
     examples = hands_of("L")
     answers = CLASSIFIER.predict(hands_of("L", 20, seed=1))
     strict = GestureClassifier(MODEL, CLASSIFIER.classes, {}, 1.01, CLASSIFIER.features)
@@ -103,14 +103,14 @@ def test_an_operator_who_wants_more_confidence_gets_the_answers_of_the_classifie
     assert all(taught.predict(answers, index) is answers[index] for index in range(20))
 
 
-def test_a_stored_hand_of_no_gesture_that_is_near_an_example_is_no_counterexample() -> None:
+def test_stored_hands_near_an_example_are_not_negatives() -> None:
     none = STORED.hands[STORED.gestures == "none"]
     kept = TEACHER.far_from(none[:1])
     assert not kept[np.flatnonzero(STORED.gestures == "none")[0]]
     assert kept[STORED.gestures != "none"].all()
 
 
-def test_examples_of_a_known_gesture_take_none_of_its_hands_from_it() -> None:
+def test_examples_of_a_known_gesture_do_not_replace_it() -> None:
     peace = STORED.hands[STORED.gestures == "peace"]
     taught = TEACHER.teach({"mine": OwnGesture(peace[:10])})
     hidden = CLASSIFIER.predict(peace).hidden
@@ -118,7 +118,7 @@ def test_examples_of_a_known_gesture_take_none_of_its_hands_from_it() -> None:
     assert (taught.margins(hidden) > 0).mean() <= 0.05
 
 
-def test_a_batch_without_a_hidden_layer_keeps_its_answers() -> None:
+def test_predictions_without_a_hidden_layer_are_unchanged() -> None:
     answers = Predictions(CLASSIFIER.predict(hands_of("L")), None)
     assert teach("L").predict(answers, 3) is answers[3]
 
@@ -131,11 +131,11 @@ def test_a_batch_without_a_hidden_layer_keeps_its_answers() -> None:
     ],
     ids=["no network", "other features"],
 )
-def test_other_classifiers_say_why_they_cannot_be_taught(classifier: GestureClassifier) -> None:
+def test_unsupported_classifiers_are_rejected_with_a_reason(classifier: GestureClassifier) -> None:
     with pytest.raises(ValueError, match=r"Gestures can be taught to neural networks only .* wrist_rms_v3"):
         Teacher(classifier, STORED)
 
 
-def test_a_model_without_stored_hands_says_so(tmp_path: Path) -> None:
+def test_missing_stored_hands_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"came without stored_hands.npz, .* import it again\.$"):
         load_teacher(tmp_path, CLASSIFIER)

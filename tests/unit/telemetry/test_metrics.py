@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
-from hand_gesture.telemetry.metrics import Metrics, ProcessTreeSampler, observe_all
+from hand_gesture.telemetry.metrics import MODEL_CALLS_SECONDS, Metrics, ProcessTreeSampler, observe_all
 from tests.server import PROJECT
 
 BOUNDS = (0.2, 0.5, 0.9, 1.0)
@@ -175,21 +175,39 @@ def test_rejected_requests_count_missing_landmarks(metrics: Metrics) -> None:
     assert [after - value for after, value in zip(counts(), before, strict=True)] == [2, 3]
 
 
-def test_a_model_call_counts_its_hands(metrics: Metrics) -> None:
+def test_model_calls_count_their_hands(metrics: Metrics) -> None:
     predictions = [Prediction("like", 0.9, "up"), Prediction("like", 0.5, "up"), Prediction("none", 0.25, None)]
-    metrics.count_model_call("/a_route", predictions, 0.125)
+
+    async def main() -> None:
+        metrics.count_model_call("/a_route", predictions[:1], 0.125)
+        metrics.count_model_call("/a_route", predictions[1:], 0.25)
+        await asyncio.sleep(2 * MODEL_CALLS_SECONDS)
+
+    asyncio.run(main())
     route = {"route": "/a_route"}
     expected = {
-        ("inference_duration_seconds_count", ()): 1,
-        ("inference_duration_seconds_sum", ()): 0.125,
+        ("inference_duration_seconds_count", ()): 2,
+        ("inference_duration_seconds_sum", ()): 0.375,
         ("batch_size_sum", tuple(route.items())): 3,
-        ("batch_size_count", tuple(route.items())): 1,
+        ("batch_size_count", tuple(route.items())): 2,
         ("predictions_total", (("gesture", "like"),)): 2,
         ("predictions_total", (("gesture", "none"),)): 1,
         ("prediction_confidence_sum", ()): 1.65,
     }
     for (name, labels), value in expected.items():
         assert REGISTRY.get_sample_value(f"hand_gesture_{name}", dict(labels)) == pytest.approx(value), name
+
+
+def test_flush_records_everything(metrics: Metrics) -> None:
+    before = sample("inference_duration_seconds_count")
+
+    async def main() -> tuple[float, tuple[float, float, float]]:
+        metrics.count_model_call("/at_once", [Prediction("like", 0.9, None)], 0.5)
+        metrics.count_answer("/at_once", 200, 0.5)
+        metrics.flush()
+        return sample("inference_duration_seconds_count") - before, counted("/at_once")
+
+    assert asyncio.run(main()) == (1, (1, 0, 0.5))
 
 
 def test_series_of_the_model_exist_from_the_start(metrics: Metrics) -> None:

@@ -313,6 +313,7 @@ def test_frame_of_one_hand_may_carry_the_time_in_text() -> None:
         ('{"hands": [], "time": false}', Reason.INVALID_REQUEST, "finite number of milliseconds"),
         ('{"hands": [], "times": 1}', Reason.INVALID_REQUEST, "the fields are hands, image_size and time."),
         ('{"hands": null}', Reason.INVALID_REQUEST, "hands must be a list"),
+        ('{"hold_ms": 150, "answers": "list"}', Reason.INVALID_REQUEST, "to change them, connect again"),
     ],
 )
 def test_invalid_frames_are_rejected_with_a_message(message: bytes | str, reason: Reason, words: str) -> None:
