@@ -120,6 +120,8 @@ def test_requests_beyond_the_queue_are_rejected_at_once(teaching: Teaching, coun
     for refusal in refusals:
         assert isinstance(refusal, FailedRequestError)
         assert (refusal.status, refusal.reason) == (503, ServerReason.OVERLOADED)
+        assert refusal.headers == [(b"retry-after", b"1")]
+        assert "try again in a second" in str(refusal)
     asyncio.run(taught(teaching, L))  # a place is free again
 
 
