@@ -240,12 +240,18 @@ def test_tracking_is_invariant_to_unit_and_position(seed: int, scale: float, shi
 class LongWay(Tracker):
     """Assigns the hands of each frame."""
 
+    assigned = 0  # frames
+
     def update(self, hands: Array, time: float) -> list[int]:
-        self._lone = None
+        self._single = None
         return super().update(hands, time)
 
-    def _continue(self, hands: Array, time: float) -> bool:  # noqa: ARG002
+    def _update_unchanged(self, hands: Array, time: float) -> bool:  # noqa: ARG002
         return False
+
+    def _assign(self, hands: Array, time: float) -> list[int]:
+        self.assigned += 1
+        return super()._assign(hands, time)
 
 
 @given(SEEDS, st.integers(1, 3), st.floats(0, 6))
@@ -257,6 +263,7 @@ def test_fast_path_gives_the_same_ids(seed: int, count: int, speed: float) -> No
         shown = [index for index in range(count) if random.random() < 0.95]
         hands = np.array([actors[index].at(frame / 30, random) for index in shown]).reshape(-1, 63)
         assert short.update(hands, frame / 30) == long.update(hands, frame / 30)
+    assert long.assigned == 60
 
 
 @given(
