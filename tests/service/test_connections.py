@@ -90,10 +90,11 @@ def test_upgrade_with_a_chunked_body_is_declined(server: Server) -> None:
         assert b'"gesture":"like"' in read_answer(connection)
 
 
+@pytest.mark.parametrize("target", [b"other:443", b"http://other/"])
 @pytest.mark.parametrize("upgrade", [b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"], ids=["plain", "upgrade"])
-def test_connect_is_rejected(server: Server, upgrade: bytes) -> None:
+def test_connect_is_rejected(server: Server, target: bytes, upgrade: bytes) -> None:
     with connect(server) as connection:
-        connection.sendall(b"CONNECT other:443 HTTP/1.1\r\nHost: other\r\n%b\r\n" % upgrade)
+        connection.sendall(b"CONNECT %b HTTP/1.1\r\nHost: other\r\n%b\r\n" % (target, upgrade))
         assert connection.recv(65_536).startswith(b"HTTP/1.1 4")
 
 

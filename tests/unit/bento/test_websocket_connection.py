@@ -466,8 +466,9 @@ def test_a_client_that_does_not_read_is_aborted() -> None:
 def test_only_silent_clients_are_pinged_and_any_data_counts_as_alive() -> None:
     async def heard(client: Client, session: Echo, frame: bytes) -> None:
         await client.send(frame)
-        while not session.websocket.has_received:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while not session.websocket.has_received:
+                await asyncio.sleep(0)
 
     async def scenario(client: Client, session: Echo) -> None:
         websocket = session.websocket

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
-from unittest.mock import ANY, Mock
+from unittest.mock import ANY, AsyncMock, Mock
 
 import httpx
 import pytest
@@ -48,23 +49,48 @@ def make_gateway(**settings: Any) -> PredictionGateway:
 
 
 def ask(app: PredictionGateway, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> httpx.Response:
+    """Send a request, the body in two pieces."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body[:1]
+        yield body[1:]
+
     async def request() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
-            return await client.request(method, path, headers=headers, content=body)
+            return await client.request(method, path, headers=headers, content=pieces())
 
     return asyncio.run(request())
 
 
+UPGRADE = {"upgrade": "websocket", "connection": "Upgrade"}
+
+
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "status", "reason", "extra"),
+    ("method", "path", "headers", "status", "reason", "extra", "hint"),
     [
-        ("GET", "/predict", KEY, 405, Reason.METHOD_NOT_ALLOWED, {"allow": "POST"}),
-        ("PUT", "/gestures", KEY | JSON, 405, Reason.METHOD_NOT_ALLOWED, {"allow": "POST"}),
-        ("POST", "/predict%0A", KEY | JSON, 405, Reason.METHOD_NOT_ALLOWED, {"allow": "GET, HEAD"}),
-        ("POST", "/", KEY | JSON, 405, Reason.METHOD_NOT_ALLOWED, {"allow": "GET, HEAD"}),
-        ("GET", "/stream", {}, 426, Reason.METHOD_NOT_ALLOWED, {"upgrade": "websocket", "connection": "Upgrade"}),
-        ("POST", "/stream", KEY, 426, Reason.METHOD_NOT_ALLOWED, {"upgrade": "websocket", "connection": "Upgrade"}),
-        ("GET", "/stream", {"origin": GAME}, 426, Reason.METHOD_NOT_ALLOWED, {"access-control-allow-origin": GAME}),
+        ("GET", "/predict", KEY, 405, Reason.METHOD_NOT_ALLOWED, {"allow": "POST"}, "only accepts POST"),
+        ("PUT", "/gestures", KEY | JSON, 405, Reason.METHOD_NOT_ALLOWED, {"allow": "POST"}, "only accepts POST"),
+        (
+            "POST",
+            "/predict%0A",
+            KEY | JSON,
+            405,
+            Reason.METHOD_NOT_ALLOWED,
+            {"allow": "GET, HEAD"},
+            "/predict, /predict/command,",
+        ),
+        ("POST", "/", KEY | JSON, 405, Reason.METHOD_NOT_ALLOWED, {"allow": "GET, HEAD"}, "POST is only allowed for"),
+        ("GET", "/stream", {}, 426, Reason.METHOD_NOT_ALLOWED, UPGRADE, "ws://"),
+        ("POST", "/stream", KEY, 426, Reason.METHOD_NOT_ALLOWED, UPGRADE, "ws://"),
+        (
+            "GET",
+            "/stream",
+            {"origin": GAME},
+            426,
+            Reason.METHOD_NOT_ALLOWED,
+            {"access-control-allow-origin": GAME},
+            "ws://",
+        ),
         (
             "GET",
             "/stream",
@@ -72,33 +98,49 @@ def ask(app: PredictionGateway, method: str, path: str, headers: dict[str, str],
             403,
             Reason.FORBIDDEN_ORIGIN,
             {"access-control-allow-origin": "*"},
+            "ALLOWED_ORIGINS",
         ),
         *(
-            ("POST", path, headers, 401, Reason.UNAUTHORIZED, {"www-authenticate": "Bearer"})
+            (
+                "POST",
+                path,
+                headers,
+                401,
+                Reason.UNAUTHORIZED,
+                {"www-authenticate": "Bearer"},
+                "Authorization: Bearer KEY",
+            )
             for path in ("/predict", "/predict/command", "/predict_batch", "/gestures")
             for headers in (JSON, {}, JSON | {"authorization": "Bearer other"})
         ),
         *(
-            ("POST", "/predict_batch", KEY | headers, 415, Reason.UNSUPPORTED_MEDIA_TYPE, {})
-            for headers in (
-                {"content-type": "image/png"},
-                {"content-type": "multipart/form-data; boundary=x"},
-                {"content-type": "application/x-www-form-urlencoded"},
-                {"content-type": "application/vnd.bentoml+pickle"},
-                {"content-type": "text/plain"},
-                {"content-type": ""},
-                JSON | {"content-encoding": "gzip"},
+            ("POST", "/predict_batch", KEY | headers, 415, Reason.UNSUPPORTED_MEDIA_TYPE, {}, hint)
+            for headers, hint in (
+                ({"content-type": "image/png"}, "MediaPipe"),
+                ({"content-type": "multipart/form-data; boundary=x"}, "MediaPipe"),
+                ({"content-type": "application/x-www-form-urlencoded"}, "MediaPipe"),
+                ({"content-type": "application/vnd.bentoml+pickle"}, "bentoml.depends"),
+                ({"content-type": "text/plain"}, "Content-Type: application/json"),
+                ({"content-type": ""}, "Content-Type: application/json"),
+                (JSON | {"content-encoding": "gzip"}, "plain JSON"),
             )
         ),
     ],
 )
 def test_requests_are_rejected(
-    method: str, path: str, headers: dict[str, str], status: int, reason: Reason, extra: dict[str, str], metrics: Mock
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    reason: Reason,
+    extra: dict[str, str],
+    hint: str,
+    metrics: Mock,
 ) -> None:
     app = make_gateway(api_key="secret", allowed_origins=GAME)
     response = ask(app, method, path, headers, b"[]" if method == "POST" else b"")
-    assert response.status_code == status
-    assert response.json() == {"error": ANY, "reason": reason}
+    assert (response.status_code, response.json()["reason"]) == (status, reason)
+    assert hint in response.json()["error"]
     assert {name: response.headers[name] for name in extra} == extra
     metrics.count_rejected.assert_called_once_with(reason, 0)
 
@@ -109,8 +151,9 @@ def test_json_is_decoded(content_type: str | None, encoding: str | None) -> None
     fields = {"content-type": content_type, "content-encoding": encoding}
     headers = {name: value for name, value in fields.items() if value is not None}
     for path in ("/predict", "/predict/command", "/predict_batch"):
-        response = ask(make_gateway(), "POST", path, headers, b"{")
-        assert (response.status_code, response.json()["reason"]) == (400, Reason.INVALID_JSON)
+        for body, reason in ((b"{", Reason.INVALID_JSON), (b"[1]", Reason.INVALID_REQUEST)):
+            response = ask(make_gateway(), "POST", path, headers, body)
+            assert (response.status_code, response.json()["reason"]) == (400, reason)
 
 
 def test_other_requests_are_passed_on() -> None:
@@ -147,6 +190,16 @@ def test_an_error_before_the_body_is_read_is_not_a_timeout(error: Exception, cap
     (record,) = caplog.records
     assert record.exc_info is not None
     assert record.exc_info[1] is error
+
+
+@pytest.mark.parametrize("pieces", [[], [{"type": "http.request", "body": b"{", "more_body": True}]])
+def test_a_client_that_disconnects_before_its_body_is_complete(pieces: list[Message], metrics: Mock) -> None:
+    """It is counted as nginx does, and nothing is sent."""
+    send = Mock()
+    receive = AsyncMock(side_effect=[*pieces, {"type": "http.disconnect"}])
+    asyncio.run(make_gateway()(POST, receive, send))
+    metrics.end_request.assert_called_once_with("/predict", 499, ANY)
+    assert not send.called
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> Mock:
