@@ -6,7 +6,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hand_gesture.debounce import MIN_SCORE, PENALTY, Debouncer
@@ -122,6 +122,7 @@ def test_rounded_timestamps_cost_no_frame() -> None:
     assert debouncer.held == "like"
 
 
+@example(["like"] * 40, 0.5, 1 / 32)
 @given(SHOWN, HOLDS, INTERVALS)
 def test_missing_hand_is_released_after_hold_ms(gestures: list[str], hold: float, interval: float) -> None:
     debouncer = Debouncer(hold, NOTHING)
