@@ -210,3 +210,8 @@ def test_a_gesture_whose_count_is_zero_starts_over() -> None:
 def test_a_frame_counts_against_every_other_gesture() -> None:
     shown = ["like"] * 3 + ["stop"] + ["like"] * 2 + ["stop"]  # which starts anew with the last frame
     assert held(shown, hold=3 / 8, interval=1 / 8)[-1] == NOTHING
+
+
+def test_an_interrupted_gesture_is_held_from_the_least_score_on() -> None:
+    shown = ["like"] * 4 + ["stop"] + ["like"] * (MIN_SCORE - 4 + PENALTY)
+    assert held(shown, hold=(len(shown) - 1) / 8, interval=1 / 8)[-2:] == [NOTHING, "like"]
