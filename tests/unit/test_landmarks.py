@@ -19,10 +19,20 @@ from hand_gesture.landmarks import (
     Unit,
     convert,
     parse_hand,
+    read_hands,
     restore_shape,
 )
 from hand_gesture.model.features import MAX_FEATURE, wrist_middle_tip, wrist_rms
-from tests.hands import FORMS, LIKE, as_numbers, as_objects, as_pairs, as_planar_numbers, with_z_in_pixels
+from tests.hands import (
+    FORMS,
+    LIKE,
+    as_numbers,
+    as_objects,
+    as_pairs,
+    as_planar_numbers,
+    as_planar_objects,
+    with_z_in_pixels,
+)
 
 coordinates = st.floats(-1000, 1000, allow_nan=False, width=32)
 hands = st.lists(st.tuples(coordinates, coordinates, coordinates).map(list), min_size=21, max_size=21)
@@ -329,3 +339,19 @@ def test_every_missing_point_is_named() -> None:
     hand[4] = hand[8] = hand[12] = None
     with pytest.raises(MissingLandmarksError, match="4 THUMB_TIP, 8 INDEX_FINGER_TIP and 12 MIDDLE_FINGER_TIP "):
         parse_hand(hand)
+
+
+@pytest.mark.parametrize("form", [as_pairs, as_planar_objects])
+def test_single_points_may_lack_z(form: Any) -> None:
+    hand = [*LIKE] if form is as_pairs else as_objects(LIKE)
+    hand[4] = form(LIKE)[4]
+    expected = parse_hand(LIKE)
+    expected[3 * 4 + 2] = 0
+    np.testing.assert_array_equal(parse_hand(hand), expected)
+
+
+def test_several_hands_are_read_at_once_as_floats() -> None:
+    hands = read_hands([[[1, 2, 3]] * 21, [[4, 5, 6]] * 21])
+    assert hands is not None
+    assert hands.dtype == np.float64
+    assert hands.tolist() == [[1, 2, 3] * 21, [4, 5, 6] * 21]
