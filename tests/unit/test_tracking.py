@@ -155,14 +155,16 @@ def test_hand_away_for_long_or_elsewhere_gets_a_new_id(seed: int, rate: int, *, 
 
 
 @pytest.mark.parametrize(("step", "ids"), [(0.5, [1]), (1.5, [1]), (2.5, [2]), (3.5, [2])])
-@pytest.mark.parametrize("direction", [-1, 1])
-def test_a_lone_hand_that_jumps_is_another_hand(direction: int, step: float, ids: list[int]) -> None:
+@pytest.mark.parametrize("direction", [(-1, 0), (1, 0), (0, -1), (0, 1)])
+@pytest.mark.parametrize("size", [0.1, 1, 100])
+def test_a_lone_hand_that_jumps_is_another_hand(
+    size: float, direction: tuple[int, int], step: float, ids: list[int]
+) -> None:
     """A hand moves at most two hand sizes between two frames of a thirtieth of a second."""
-    tracker, hand = Tracker(), shaped(0)
+    tracker, half = Tracker(), np.array([*direction, 0]) * step / 2
     for frame in range(30):
-        assert tracker.update(hand.reshape(1, 63), frame / 30) == [1]
-    moved = hand + np.array([direction * step, 0, 0])
-    assert tracker.update(moved.reshape(1, 63), 1.0) == ids
+        assert tracker.update(size * (shaped(0) - half).reshape(1, 63), frame / 30) == [1]
+    assert tracker.update(size * (shaped(0) + half).reshape(1, 63), 1.0) == ids
 
 
 @given(SEEDS, RATES, st.integers(0, 1), st.floats(2.2, 8))
@@ -254,10 +256,10 @@ class LongWay(Tracker):
         return super()._assign(hands, time)
 
 
-@given(SEEDS, st.integers(1, 3), st.floats(0, 6))
-def test_fast_path_gives_the_same_ids(seed: int, count: int, speed: float) -> None:
+@given(SEEDS, st.integers(1, 3), st.floats(0, 6), st.floats(0.5, 2.5))
+def test_fast_path_gives_the_same_ids(seed: int, count: int, speed: float, apart: float) -> None:
     random = np.random.default_rng(seed)
-    actors = [Actor(shaped(index), swaying(2.5 * index, speed, random.uniform(0, 6))) for index in range(count)]
+    actors = [Actor(shaped(index), swaying(apart * index, speed, random.uniform(0, 6))) for index in range(count)]
     short, long = Tracker(), LongWay()
     for frame in range(60):
         shown = [index for index in range(count) if random.random() < 0.95]
