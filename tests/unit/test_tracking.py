@@ -75,7 +75,7 @@ def numbers_of(
         time = frame / rate
         order = [index for index in random.permutation(len(actors)).tolist() if is_seen(index, time)]
         hands = np.array([actors[index].at(time, random) for index in order]).reshape(-1, 63)
-        numbers = tracker.update(hands, time)
+        numbers = tracker.update(hands, 1000 + time)
         if is_judged(time):
             for index, number in zip(order, numbers, strict=True):
                 given[index].add(number)
@@ -167,6 +167,59 @@ def test_a_lone_hand_that_jumps_is_another_hand(
     assert tracker.update(size * (shaped(0) + half).reshape(1, 63), 1.0) == ids
 
 
+@pytest.mark.parametrize(("step", "ids"), [(3.0, [1]), (4.5, [2])])
+def test_a_hand_may_move_farther_between_two_frames_that_are_far_apart(step: float, ids: list[int]) -> None:
+    tracker = Tracker()
+    assert tracker.update(shaped(0).reshape(1, 63), 0) == [1]
+    assert tracker.update((shaped(0) + np.array([step, 0, 0])).reshape(1, 63), 0.5) == ids
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_a_hand_that_points_at_the_camera_may_move_as_far(index: int) -> None:
+    """Its palm looks short, but not narrow."""
+    points = shaped(index)
+    length = (points[9] - points[0])[:2]
+    points[:, :2] -= 0.9 * (points[:, :2] @ length)[:, np.newaxis] * length
+    tracker = Tracker()
+    assert tracker.update(points.reshape(1, 63), 0) == [1]
+    assert tracker.update((points + np.array([0.6, 0, 0])).reshape(1, 63), 1 / 30) == [1]
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_hands_that_move_together_keep_their_ids(order: list[int]) -> None:
+    """The sum of the squared distances is minimal, not that of the distances."""
+    before = np.array([shaped(0).reshape(63) + np.tile(place, 21) for place in ((0, 0, 0), (1, 0.3, 0))])
+    after = np.array([shaped(0).reshape(63) + np.tile(place, 21) for place in ((1.1, 0.3, 0), (2.05, 0, 0))])
+    tracker = Tracker()
+    assert tracker.update(before, 0) == [1, 2]
+    assert tracker.update(after[order], 1 / 30) == [index + 1 for index in order]
+
+
+@pytest.mark.parametrize(("is_older", "ids"), [(True, [1, 1]), (False, [1, 2])])
+def test_a_new_hand_that_meets_an_older_one_was_a_false_detection(is_older: bool, ids: list[int]) -> None:
+    """Two hands that appear together are two."""
+    tracker, hand = Tracker(), shaped(0).reshape(63)
+    if is_older:
+        for frame in range(30):
+            assert tracker.update(hand[np.newaxis], frame / 30) == [1]
+    for frame, away in enumerate((1.3, 1.0, 0.7, 0.4), start=30):
+        numbers = tracker.update(np.array([hand, hand + np.tile([away, 0, 0], 21)]), frame / 30)
+        assert numbers == ([1, 2] if away > 0.6 else ids)
+    assert len(tracker.known) == len({*ids})
+
+
+def test_only_missing_hands_are_forgotten() -> None:
+    stays, leaves = shaped(2).reshape(63), shaped(3).reshape(63) + np.tile([6, 0, 0], 21)
+    both = np.array([stays, leaves])
+    tracker = Tracker()
+    assert tracker.update(both, 0) == [1, 2]
+    assert tracker.update(both[:1], MEMORY_SECONDS / 2) == [1]
+    assert tracker.update(both, MEMORY_SECONDS) == [1, 2]  # not yet
+    assert tracker.update(both[:1], MEMORY_SECONDS + 1) == [1]
+    assert tracker.update(both[:1], 10 * MEMORY_SECONDS) == [1]  # it was in the frame before, however long ago
+    assert tracker.update(both, 10 * MEMORY_SECONDS + 0.1) == [1, 3]
+
+
 @given(SEEDS, RATES, st.integers(0, 1), st.floats(2.2, 8))
 def test_remaining_hand_keeps_its_id_when_another_leaves(seed: int, rate: int, gone: int, apart: float) -> None:
     random = np.random.default_rng(seed)
@@ -186,7 +239,7 @@ def test_hand_detected_twice_has_one_id(seed: int, rate: int, shift: float, scal
         hands = [actor.at(time, random), other.at(time, random)]
         is_twice = frame > 0 and random.random() < 0.3
         if is_twice:
-            second = Actor(actor.shape * scale, actor.path).at(time, random) + np.tile([shift, 0, 0], 21)
+            second = Actor(actor.shape * scale, actor.path).at(time, random) + np.tile([shift, 0, 5], 21)
             hands.insert(0 if comes_first else 2, second)
         expected = [1, 2] if not is_twice else [1, 1, 2] if comes_first else [1, 2, 1]
         assert tracker.update(np.array(hands), time) == expected
@@ -228,15 +281,20 @@ def test_hands_that_appear_together_get_different_ids(frames: list[list[int]]) -
             assert numbers == [*range(1, len(shown) + 1)]
 
 
-@given(SEEDS, st.floats(1e-3, 1e5), st.floats(-10, 10))
-def test_tracking_is_invariant_to_unit_and_position(seed: int, scale: float, shift: float) -> None:
+@given(SEEDS, st.floats(1e-3, 1e5), st.floats(-10, 10), st.integers(0, 3))
+def test_tracking_is_invariant_to_unit_position_and_quarter_turns(
+    seed: int, scale: float, shift: float, turns: int
+) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(index), swaying(1.7 * index, 8, random.uniform(0, 6))) for index in range(3)]
     plain, changed = Tracker(), Tracker()
     for frame in range(40):
         shown = [index for index in random.permutation(3).tolist() if random.random() < 0.9]
         hands = np.array([actors[index].at(frame / 15, random) for index in shown]).reshape(-1, 63)
-        assert changed.update((hands + shift) * scale, frame / 15) == plain.update(hands, frame / 15)
+        turned = hands.reshape(-1, 21, 3).copy()
+        for _ in range(turns):
+            turned = turned[..., [1, 0, 2]] * [-1, 1, 1]
+        assert changed.update((turned.reshape(-1, 63) + shift) * scale, frame / 15) == plain.update(hands, frame / 15)
 
 
 class LongWay(Tracker):
