@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hand_gesture.tracking import MEMORY_SECONDS, Tracker
+from hand_gesture.tracking import CONFIRMED_SECONDS, MEMORY_SECONDS, Tracker
 from tests.hands import IMAGE_SIZE, REFERENCE
 from tests.sequences import NAMES, load_recording
 
@@ -43,6 +43,13 @@ def shaped(index: int) -> Array:
     points = SHAPES[index % len(SHAPES)].copy()
     points -= points[9]
     points /= math.hypot(*points[0, :2])
+    return points
+
+
+def turned(points: Array, turns: int) -> Array:
+    """Points after some quarter turns in the picture."""
+    for _ in range(turns):
+        points = points[..., [1, 0, 2]] * [-1, 1, 1]
     return points
 
 
@@ -154,17 +161,18 @@ def test_hand_away_for_long_or_elsewhere_gets_a_new_id(seed: int, rate: int, *, 
     assert given == [{1, 2}]
 
 
-@pytest.mark.parametrize(("step", "ids"), [(0.5, [1]), (1.5, [1]), (2.5, [2]), (3.5, [2])])
+@pytest.mark.parametrize(("step", "ids"), [(0.5, [1]), (1.9, [1]), (2.5, [2]), (3.5, [2])])
+@pytest.mark.parametrize("turns", [0, 1])
 @pytest.mark.parametrize("direction", [(-1, 0), (1, 0), (0, -1), (0, 1)])
 @pytest.mark.parametrize("size", [0.1, 1, 100])
 def test_a_lone_hand_that_jumps_is_another_hand(
-    size: float, direction: tuple[int, int], step: float, ids: list[int]
+    size: float, direction: tuple[int, int], turns: int, step: float, ids: list[int]
 ) -> None:
     """A hand moves at most two hand sizes between two frames of a thirtieth of a second."""
-    tracker, half = Tracker(), np.array([*direction, 0]) * step / 2
+    tracker, hand, half = Tracker(), turned(shaped(0), turns), np.array([*direction, 0]) * step / 2
     for frame in range(30):
-        assert tracker.update(size * (shaped(0) - half).reshape(1, 63), frame / 30) == [1]
-    assert tracker.update(size * (shaped(0) + half).reshape(1, 63), 1.0) == ids
+        assert tracker.update(size * (hand - half).reshape(1, 63), frame / 30) == [1]
+    assert tracker.update(size * (hand + half).reshape(1, 63), 1.0) == ids
 
 
 @pytest.mark.parametrize(("step", "ids"), [(3.0, [1]), (4.5, [2])])
@@ -174,10 +182,11 @@ def test_a_hand_may_move_farther_between_two_frames_that_are_far_apart(step: flo
     assert tracker.update((shaped(0) + np.array([step, 0, 0])).reshape(1, 63), 0.5) == ids
 
 
+@pytest.mark.parametrize("turns", [0, 1])
 @pytest.mark.parametrize("index", range(3))
-def test_a_hand_that_points_at_the_camera_may_move_as_far(index: int) -> None:
+def test_a_hand_that_points_at_the_camera_may_move_as_far(index: int, turns: int) -> None:
     """Its palm looks short, but not narrow."""
-    points = shaped(index)
+    points = turned(shaped(index), turns)
     length = (points[9] - points[0])[:2]
     points[:, :2] -= 0.9 * (points[:, :2] @ length)[:, np.newaxis] * length
     tracker = Tracker()
@@ -245,13 +254,16 @@ def test_hand_detected_twice_has_one_id(seed: int, rate: int, shift: float, scal
         assert tracker.update(np.array(hands), time) == expected
 
 
+@pytest.mark.parametrize("apart", [2, 6])
 @pytest.mark.parametrize("is_away", [True, False], ids=["forgotten", "remembered"])
-def test_second_detections_of_a_hand_do_not_count_as_the_missing_one(*, is_away: bool) -> None:
+def test_second_detections_of_a_hand_do_not_count_as_the_missing_one(*, is_away: bool, apart: float) -> None:
     random = np.random.default_rng(0)
-    stays, leaves = Actor(shaped(2), still(0)), Actor(shaped(3), still(6))
+    stays, leaves = Actor(shaped(2), still(0)), Actor(shaped(3), still(apart))
     tracker = Tracker()
-    assert tracker.update(np.array([stays.at(0, random), leaves.at(0, random)]), 0) == [1, 2]
-    time = 0.0
+    time = -2 * CONFIRMED_SECONDS
+    while time < 0:
+        time += 0.05
+        assert tracker.update(np.array([stays.at(0, random), leaves.at(0, random)]), time) == [1, 2]
     while time < MEMORY_SECONDS + (0.1 if is_away else -0.1):
         time += 0.05
         assert tracker.update(np.array([stays.at(0, random)] * 2), time) == [1, 1]
@@ -291,10 +303,8 @@ def test_tracking_is_invariant_to_unit_position_and_quarter_turns(
     for frame in range(40):
         shown = [index for index in random.permutation(3).tolist() if random.random() < 0.9]
         hands = np.array([actors[index].at(frame / 15, random) for index in shown]).reshape(-1, 63)
-        turned = hands.reshape(-1, 21, 3).copy()
-        for _ in range(turns):
-            turned = turned[..., [1, 0, 2]] * [-1, 1, 1]
-        assert changed.update((turned.reshape(-1, 63) + shift) * scale, frame / 15) == plain.update(hands, frame / 15)
+        other = (turned(hands.reshape(-1, 21, 3), turns).reshape(-1, 63) + shift) * scale
+        assert changed.update(other, frame / 15) == plain.update(hands, frame / 15)
 
 
 class LongWay(Tracker):
@@ -314,14 +324,15 @@ class LongWay(Tracker):
         return super()._assign(hands, time)
 
 
+@pytest.mark.parametrize("size", [0.1, 100])
 @given(SEEDS, st.integers(1, 3), st.floats(0, 6), st.floats(0.5, 2.5))
-def test_fast_path_gives_the_same_ids(seed: int, count: int, speed: float, apart: float) -> None:
+def test_fast_path_gives_the_same_ids(size: float, seed: int, count: int, speed: float, apart: float) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(index), swaying(apart * index, speed, random.uniform(0, 6))) for index in range(count)]
     short, long = Tracker(), LongWay()
     for frame in range(60):
         shown = [index for index in range(count) if random.random() < 0.95]
-        hands = np.array([actors[index].at(frame / 30, random) for index in shown]).reshape(-1, 63)
+        hands = size * (10 + np.array([actors[index].at(frame / 30, random) for index in shown]).reshape(-1, 63))
         assert short.update(hands, frame / 30) == long.update(hands, frame / 30)
     assert long.assigned == 60
 
