@@ -463,6 +463,14 @@ def test_a_client_that_does_not_read_is_aborted() -> None:
     run(scenario)
 
 
+def test_a_long_reason_is_cut_between_two_characters() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        session.websocket.close(WSCloseCode.POLICY_VIOLATION, "ab" + "€" * 100)  # of three bytes each
+        assert await client.frame() == (CLOSE, (1008).to_bytes(2) + b"ab" + "€".encode() * 40)
+
+    run(scenario)
+
+
 def test_only_silent_clients_are_pinged_and_any_data_counts_as_alive() -> None:
     async def heard(client: Client, session: Echo, frame: bytes) -> None:
         await client.send(frame)
