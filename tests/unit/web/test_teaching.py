@@ -40,7 +40,8 @@ class Counted:
 
         self.teacher.teach = counted  # type: ignore[method-assign]
 
-    def make(self, _classifier: GestureClassifier) -> Teacher:
+    def make(self, classifier: GestureClassifier) -> Teacher:
+        assert classifier is CLASSIFIER
         return self.teacher
 
 
