@@ -21,6 +21,7 @@ from hand_gesture.web import gateway
 from hand_gesture.web.decoding import MAX_HAND_BYTES
 from hand_gesture.web.gateway import PredictionGateway
 from hand_gesture.web.responses import CLOSE
+from tests.hands import LIKE
 
 GAME = "https://game.example"
 JSON = {"content-type": "application/json"}
@@ -198,6 +199,18 @@ def test_a_client_that_disconnects_before_its_body_is_complete(pieces: list[Mess
     send = Mock()
     receive = AsyncMock(side_effect=[*pieces, {"type": "http.disconnect"}])
     asyncio.run(make_gateway()(POST, receive, send))
+    metrics.end_request.assert_called_once_with("/predict", 499, ANY)
+    assert not send.called
+
+
+def test_a_client_that_disconnects_before_its_answer(metrics: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    admission, send = Mock(), Mock()
+    monkeypatch.setattr(gateway, "AdmissionControl", lambda _: admission)
+    body = json.dumps({"landmarks": LIKE}).encode()
+    messages = [{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}]
+    asyncio.run(make_gateway()(POST, AsyncMock(side_effect=messages), send))
+    admission.submit.assert_called_once()
+    admission.submit.return_value.cancel.assert_called_once_with()
     metrics.end_request.assert_called_once_with("/predict", 499, ANY)
     assert not send.called
 
