@@ -14,10 +14,15 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from hand_gesture.bento.http_connection import APPLICATION, HttpConnection
+from hand_gesture.bento.websocket_connection import MessageTransport
 
 GET = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
 BODY = b"{}"
+UPGRADE = (
+    b"GET /stream?x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 @dataclass
@@ -30,6 +35,9 @@ class Service:
     received: list[Message] = field(default_factory=list)
     direct: list[tuple[bytes, dict[bytes, bytes]]] = field(default_factory=list)  # targets and headers
     request: Mock = field(default_factory=Mock)
+    limits: Mock = field(default_factory=Mock)
+    watchdog: Mock = field(default_factory=Mock)
+    streams: list[tuple[bytes, list[tuple[bytes, bytes]]]] = field(default_factory=list)  # targets and headers
 
     def __post_init__(self) -> None:
         config = Config(self, lifespan="off", ws="none", log_config=None)
@@ -55,6 +63,9 @@ class Service:
         self.direct.append((target, headers))
         self.respond = respond
         return self.request if self.may_skip else None
+
+    def open_stream(self, target: bytes, headers: list[tuple[bytes, bytes]], _: MessageTransport) -> None:
+        self.streams.append((target, headers))
 
     async def send(self, *pieces: bytes) -> None:
         for piece in pieces:
@@ -120,6 +131,58 @@ def test_an_upgrade_that_is_offered_does_not_matter(monkeypatch: pytest.MonkeyPa
         assert target == b"/predict"
         assert b"upgrade" not in headers
         service.request.receive.assert_called_once_with(BODY)
+
+    run(scenario, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status", "text"),
+    [
+        (b"GET", b"POST", b"400 Bad Request", b"A WebSocket must be opened with a GET request of HTTP/1.1."),
+        (b"HTTP/1.1", b"HTTP/1.0", b"400 Bad Request", b"A WebSocket must be opened with a GET request of HTTP/1.1."),
+        (b": 13", b": 12", b"426 Upgrade Required", b"Sec-WebSocket-Version must be 13."),
+        (b"Version", b"V", b"426 Upgrade Required", b"Sec-WebSocket-Version must be 13."),
+        (b"Key", b"K", b"400 Bad Request", b"Sec-WebSocket-Key must be 16 bytes in base64."),
+        (b"dGhl", b"dGh", b"400 Bad Request", b"Sec-WebSocket-Key must be 16 bytes in base64."),
+        (b"dGhl", b"d{hl", b"400 Bad Request", b"Sec-WebSocket-Key must be 16 bytes in base64."),
+        (b"dGhl", b"", b"400 Bad Request", b"Sec-WebSocket-Key must be 16 bytes in base64."),
+        (b"/stream", b"/stream", b"403 Forbidden", b"No stream at this address for this origin."),
+    ],
+)
+def test_websockets_are_refused(
+    old: bytes, new: bytes, status: bytes, text: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(service: Service) -> None:
+        await service.send(UPGRADE.replace(old, new))
+        head, _, body = service.written.partition(b"\r\n\r\n")
+        line, *headers = head.split(b"\r\n")
+        assert line == b"HTTP/1.1 " + status
+        assert headers == [
+            b"sec-websocket-version: 13",
+            b"content-type: text/plain; charset=utf-8",
+            b"content-length: %d" % len(text),
+            b"connection: close",
+        ]
+        assert body == text
+        service.transport.close.assert_called_once_with()
+        assert (service.asgi, service.direct) == ([], [])
+        if old == new:
+            ((target, fields),) = service.streams
+            assert target == b"/stream?x"
+            assert (b"host", b"a") in fields
+        else:
+            assert service.streams == []
+
+    run(scenario, monkeypatch)
+
+
+def test_servers_without_the_application_refuse_websockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(service: Service) -> None:
+        service.connection._application = None
+        await service.send(UPGRADE)
+        assert service.written.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+        assert service.written.endswith(b"\r\n\r\nThis server does not accept WebSockets.")
+        service.is_ready.set()
 
     run(scenario, monkeypatch)
 
