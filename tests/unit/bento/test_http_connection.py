@@ -213,6 +213,31 @@ def test_while_the_client_does_not_read_requests_go_through_asgi(monkeypatch: py
     run(scenario, monkeypatch)
 
 
+def test_a_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(service: Service) -> None:
+        for count in (1, 2, 3):
+            await service.send(POST + BODY)
+            assert (len(service.direct), service.asgi) == (count, [])
+            service.respond(200, b"", b"", False, 0)
+        assert service.written.count(b"HTTP/1.1 200 OK\r\n") == 3
+
+    run(scenario, monkeypatch)
+
+
+def test_requests_that_come_meanwhile_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(service: Service) -> None:
+        paths = [b"/%d" % number for number in range(6)]
+        await service.send(*(GET.replace(b"/livez", path) for path in paths))
+        assert service.asgi == [("GET", "/0")]
+        service.is_ready.set()
+        for _ in paths:
+            await service.settle()
+        assert service.asgi == [("GET", path.decode()) for path in paths]
+        assert service.written.count(b"asgi") == len(paths)
+
+    run(scenario, monkeypatch)
+
+
 def test_requests_are_answered_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(service: Service) -> None:
         await service.send(GET + POST + BODY)
@@ -254,9 +279,10 @@ def test_the_request_being_answered_is_told_of_a_disconnect(behind: bytes, monke
 )
 def test_responses(closes: bool, connection: bytes, line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(service: Service) -> None:
+        service.connection.server_state.default_headers = [(b"date", b"today"), (b"server", b"x")]
         await service.send(changed(b"Host: a", b"Host: a" + connection) + BODY)
         service.respond(200, b"a: b\r\n", b"body", closes, 0)
-        assert service.written == b"HTTP/1.1 200 OK\r\na: b\r\n%b\r\nbody" % line
+        assert service.written == b"HTTP/1.1 200 OK\r\ndate: today\r\nserver: x\r\na: b\r\n%b\r\nbody" % line
         assert service.transport.close.called is (closes or bool(connection))
 
     run(scenario, monkeypatch)
