@@ -213,6 +213,16 @@ def test_while_the_client_does_not_read_requests_go_through_asgi(monkeypatch: py
     run(scenario, monkeypatch)
 
 
+def test_the_body_may_come_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(service: Service) -> None:
+        await service.send(POST, BODY[:1])
+        service.request.receive.assert_not_called()
+        await service.send(BODY[1:])
+        service.request.receive.assert_called_once_with(BODY)
+
+    run(scenario, monkeypatch)
+
+
 def test_a_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(service: Service) -> None:
         for count in (1, 2, 3):
