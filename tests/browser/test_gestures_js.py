@@ -153,6 +153,26 @@ def test_it_can_be_stopped_while_it_starts(server: Server, site: Site, open_page
 
 
 @needs_finder
+def test_a_wake_lock_that_is_granted_after_the_stop_is_released(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    page.evaluate("""() => {
+      const { request } = WakeLock.prototype;
+      WakeLock.prototype.request = async function (...given) {
+        await new Promise((resolve) => { window.grant = resolve; });
+        window.lock = await request.apply(this, given);
+        return window.lock;
+      };
+    }""")
+    run(page)
+    until(page, "window.grant !== undefined")
+    page.evaluate("running.stop()")
+    page.evaluate("grant()")
+    until(page, "window.lock?.released")
+    assert left(page) == NOTHING
+
+
+@needs_finder
 def test_it_goes_on_when_the_video_leaves_the_document(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     run(page, "{ video: document.body.appendChild(document.createElement('video')) }")

@@ -218,6 +218,26 @@ def test_no_hand_is_seen(server: Server, open_page: Open) -> None:
     assert page.get_by_label("Name").input_value() == "heart"
 
 
+def test_pictures_of_two_hands_are_not_examples(server: Server, open_page: Open) -> None:
+    """It is not known which of them makes the gesture."""
+    page = open_page(server.url)
+    record_from = """(counts) => import(document.querySelector("script[type=module]").src.replace("main", "recording"))
+      .then(({ record }) => {
+        const hand = (x) => Array(21).fill({ x, y: 0, z: 0 });
+        const watch = (onPicture) => counts.forEach((count, index) => {
+          performance.now = () => 1000 * (index + 1);
+          onPicture(Array.from({ length: count }, () => hand(index)), [640, 480]);
+        });
+        const nothing = () => {};
+        return record({ watch, signal: new AbortController().signal, onCount: nothing, onProgress: nothing });
+      })
+      .then((examples) => examples.map(({ hand, size }) => [hand[0].x, ...size]), ({ message }) => message)"""
+    counts = [1, 2, 0, 1, 2, 3, 1, 0, 2, 1, 1, 2]
+    assert page.evaluate(record_from, counts) == [[index, 640, 480] for index in (0, 3, 6, 9, 10)]
+    assert page.evaluate(record_from, [2] * 12).startswith("Several hands were seen")
+    assert page.evaluate(record_from, [0] * 12).startswith("No hand was seen")
+
+
 @needs_finder
 def test_a_camera_that_is_denied(server: Server, open_page: Open) -> None:
     page = open_page(server.url, browser=(FAKE_CAMERA, "--deny-permission-prompts"))

@@ -90,10 +90,12 @@ def test_upgrade_with_a_chunked_body_is_declined(server: Server) -> None:
         assert b'"gesture":"like"' in read_answer(connection)
 
 
-def test_connect_is_rejected(server: Server) -> None:
+@pytest.mark.parametrize("target", [b"other:443", b"http://other/"])
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"], ids=["plain", "upgrade"])
+def test_connect_is_rejected(server: Server, target: bytes, upgrade: bytes) -> None:
     with connect(server) as connection:
-        connection.sendall(b"CONNECT other:443 HTTP/1.1\r\nHost: other\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
-        assert not connection.recv(65_536).startswith(b"HTTP/1.1 2")
+        connection.sendall(b"CONNECT %b HTTP/1.1\r\nHost: other\r\n%b\r\n" % (target, upgrade))
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 4")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

@@ -6,7 +6,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hand_gesture.debounce import MIN_SCORE, PENALTY, Debouncer
@@ -122,6 +122,7 @@ def test_rounded_timestamps_cost_no_frame() -> None:
     assert debouncer.held == "like"
 
 
+@example(["like"] * 40, 0.5, 1 / 32)
 @given(SHOWN, HOLDS, INTERVALS)
 def test_missing_hand_is_released_after_hold_ms(gestures: list[str], hold: float, interval: float) -> None:
     debouncer = Debouncer(hold, NOTHING)
@@ -209,3 +210,8 @@ def test_a_gesture_whose_count_is_zero_starts_over() -> None:
 def test_a_frame_counts_against_every_other_gesture() -> None:
     shown = ["like"] * 3 + ["stop"] + ["like"] * 2 + ["stop"]  # which starts anew with the last frame
     assert held(shown, hold=3 / 8, interval=1 / 8)[-1] == NOTHING
+
+
+def test_an_interrupted_gesture_is_held_from_the_least_score_on() -> None:
+    shown = ["like"] * 4 + ["stop"] + ["like"] * (MIN_SCORE - 4 + PENALTY)
+    assert held(shown, hold=(len(shown) - 1) / 8, interval=1 / 8)[-2:] == [NOTHING, "like"]

@@ -36,6 +36,11 @@ def test_a_clock_set_back_continues_from_there() -> None:
     assert [clock.advance(0.0, sent) for sent in frames] == [0.0, 0.5, 0.5, 1.0]
 
 
+def test_frames_may_have_the_same_time() -> None:
+    clock = FrameClock()
+    assert [clock.advance(0.0, sent) for sent in (1000.0, 1000.0, 1500.0, 1500.0)] == [0.0, 0.0, 0.5, 0.5]
+
+
 def test_gaps_are_capped_at_a_minute() -> None:
     clock = FrameClock()
     clock.advance(0.0, 0.0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hand_gesture.landmarks import (
     LANDMARK_NAMES,
+    MAX_COORDINATE,
     MAX_NORMALIZED_COORDINATE,
     MAX_NORMALIZED_DEPTH,
     MalformedLandmarksError,
@@ -18,10 +19,20 @@ from hand_gesture.landmarks import (
     Unit,
     convert,
     parse_hand,
+    read_hands,
     restore_shape,
 )
 from hand_gesture.model.features import MAX_FEATURE, wrist_middle_tip, wrist_rms
-from tests.hands import FORMS, LIKE, as_numbers, as_objects, as_pairs, with_z_in_pixels
+from tests.hands import (
+    FORMS,
+    LIKE,
+    as_numbers,
+    as_objects,
+    as_pairs,
+    as_planar_numbers,
+    as_planar_objects,
+    with_z_in_pixels,
+)
 
 coordinates = st.floats(-1000, 1000, allow_nan=False, width=32)
 hands = st.lists(st.tuples(coordinates, coordinates, coordinates).map(list), min_size=21, max_size=21)
@@ -171,16 +182,41 @@ def test_missing_points_are_counted_and_named(absent: Any, form: Any) -> None:
     assert error.value.count == 2
 
 
-def test_missing_coordinate_among_63_numbers_is_named() -> None:
-    numbers: list[Any] = as_numbers(LIKE)
-    numbers[3 * 4 + 1] = None
+@pytest.mark.parametrize(("form", "axes"), [(as_numbers, 3), (as_planar_numbers, 2)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_missing_coordinate_among_63_or_42_numbers_is_named(form: Any, axes: int, axis: int) -> None:
+    numbers: list[Any] = form(LIKE)
+    numbers[axes * 4 + axis] = None
     with pytest.raises(MissingLandmarksError, match="landmark 4 THUMB_TIP has no finite"):
         parse_hand(numbers)
 
 
+@pytest.mark.parametrize(
+    ("count", "missing"), [(62, 1), (61, 1), (60, 1), (43, 7), (21, 14), (20, 15), (10, 18), (1, 21)]
+)
+def test_other_counts_of_numbers_lack_the_points_at_the_end(count: int, missing: int) -> None:
+    with pytest.raises(MissingLandmarksError) as error:
+        parse_hand(as_numbers(LIKE)[:count])
+    assert error.value.count == missing
+
+
+@pytest.mark.parametrize("largest", [MAX_COORDINATE, -MAX_COORDINATE])
+def test_largest_coordinates_are_not_malformed(largest: float) -> None:
+    with pytest.raises(MissingLandmarksError, match="landmark 4 THUMB_TIP has no finite"):
+        parse_hand([*LIKE[:4], None, [largest] * 3, *LIKE[6:]])
+    assert parse_hand([[largest] * 3, *LIKE[1:]])[0] == largest
+
+
+def test_one_hand_in_a_list_has_the_same_errors() -> None:
+    with pytest.raises(MissingLandmarksError, match="landmark 4 THUMB_TIP has no finite"):
+        parse_hand([[*LIKE[:4], None, *LIKE[5:]]])
+    with pytest.raises(MalformedLandmarksError, match="must hold one hand, but it holds lists of hands"):
+        parse_hand([[LIKE]])
+
+
 @pytest.mark.parametrize("value", [None, [], [None] * 21, [None] * 63, [math.inf] * 63])
 def test_hand_without_points_lacks_21(value: Any) -> None:
-    with pytest.raises(MissingLandmarksError, match="all 21 landmarks") as error:
+    with pytest.raises(MissingLandmarksError, match=r"^all 21 landmarks have no finite") as error:
         parse_hand(value)
     assert error.value.count == 21
 
@@ -223,8 +259,9 @@ def test_mixed_formats_are_rejected() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 50])
 def test_error_for_a_list_of_hands_names_predict_batch(count: int) -> None:
-    with pytest.raises(MalformedLandmarksError, match=f"there are {count}; send them as hands to /predict_batch"):
-        parse_hand([LIKE] * count)
+    for form in (list, as_objects, as_numbers, as_planar_numbers):
+        with pytest.raises(MalformedLandmarksError, match=f"there are {count}; send them as hands to /predict_batch"):
+            parse_hand([form(LIKE)] * count)
 
 
 def test_image_size_restores_the_shape_of_a_normalized_hand() -> None:
@@ -302,3 +339,19 @@ def test_every_missing_point_is_named() -> None:
     hand[4] = hand[8] = hand[12] = None
     with pytest.raises(MissingLandmarksError, match="4 THUMB_TIP, 8 INDEX_FINGER_TIP and 12 MIDDLE_FINGER_TIP "):
         parse_hand(hand)
+
+
+@pytest.mark.parametrize("form", [as_pairs, as_planar_objects])
+def test_single_points_may_lack_z(form: Any) -> None:
+    hand = [*LIKE] if form is as_pairs else as_objects(LIKE)
+    hand[4] = form(LIKE)[4]
+    expected = parse_hand(LIKE)
+    expected[3 * 4 + 2] = 0
+    np.testing.assert_array_equal(parse_hand(hand), expected)
+
+
+def test_several_hands_are_read_at_once_as_floats() -> None:
+    hands = read_hands([[[1, 2, 3]] * 21, [[4, 5, 6]] * 21])
+    assert hands is not None
+    assert hands.dtype == np.float64
+    assert hands.tolist() == [[1, 2, 3] * 21, [4, 5, 6] * 21]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hand_gesture.tracking import MEMORY_SECONDS, Tracker
+from hand_gesture.tracking import CONFIRMED_SECONDS, MEMORY_SECONDS, Tracker
 from tests.hands import IMAGE_SIZE, REFERENCE
 from tests.sequences import NAMES, load_recording
 
@@ -46,6 +46,13 @@ def shaped(index: int) -> Array:
     return points
 
 
+def turned(points: Array, turns: int) -> Array:
+    """Points after some quarter turns in the picture."""
+    for _ in range(turns):
+        points = points[..., [1, 0, 2]] * [-1, 1, 1]
+    return points
+
+
 def still(x: float, y: float = 0.0) -> Path:
     return lambda _: (x, y)
 
@@ -75,7 +82,7 @@ def numbers_of(
         time = frame / rate
         order = [index for index in random.permutation(len(actors)).tolist() if is_seen(index, time)]
         hands = np.array([actors[index].at(time, random) for index in order]).reshape(-1, 63)
-        numbers = tracker.update(hands, time)
+        numbers = tracker.update(hands, 1000 + time)
         if is_judged(time):
             for index, number in zip(order, numbers, strict=True):
                 given[index].add(number)
@@ -154,15 +161,72 @@ def test_hand_away_for_long_or_elsewhere_gets_a_new_id(seed: int, rate: int, *, 
     assert given == [{1, 2}]
 
 
-@pytest.mark.parametrize(("step", "ids"), [(0.5, [1]), (1.5, [1]), (2.5, [2]), (3.5, [2])])
-@pytest.mark.parametrize("direction", [-1, 1])
-def test_a_lone_hand_that_jumps_is_another_hand(direction: int, step: float, ids: list[int]) -> None:
+@pytest.mark.parametrize(("step", "ids"), [(0.5, [1]), (1.9, [1]), (2.5, [2]), (3.5, [2])])
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("direction", [(-1, 0), (1, 0), (0, -1), (0, 1)])
+@pytest.mark.parametrize("size", [0.1, 1, 100])
+def test_a_lone_hand_that_jumps_is_another_hand(
+    size: float, direction: tuple[int, int], turns: int, step: float, ids: list[int]
+) -> None:
     """A hand moves at most two hand sizes between two frames of a thirtieth of a second."""
-    tracker, hand = Tracker(), shaped(0)
+    tracker, hand, half = Tracker(), turned(shaped(0), turns), np.array([*direction, 0]) * step / 2
     for frame in range(30):
-        assert tracker.update(hand.reshape(1, 63), frame / 30) == [1]
-    moved = hand + np.array([direction * step, 0, 0])
-    assert tracker.update(moved.reshape(1, 63), 1.0) == ids
+        assert tracker.update(size * (hand - half).reshape(1, 63), frame / 30) == [1]
+    assert tracker.update(size * (hand + half).reshape(1, 63), 1.0) == ids
+
+
+@pytest.mark.parametrize(("step", "ids"), [(3.0, [1]), (4.5, [2])])
+def test_a_hand_may_move_farther_between_two_frames_that_are_far_apart(step: float, ids: list[int]) -> None:
+    tracker = Tracker()
+    assert tracker.update(shaped(0).reshape(1, 63), 0) == [1]
+    assert tracker.update((shaped(0) + np.array([step, 0, 0])).reshape(1, 63), 0.5) == ids
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("index", range(3))
+def test_a_hand_that_points_at_the_camera_may_move_as_far(index: int, turns: int) -> None:
+    """Its palm looks short, but not narrow."""
+    points = turned(shaped(index), turns)
+    length = (points[9] - points[0])[:2]
+    points[:, :2] -= 0.9 * (points[:, :2] @ length)[:, np.newaxis] * length
+    tracker = Tracker()
+    assert tracker.update(points.reshape(1, 63), 0) == [1]
+    assert tracker.update((points + np.array([0.6, 0, 0])).reshape(1, 63), 1 / 30) == [1]
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_hands_that_move_together_keep_their_ids(order: list[int]) -> None:
+    """The sum of the squared distances is minimal, not that of the distances."""
+    before = np.array([shaped(0).reshape(63) + np.tile(place, 21) for place in ((0, 0, 0), (1, 0.3, 0))])
+    after = np.array([shaped(0).reshape(63) + np.tile(place, 21) for place in ((1.1, 0.3, 0), (2.05, 0, 0))])
+    tracker = Tracker()
+    assert tracker.update(before, 0) == [1, 2]
+    assert tracker.update(after[order], 1 / 30) == [index + 1 for index in order]
+
+
+@pytest.mark.parametrize(("is_older", "ids"), [(True, [1, 1]), (False, [1, 2])])
+def test_a_new_hand_that_meets_an_older_one_was_a_false_detection(is_older: bool, ids: list[int]) -> None:
+    """Two hands that appear together are two."""
+    tracker, hand = Tracker(), shaped(0).reshape(63)
+    if is_older:
+        for frame in range(30):
+            assert tracker.update(hand[np.newaxis], frame / 30) == [1]
+    for frame, away in enumerate((1.3, 1.0, 0.7, 0.4), start=30):
+        numbers = tracker.update(np.array([hand, hand + np.tile([away, 0, 0], 21)]), frame / 30)
+        assert numbers == ([1, 2] if away > 0.6 else ids)
+    assert len(tracker.known) == len({*ids})
+
+
+def test_only_missing_hands_are_forgotten() -> None:
+    stays, leaves = shaped(2).reshape(63), shaped(3).reshape(63) + np.tile([6, 0, 0], 21)
+    both = np.array([stays, leaves])
+    tracker = Tracker()
+    assert tracker.update(both, 0) == [1, 2]
+    assert tracker.update(both[:1], MEMORY_SECONDS / 2) == [1]
+    assert tracker.update(both, MEMORY_SECONDS) == [1, 2]  # not yet
+    assert tracker.update(both[:1], MEMORY_SECONDS + 1) == [1]
+    assert tracker.update(both[:1], 10 * MEMORY_SECONDS) == [1]  # it was in the frame before, however long ago
+    assert tracker.update(both, 10 * MEMORY_SECONDS + 0.1) == [1, 3]
 
 
 @given(SEEDS, RATES, st.integers(0, 1), st.floats(2.2, 8))
@@ -184,19 +248,22 @@ def test_hand_detected_twice_has_one_id(seed: int, rate: int, shift: float, scal
         hands = [actor.at(time, random), other.at(time, random)]
         is_twice = frame > 0 and random.random() < 0.3
         if is_twice:
-            second = Actor(actor.shape * scale, actor.path).at(time, random) + np.tile([shift, 0, 0], 21)
+            second = Actor(actor.shape * scale, actor.path).at(time, random) + np.tile([shift, 0, 5], 21)
             hands.insert(0 if comes_first else 2, second)
         expected = [1, 2] if not is_twice else [1, 1, 2] if comes_first else [1, 2, 1]
         assert tracker.update(np.array(hands), time) == expected
 
 
+@pytest.mark.parametrize("apart", [2, 6])
 @pytest.mark.parametrize("is_away", [True, False], ids=["forgotten", "remembered"])
-def test_second_detections_of_a_hand_do_not_count_as_the_missing_one(*, is_away: bool) -> None:
+def test_second_detections_of_a_hand_do_not_count_as_the_missing_one(*, is_away: bool, apart: float) -> None:
     random = np.random.default_rng(0)
-    stays, leaves = Actor(shaped(2), still(0)), Actor(shaped(3), still(6))
+    stays, leaves = Actor(shaped(2), still(0)), Actor(shaped(3), still(apart))
     tracker = Tracker()
-    assert tracker.update(np.array([stays.at(0, random), leaves.at(0, random)]), 0) == [1, 2]
-    time = 0.0
+    time = -2 * CONFIRMED_SECONDS
+    while time < 0:
+        time += 0.05
+        assert tracker.update(np.array([stays.at(0, random), leaves.at(0, random)]), time) == [1, 2]
     while time < MEMORY_SECONDS + (0.1 if is_away else -0.1):
         time += 0.05
         assert tracker.update(np.array([stays.at(0, random)] * 2), time) == [1, 1]
@@ -226,37 +293,48 @@ def test_hands_that_appear_together_get_different_ids(frames: list[list[int]]) -
             assert numbers == [*range(1, len(shown) + 1)]
 
 
-@given(SEEDS, st.floats(1e-3, 1e5), st.floats(-10, 10))
-def test_tracking_is_invariant_to_unit_and_position(seed: int, scale: float, shift: float) -> None:
+@given(SEEDS, st.floats(1e-3, 1e5), st.floats(-10, 10), st.integers(0, 3))
+def test_tracking_is_invariant_to_unit_position_and_quarter_turns(
+    seed: int, scale: float, shift: float, turns: int
+) -> None:
     random = np.random.default_rng(seed)
     actors = [Actor(shaped(index), swaying(1.7 * index, 8, random.uniform(0, 6))) for index in range(3)]
     plain, changed = Tracker(), Tracker()
     for frame in range(40):
         shown = [index for index in random.permutation(3).tolist() if random.random() < 0.9]
         hands = np.array([actors[index].at(frame / 15, random) for index in shown]).reshape(-1, 63)
-        assert changed.update((hands + shift) * scale, frame / 15) == plain.update(hands, frame / 15)
+        other = (turned(hands.reshape(-1, 21, 3), turns).reshape(-1, 63) + shift) * scale
+        assert changed.update(other, frame / 15) == plain.update(hands, frame / 15)
 
 
 class LongWay(Tracker):
     """Assigns the hands of each frame."""
 
+    assigned = 0  # frames
+
     def update(self, hands: Array, time: float) -> list[int]:
-        self._lone = None
+        self._single = None
         return super().update(hands, time)
 
-    def _continue(self, hands: Array, time: float) -> bool:  # noqa: ARG002
+    def _update_unchanged(self, hands: Array, time: float) -> bool:  # noqa: ARG002
         return False
 
+    def _assign(self, hands: Array, time: float) -> list[int]:
+        self.assigned += 1
+        return super()._assign(hands, time)
 
-@given(SEEDS, st.integers(1, 3), st.floats(0, 6))
-def test_fast_path_gives_the_same_ids(seed: int, count: int, speed: float) -> None:
+
+@pytest.mark.parametrize("size", [0.1, 100])
+@given(SEEDS, st.integers(1, 3), st.floats(0, 6), st.floats(0.5, 2.5))
+def test_fast_path_gives_the_same_ids(size: float, seed: int, count: int, speed: float, apart: float) -> None:
     random = np.random.default_rng(seed)
-    actors = [Actor(shaped(index), swaying(2.5 * index, speed, random.uniform(0, 6))) for index in range(count)]
+    actors = [Actor(shaped(index), swaying(apart * index, speed, random.uniform(0, 6))) for index in range(count)]
     short, long = Tracker(), LongWay()
     for frame in range(60):
         shown = [index for index in range(count) if random.random() < 0.95]
-        hands = np.array([actors[index].at(frame / 30, random) for index in shown]).reshape(-1, 63)
+        hands = size * (10 + np.array([actors[index].at(frame / 30, random) for index in shown]).reshape(-1, 63))
         assert short.update(hands, frame / 30) == long.update(hands, frame / 30)
+    assert long.assigned == 60
 
 
 @given(

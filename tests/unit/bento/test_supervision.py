@@ -56,3 +56,22 @@ def test_worker_dropped_by_its_watcher_is_counted_and_no_other_child(command: st
     pid, counted, exit_code = result.stdout.split()
     assert (counted, exit_code) == ("1.0", "7")
     assert f"worker {pid} {end}; starting another one" in result.stderr
+
+
+COMMAND_RUNS = """
+from bentoml._internal.utils import circus
+from circus.watcher import Watcher
+from hand_gesture.bento.supervision import install_supervisor
+
+install_supervisor(lambda: None, lambda watcher: None)
+arbiter = circus.Arbiter([Watcher("workers", "true")], "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
+arbiter._exclusive_running_command = "watcher_reload"
+print(arbiter.manage_watchers(), arbiter._exclusive_running_command)
+"""
+
+
+def test_workers_are_not_checked_while_another_command_runs() -> None:
+    """Circus raises a ConflictError then, and logs it with a stack trace each second."""
+    command = [sys.executable, "-c", COMMAND_RUNS]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.stdout, result.stderr) == ("None watcher_reload\n", "")

@@ -15,6 +15,7 @@ import socket
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -488,11 +489,45 @@ def test_a_client_that_does_not_read_is_aborted() -> None:
     run(scenario)
 
 
+def test_messages_may_be_as_large_as_the_limits() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        for size in (LARGEST_FIRST, LARGEST, LARGEST):
+            sending = asyncio.ensure_future(client.send(text(b"x" * (size - 1), fin=False), more(b"y")))
+            assert await client.frame() == (TEXT, b"x" * (size - 1) + b"y")
+            await sending
+        assert session.ended == []
+
+    run(scenario)
+
+
+def test_a_client_that_does_not_close_after_a_protocol_error_is_aborted() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        await client.send(client_frame(3, b""))  # a reserved kind of frame
+        opcode, payload = await client.frame() or (0, b"")
+        assert (opcode, payload[:2]) == (CLOSE, (1002).to_bytes(2))
+        session.websocket.check(perf_counter() + LIMITS.timeout_seconds)
+        async with asyncio.timeout(60):
+            while hasattr(session.websocket, "_socket"):
+                await asyncio.sleep(0)
+        assert session.ended == [1002]
+
+    run(scenario)
+
+
+def test_a_long_reason_is_cut_between_two_characters() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        session.websocket.close(WSCloseCode.POLICY_VIOLATION, "ab" + "€" * 100)  # of three bytes each
+        assert await client.frame() == (CLOSE, (1008).to_bytes(2) + b"ab" + "€".encode() * 40)
+
+    run(scenario)
+
+
 def test_only_silent_clients_are_pinged_and_any_data_counts_as_alive() -> None:
     async def heard(client: Client, session: Echo, frame: bytes) -> None:
         await client.send(frame)
-        while not session.websocket.has_received:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while not session.websocket.has_received:
+                await asyncio.sleep(0)
 
     async def scenario(client: Client, session: Echo) -> None:
         websocket = session.websocket

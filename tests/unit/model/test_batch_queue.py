@@ -244,9 +244,11 @@ def test_a_failing_callback_does_not_affect_others() -> None:
 
 def test_pending_hands_are_counted() -> None:
     async def count(queue: BatchQueue, _: Method) -> None:
-        answered, gone = ask(queue, HAND), ask_cancelled(queue, HAND)
-        assert queue.pending == 2
-        gone.cancel()
+        answered, *gone = ask(queue, HAND), *(ask_cancelled(queue, HAND) for _ in range(3))
+        assert queue.pending == 4
+        for left, ticket in zip((3, 2, 1), gone, strict=True):
+            ticket.cancel()
+            assert queue.pending == left
         await answered
         await event_loop_iterations()
         assert queue.pending == 0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info
 
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.model.execution import CALLS_IN_A_THREAD, SLOW_SECONDS, Execution, use_one_thread
@@ -84,3 +85,4 @@ def test_a_forest_starts_no_threads(wrap: object) -> None:
     forest = RandomForestClassifier(2, n_jobs=-1)
     use_one_thread(wrap(forest))  # type: ignore[operator]
     assert forest.n_jobs == 1
+    assert {library["num_threads"] for library in threadpool_info()} == {1}

@@ -15,6 +15,9 @@ from hand_gesture.model.labels import LabelsError, name_classes, read_labels
         ('{"a": 0, "b": 1}', {"0": "a", "1": "b"}),
         ("0: a\n1: two words", {"0": "a", "1": "two words"}),
         ("0,a\n1,b", {"0": "a", "1": "b"}),
+        ("thumb up\nthumb down", ["thumb up", "thumb down"]),
+        ("1\n2", ["1", "2"]),
+        ("0 a\nb", ["0 a", "b"]),
     ],
 )
 def test_all_formats_of_labels_are_parsed(text: str, names: object) -> None:
@@ -30,6 +33,7 @@ def test_all_formats_of_labels_are_parsed(text: str, names: object) -> None:
         ([1, 2], ["a", "b"], ["a", "b"]),
         ([3, 7], {"3": "a", "7": "b", "9": "c"}, ["a", "b"]),
         (["no", "yes"], ["yes", "no"], ["no", "yes"]),
+        ([0, 1], ["a", "b" * 100], ["a", "b" * 100]),
     ],
 )
 def test_classes_get_their_names(classes: list[object], names: list[str] | None, expected: list[str]) -> None:

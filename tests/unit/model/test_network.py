@@ -34,6 +34,13 @@ def test_other_networks_use_scikit_learn(parameters: dict[str, object], classes:
     assert Network.of(model) is None
 
 
+def test_one_hidden_layer_is_enough() -> None:
+    model = MLPClassifier(hidden_layer_sizes=(8,), max_iter=1000, tol=0.1).fit(FEATURES, np.arange(len(FEATURES)) % 3)
+    network = Network.of(model)
+    assert network is not None
+    assert np.array_equal(network.probabilities(network.hidden(FEATURES)), model.predict_proba(FEATURES))
+
+
 def test_other_classifiers_have_no_network() -> None:
     assert Network.of(object()) is None
 

@@ -118,6 +118,23 @@ def test_examples_of_a_known_gesture_do_not_replace_it() -> None:
     assert (taught.margins(hidden) > 0).mean() <= 0.05
 
 
+def test_gestures_that_are_added_to_a_classifier() -> None:
+    classifier = GestureClassifier(
+        MODEL, CLASSIFIER.classes, CLASSIFIER.commands, CLASSIFIER.min_confidence, CLASSIFIER.features
+    )
+    own = {"L": OwnGesture(hands_of("L"), "jump"), "pinky": OwnGesture(hands_of("pinky"))}
+    classifier.add_refinement(Teacher(classifier, STORED).teach(own))
+    assert classifier.gestures == (*CLASSIFIER.gestures, "L", "pinky")
+    assert classifier.commands == CLASSIFIER.commands | {"L": "jump"}
+    known = STORED.hands[STORED.gestures == "like"][:5]
+    hands = np.concatenate([hands_of("L", 5, seed=1), known, hands_of("pinky", 5, seed=1)])
+    answers = classifier.predict(hands)
+    assert [(answer.gesture, answer.command) for answer in answers[:5]] == [("L", "jump")] * 5
+    assert answers[5:10] == CLASSIFIER.predict(hands)[5:10]
+    assert [(answer.gesture, answer.command) for answer in answers[10:]] == [("pinky", None)] * 5
+    assert classifier.predict(known) == CLASSIFIER.predict(known)
+
+
 def test_predictions_without_a_hidden_layer_are_unchanged() -> None:
     answers = Predictions(CLASSIFIER.predict(hands_of("L")), None)
     assert teach("L").predict(answers, 3) is answers[3]

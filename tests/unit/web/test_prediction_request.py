@@ -9,6 +9,7 @@ import pytest
 
 from hand_gesture.bento.watchdog import Watchdog
 from hand_gesture.errors import Reason, RejectedRequestError
+from hand_gesture.model.batch_queue import QueueTimeoutError
 from hand_gesture.settings import Settings
 from hand_gesture.web.decoding import decode_hand_request
 from hand_gesture.web.prediction_request import PredictionRequest, Route
@@ -84,6 +85,21 @@ def test_unexpected_errors_get_a_500_and_are_logged(error: Exception, caplog: py
     assert client.told() == (500, "model_failed", ())
     (record,) = caplog.records
     assert (record.levelname, record.exc_info and record.exc_info[1]) == ("ERROR", error)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (QueueTimeoutError(), (503, "overloaded", [(b"retry-after", b"1")])),
+        (KeyError("a bug"), (500, "model_failed", ())),
+        (None, (500, "model_failed", ())),
+    ],
+)
+def test_errors_of_the_call(error: Exception | None, told: Any) -> None:
+    client = Client()
+    client.request.receive(BODY)
+    client.model.calls[0].done(None, error)
+    assert client.told() == told
 
 
 def test_only_late_requests_get_a_timeout() -> None:

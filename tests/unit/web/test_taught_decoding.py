@@ -62,7 +62,7 @@ BAD = {
         "17 gestures; send at most 16",
     ),
     "the same name twice": (
-        b'{"gestures": {"heart": {"hands": [1]}, "heart": {"hands": [1]}}}',
+        b'{"gestures": {"star": {"hands": [1]}, "heart": {"hands": [1]}, "heart": {"hands": [1]}}}',
         Reason.INVALID_REQUEST,
         "The name heart stands twice",
     ),
@@ -73,6 +73,8 @@ BAD = {
     "no name": (body(""), Reason.INVALID_REQUEST, "1 to 50 characters"),
     "a blank": (body(" "), Reason.INVALID_REQUEST, "1 to 50 characters"),
     "a long name": (body("x" * 51), Reason.INVALID_REQUEST, "1 to 50 characters"),
+    "a name of 30 characters": (body("x" * 30, hands=[]), Reason.INVALID_REQUEST, f"hands of {'x' * 30} must"),
+    "a name of 31 characters": (body("x" * 31, hands=[]), Reason.INVALID_REQUEST, f"hands of {'x' * 30}… must"),
     "a very long name": (body("x" * 500_000), Reason.INVALID_REQUEST, "1 to 50 characters"),
     "a line break": (body("a\nb"), Reason.INVALID_REQUEST, r"'a\\nb'"),
     "a line break at the end": (body("a\n"), Reason.INVALID_REQUEST, "1 to 50 characters"),

@@ -7,12 +7,12 @@ import json
 import threading
 from collections.abc import Mapping
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import numpy as np
 import pytest
 
-from hand_gesture.errors import FailedRequestError, RejectedRequestError, ServerReason
+from hand_gesture.errors import FailedRequestError, Reason, RejectedRequestError, ServerReason
 from hand_gesture.model.classifier import GestureClassifier
 from hand_gesture.model.taught import OwnGesture, TaughtGestures, Teacher, load_teacher
 from hand_gesture.web.teaching import MAX_CACHED, MAX_WAITING, StreamGestures, Teaching
@@ -40,7 +40,8 @@ class Counted:
 
         self.teacher.teach = counted  # type: ignore[method-assign]
 
-    def make(self, _classifier: GestureClassifier) -> Teacher:
+    def make(self, classifier: GestureClassifier) -> Teacher:
+        assert classifier is CLASSIFIER
         return self.teacher
 
 
@@ -50,8 +51,13 @@ def counted() -> Counted:
 
 
 @pytest.fixture
-def teaching(counted: Counted) -> Teaching:
-    return Teaching(CLASSIFIER, counted.make, Mock())
+def metrics() -> Mock:
+    return Mock()
+
+
+@pytest.fixture
+def teaching(counted: Counted, metrics: Mock) -> Teaching:
+    return Teaching(CLASSIFIER, counted.make, metrics)
 
 
 async def taught(teaching: Teaching, own: dict[str, Any]) -> StreamGestures:
@@ -71,17 +77,30 @@ def renamed(number: int) -> dict[str, Any]:
 
 def test_a_stream_gets_its_gestures(teaching: Teaching) -> None:
     answers = CLASSIFIER.predict(hands_of("L", 5, seed=1))
-    own = asyncio.run(taught(teaching, L))
-    predictions = [own(answers, index) for index in range(5)]
-    assert {(prediction.gesture, prediction.command) for prediction in predictions} == {("L", "jump")}
+    for _ in range(2):  # the second time from the cache
+        own = asyncio.run(taught(teaching, L))
+        predictions = [own(answers, index) for index in range(5)]
+        assert {(prediction.gesture, prediction.command) for prediction in predictions} == {("L", "jump")}
 
 
-def test_the_same_gestures_are_taught_once(teaching: Teaching, counted: Counted) -> None:
+def test_the_same_gestures_are_taught_once(teaching: Teaching, counted: Counted, metrics: Mock) -> None:
     async def teach_at_once() -> None:
         await asyncio.gather(*(taught(teaching, L) for _ in range(20)))
 
     asyncio.run(teach_at_once())
     assert counted.count == 1
+    assert metrics.teachings.labels.call_args_list == [call("taught"), *[call("kept")] * 19]
+    metrics.teaching_duration.observe.assert_called_once()
+
+
+def test_gestures_get_a_report(teaching: Teaching, metrics: Mock) -> None:
+    asyncio.run(taught(teaching, L))  # the same gestures for another purpose
+    for _ in range(2):
+        document = asyncio.run(teaching.report(json.dumps({"gestures": L}).encode()))
+        (report,) = document["gestures"].values()
+        assert [*document] == ["gestures"]
+        assert report.right_left_out == report.examples == len(L["L"]["hands"])
+    assert metrics.teachings.labels.call_args_list == [call("taught"), call("taught"), call("kept")]
 
 
 def test_another_command_or_name_or_hand_is_another_set(teaching: Teaching, counted: Counted) -> None:
@@ -117,18 +136,21 @@ def test_requests_beyond_the_queue_are_rejected_at_once(teaching: Teaching, coun
 
     refusals = asyncio.run(overload())
     assert len(refusals) == 10
+    assert len(asyncio.run(overload())) == 10  # all places were free again
     for refusal in refusals:
         assert isinstance(refusal, FailedRequestError)
         assert (refusal.status, refusal.reason) == (503, ServerReason.OVERLOADED)
-    asyncio.run(taught(teaching, L))  # a place is free again
+        assert refusal.headers == [(b"retry-after", b"1")]
+        assert "try again in a second" in str(refusal)
 
 
 def test_unsupported_classifiers_are_reported() -> None:
     def make(_classifier: GestureClassifier) -> Teacher:
         raise ValueError("Gestures can be taught to neural networks only.")
 
-    with pytest.raises(RejectedRequestError, match="neural networks only"):
+    with pytest.raises(RejectedRequestError, match="neural networks only") as rejected:
         asyncio.run(taught(Teaching(CLASSIFIER, make, Mock()), L))
+    assert (rejected.value.status, rejected.value.reason) == (400, Reason.INVALID_REQUEST)
 
 
 def test_cancelled_requests_free_their_place(teaching: Teaching, counted: Counted) -> None:
