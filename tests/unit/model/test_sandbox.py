@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,22 @@ while True:
 """
     result = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False)
     assert result.returncode == -signal.SIGXCPU
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script takes the place of Python")
+def test_the_process_gets_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/environment\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    for name in ("API_KEY", "METRICS_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "secret")
+    with pytest.raises(InspectionError):
+        sandbox.inspect_in_sandbox(SMALL, None, None, Options(), REFERENCE)
+    names = {line.partition("=")[0] for line in (tmp_path / "environment").read_text().splitlines()}
+    of_the_shell = {"PWD", "OLDPWD", "SHLVL", "_"}
+    threads = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
+    assert names - of_the_shell - {"LD_LIBRARY_PATH"} == {"PATH", "PYTHONHASHSEED"} | threads
 
 
 # Each raises MemoryError or OSError if it is blocked
