@@ -208,12 +208,12 @@ def limit(size: int) -> None:
     """Limit the resources of this process for files of ``size`` bytes, and close all but the standard streams."""
     import resource  # noqa: PLC0415
 
-    def lower(kind: int, value: int) -> None:
+    def lower(kind: int, value: int, *, spare: int = 0) -> None:
         _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        most = sys.maxsize if hard == resource.RLIM_INFINITY else hard
+        resource.setrlimit(kind, (min(value, most), min(value + spare, most)))
 
-    lower(resource.RLIMIT_CPU, CPU_SECONDS)
+    lower(resource.RLIMIT_CPU, CPU_SECONDS, spare=1)  # SIGXCPU, which _explain_end knows, comes before SIGKILL
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_FSIZE, 0)
     if (now := _address_space()) and sys.platform.startswith("linux"):
