@@ -238,19 +238,20 @@ class WebSocket(WSListener):
             )
         if self._transport.is_close_frame_sent:
             self._closed_at = perf_counter()
-            self._discard()
             sent = self._transport.close_handshake.sent
             self._session.end(sent.code.value if sent else NO_STATUS_CODE)
+            self._discard()
             self.resume_reading()
-            if self._socket.can_write_eof():
-                self._socket.write_eof()
 
     def _discard(self) -> None:
-        """Discard data until the client closes or the timeout.
+        """Discard data, even the client's close frame, until the client closes the connection or the timeout.
 
         Closing a socket with unread data would reset the connection, and the client might not receive the close frame.
+        The end of the stream tells the client that nothing follows that frame.
         """
         self._socket.set_protocol(_DiscardingProtocol(self._protocol))
+        if self._socket.can_write_eof():
+            self._socket.write_eof()
 
     def send(self, text: bytes) -> None:
         """Send a text message, given in UTF-8."""

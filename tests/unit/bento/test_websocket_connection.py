@@ -413,6 +413,22 @@ def test_data_while_closing_is_not_buffered(error: bytes) -> None:
     run(scenario)
 
 
+def test_a_client_that_is_sending_a_large_frame_when_the_server_closes_is_let_go() -> None:
+    """Its close frame is discarded with the rest, so it is the client that has to close the connection."""
+
+    async def scenario(client: Client, session: Echo) -> None:
+        await client.send(text(b"x"))
+        assert await client.frame() == (TEXT, b"x")
+        await client.send(text(b"\xff"), text(bytes(LARGEST_FIRST)))
+        frame = await client.frame()
+        assert frame is not None
+        assert (frame[0], frame[1][:2]) == (CLOSE, (1007).to_bytes(2))
+        await client.send(client_frame(CLOSE, frame[1][:2]))
+        assert await client.read(seconds=30) == b""
+
+    run(scenario)
+
+
 def test_frames_larger_than_the_limit_are_not_buffered() -> None:
     """The first message may be larger than later ones, and picows has one limit for all."""
 
