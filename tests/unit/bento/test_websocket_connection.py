@@ -425,6 +425,7 @@ def test_a_client_that_is_sending_a_large_frame_when_the_server_closes_is_let_go
         assert (frame[0], frame[1][:2]) == (CLOSE, (1007).to_bytes(2))
         await client.send(client_frame(CLOSE, frame[1][:2]))
         assert await client.read(seconds=30) == b""
+        assert session.ended == [1007]
 
     run(scenario)
 
