@@ -191,11 +191,12 @@ class WebSocket(WSListener):
         if self._message is None:
             self._message = bytearray()
             self._is_text = frame.msg_type is WSMsgType.TEXT
-        self._message += frame.get_payload_as_memoryview()
         most = self._max_bytes
-        if len(self._message) > most:
+        if len(self._message) + frame.payload_size > most:
             self._fail(WSCloseCode.MESSAGE_TOO_BIG, f"A message is larger than {most} bytes.")
-        elif frame.fin:
+            return
+        self._message += frame.get_payload_as_memoryview()
+        if frame.fin:
             message, self._message = self._message, None
             self._max_bytes = self._limits.max_message_bytes
             try:
@@ -223,11 +224,12 @@ class WebSocket(WSListener):
         self._session.end(code.value)
 
     def on_parsed(self) -> None:
-        """Check what picows does not report: that it failed the connection, or is buffering too large a frame.
+        """Check what picows does not report: that it failed the connection, or is buffering too large a message.
 
         picows knows only the limit of the first message, and buffers everything after an error in a closing connection.
         """
-        is_too_large = self.unparsed_bytes > self._max_bytes + MAX_HEADER_BYTES + READ_BYTES
+        fragments = len(self._message or b"")
+        is_too_large = fragments + self.unparsed_bytes > self._max_bytes + MAX_HEADER_BYTES + READ_BYTES
         if self._closed_at is not None:
             if is_too_large:
                 self._discard()

@@ -444,6 +444,17 @@ def test_frames_larger_than_the_limit_are_not_buffered() -> None:
     run(scenario)
 
 
+def test_fragments_larger_than_the_limit_together_are_not_buffered() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        size = LARGEST_FIRST - 1000
+        await client.send(text(bytes(size), fin=False), more(bytes(size))[:-1])
+        (frame,) = await client.frames()
+        assert frame == (CLOSE, (1009).to_bytes(2) + b"A message is larger than 80000 bytes.")
+        assert session.ended == [1009]
+
+    run(scenario)
+
+
 def test_server_closes_with_a_reason_and_waits_for_the_clients_close() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         session.websocket.pause_reading()
