@@ -278,6 +278,19 @@ class WebSocket(WSListener):
             self._is_paused = False
             self._socket.resume_reading()
 
+    def yield_to_others(self) -> None:
+        """Read no more in this iteration of the event loop: libuv would read up to 32 times before the next connection.
+
+        Frames that are answered without the model (without hands, invalid, pings) would block the worker for a second.
+        """
+        if not self._is_paused:
+            self._socket.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on, self._socket)
+
+    def _read_on(self, socket: asyncio.Transport) -> None:
+        if not self._is_paused:
+            socket.resume_reading()
+
     def pause_writing(self) -> None:
         """The write buffer is full."""
         self._stalled_at = perf_counter()
@@ -345,6 +358,8 @@ class _Protocol(WSProtocol):  # type: ignore[misc]
         websocket.unparsed_bytes += size
         if websocket.unparsed_bytes > READ_BYTES or self.transport.is_close_frame_sent:
             websocket.on_parsed()
+        if 2 * size > READ_BYTES:  # there may be more; picows offers less than READ_BYTES at times
+            websocket.yield_to_others()
 
     def shutdown(self) -> None:
         self.listener.shutdown()

@@ -490,6 +490,26 @@ def test_reading_applies_backpressure() -> None:
     run(scenario)
 
 
+def test_other_connections_get_a_turn_after_each_read() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        frame = text(b"")
+        count = 8 * READ_BYTES // len(frame)
+        session.receive = session.received.append  # type: ignore[assignment]
+        session.websocket.pause_reading()
+        await client.send(frame * count)
+        await asyncio.sleep(0.05)
+        session.websocket.resume_reading()
+        received = [0]
+        async with asyncio.timeout(60):
+            while received[-1] < count:
+                await asyncio.sleep(0)
+                received.append(len(session.received))
+        most = max(after - before for before, after in itertools.pairwise(received))
+        assert most <= READ_BYTES // len(frame) + 1
+
+    run(scenario)
+
+
 def test_a_client_that_does_not_read_is_aborted() -> None:
     async def scenario(client: Client, session: Echo) -> None:
         websocket = session.websocket
