@@ -50,8 +50,8 @@ def main() -> None:
     settings = {"image_size": reference["image_size"], "hold_ms": 150, "answers": "list", "key": arguments.key}
     if arguments.gestures is not None:
         try:
-            settings |= json.loads(arguments.gestures.read_text())  # {"gestures": …}
-        except (OSError, ValueError) as error:
+            settings["gestures"] = json.loads(arguments.gestures.read_text())["gestures"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             sys.exit(f"The gestures cannot be read: save them from the page at / ({error}).")
         frames += [functools.partial(encode_example, gesture) for gesture in settings["gestures"].values()]
     frames.append(functools.partial(encode, []))

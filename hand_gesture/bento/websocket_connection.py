@@ -191,11 +191,12 @@ class WebSocket(WSListener):
         if self._message is None:
             self._message = bytearray()
             self._is_text = frame.msg_type is WSMsgType.TEXT
-        self._message += frame.get_payload_as_memoryview()
         most = self._max_bytes
-        if len(self._message) > most:
+        if len(self._message) + frame.payload_size > most:
             self._fail(WSCloseCode.MESSAGE_TOO_BIG, f"A message is larger than {most} bytes.")
-        elif frame.fin:
+            return
+        self._message += frame.get_payload_as_memoryview()
+        if frame.fin:
             message, self._message = self._message, None
             self._max_bytes = self._limits.max_message_bytes
             try:
@@ -223,11 +224,12 @@ class WebSocket(WSListener):
         self._session.end(code.value)
 
     def on_parsed(self) -> None:
-        """Check what picows does not report: that it failed the connection, or is buffering too large a frame.
+        """Check what picows does not report: that it failed the connection, or is buffering too large a message.
 
         picows knows only the limit of the first message, and buffers everything after an error in a closing connection.
         """
-        is_too_large = self.unparsed_bytes > self._max_bytes + MAX_HEADER_BYTES + READ_BYTES
+        fragments = len(self._message or b"")
+        is_too_large = fragments + self.unparsed_bytes > self._max_bytes + MAX_HEADER_BYTES + READ_BYTES
         if self._closed_at is not None:
             if is_too_large:
                 self._discard()
@@ -238,19 +240,20 @@ class WebSocket(WSListener):
             )
         if self._transport.is_close_frame_sent:
             self._closed_at = perf_counter()
-            self._discard()
             sent = self._transport.close_handshake.sent
             self._session.end(sent.code.value if sent else NO_STATUS_CODE)
+            self._discard()
             self.resume_reading()
-            if self._socket.can_write_eof():
-                self._socket.write_eof()
 
     def _discard(self) -> None:
-        """Discard data until the client closes or the timeout.
+        """Discard data, even the client's close frame, until the client closes the connection or the timeout.
 
         Closing a socket with unread data would reset the connection, and the client might not receive the close frame.
+        The end of the stream tells the client that nothing follows that frame.
         """
         self._socket.set_protocol(_DiscardingProtocol(self._protocol))
+        if self._socket.can_write_eof():
+            self._socket.write_eof()
 
     def send(self, text: bytes) -> None:
         """Send a text message, given in UTF-8."""
@@ -274,6 +277,19 @@ class WebSocket(WSListener):
         if self._is_paused:
             self._is_paused = False
             self._socket.resume_reading()
+
+    def yield_to_others(self) -> None:
+        """Read no more in this iteration of the event loop: libuv would read up to 32 times before the next connection.
+
+        Frames that are answered without the model (without hands, invalid, pings) would block the worker for a second.
+        """
+        if not self._is_paused:
+            self._socket.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on, self._socket)
+
+    def _read_on(self, socket: asyncio.Transport) -> None:
+        if not self._is_paused:
+            socket.resume_reading()
 
     def pause_writing(self) -> None:
         """The write buffer is full."""
@@ -342,6 +358,8 @@ class _Protocol(WSProtocol):  # type: ignore[misc]
         websocket.unparsed_bytes += size
         if websocket.unparsed_bytes > READ_BYTES or self.transport.is_close_frame_sent:
             websocket.on_parsed()
+        if 2 * size > READ_BYTES:  # there may be more; picows offers less than READ_BYTES at times
+            websocket.yield_to_others()
 
     def shutdown(self) -> None:
         self.listener.shutdown()

@@ -25,7 +25,10 @@ class MeasuredModel:
         return self._count(route, call)
 
     async def predict_in_thread(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
-        """Classify many hands, always in a thread."""
+        """Classify many hands, always in a thread; the call is recorded even if the caller is cancelled meanwhile."""
+        return await asyncio.shield(self._call_in_thread(hands, route))
+
+    async def _call_in_thread(self, hands: NDArray[np.float64], route: str) -> list[Prediction]:
         return self._count(route, await asyncio.to_thread(self._execution.call_inline, hands))
 
     def _count(self, route: str, call: Call) -> list[Prediction]:

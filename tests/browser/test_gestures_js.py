@@ -291,6 +291,28 @@ def test_stream_of_the_page(server: Server, site: Site, open_page: Open) -> None
 
 
 @needs_finder
+def test_video_of_another_window(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    page.evaluate("""async () => {
+      const other = document.body.appendChild(document.createElement("iframe")).contentWindow;
+      const camera = await navigator.mediaDevices.getUserMedia({ video: true });
+      window.own = new other.MediaStream(camera.getTracks());
+      window.shown = other.document.body.appendChild(other.document.createElement("video"));
+      window.film = new other.Blob(["no film"], { type: "video/webm" });
+    }""")
+    assert page.evaluate("!(own instanceof MediaStream || shown instanceof HTMLVideoElement || film instanceof Blob)")
+    run(page, "{ video: own }")
+    page.evaluate("running.stop()")
+    page.evaluate("frames = 0")
+    run(page, "{ video: shown }")
+    assert page.evaluate("running.video === shown")
+    page.evaluate("running.stop()")
+    assert page.evaluate("start({ video: film }).catch(({ code }) => code)") != "invalid_request"
+    page.evaluate("problems.length = 0")
+
+
+@needs_finder
 def test_camera_denied(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), browser=(FAKE_CAMERA, "--deny-permission-prompts"))
     until(page, "window.start !== undefined")

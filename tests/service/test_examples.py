@@ -51,9 +51,14 @@ def test_python_stream_client_with_gestures_of_its_own(server: Server, tmp_path:
 
 def test_python_stream_client_says_what_is_wrong(tmp_path: Path) -> None:
     client = (sys.executable, "examples/stream_client.py", f"ws://127.0.0.1:{free_port()}/stream")
+    (tmp_path / "hand.json").write_text('{"landmarks": []}')
+    (tmp_path / "list.json").write_text("[1]")
     for options, message in (
         ([], "The service does not answer: "),
-        (["--gestures", str(tmp_path / "missing.json")], "The gestures cannot be read: "),
+        *(
+            (["--gestures", str(tmp_path / name)], "The gestures cannot be read: ")
+            for name in ("missing.json", "hand.json", "list.json")
+        ),
     ):
         result = subprocess.run([*client, *options], cwd=PROJECT, capture_output=True, text=True, check=False)
         assert result.returncode == 1

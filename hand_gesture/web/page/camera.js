@@ -58,7 +58,7 @@ export async function openCamera(video, { id, signal, onEnd }) {
  * @throws {Problem}
  */
 export async function openMedia(video, media, signal) {
-  const address = media instanceof Blob ? URL.createObjectURL(media) : "";
+  const address = addressOf(media);
   const stop = () => {
     video.srcObject = null;
     video.removeAttribute("src");
@@ -66,9 +66,25 @@ export async function openMedia(video, media, signal) {
     URL.revokeObjectURL(address);
   };
   signal.addEventListener("abort", stop, { once: true });
-  if (media instanceof Blob) video.src = address;
-  else video.srcObject = media;
+  try {
+    if (address) video.src = address;
+    else video.srcObject = media;
+  } catch {
+    throw new Problem("video must be a <video>, a video file or blob, or a MediaStream.", "invalid_request");
+  }
   await firstPicture(video);
+}
+
+/**
+ * @param {any} media
+ * @returns {string} of a file or blob; empty for anything else. With instanceof, those of another window would not count
+ */
+function addressOf(media) {
+  try {
+    return URL.createObjectURL(media);
+  } catch {
+    return "";
+  }
 }
 
 /** @param {HTMLVideoElement} video */

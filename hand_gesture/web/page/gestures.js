@@ -310,18 +310,24 @@ async function readGestures(given) {
  * @returns {Promise<{video: HTMLVideoElement, camera: Camera | null}>}
  */
 async function openVideo({ video: given, camera: id = "" }, signal, fail) {
-  const isElement = given instanceof HTMLVideoElement;
+  const isElement = isVideo(given);
   const video = isElement ? given : document.createElement("video");
   if (isElement && (video.srcObject || video.currentSrc || video.src)) return { video, camera: null }; // the page plays it
   video.muted = video.playsInline = true;
   if (given && !isElement) {
-    if (!(given instanceof Blob || given instanceof MediaStream))
-      throw new Problem("video must be a <video>, a video file or blob, or a MediaStream.", "invalid_request");
     await openMedia(video, given, signal);
     return { video, camera: null };
   }
   const onEnd = () => fail(new Problem(CAMERA_GONE, "camera_gone"));
   return { video, camera: await openCamera(video, { id, signal, onEnd }) };
+}
+
+/**
+ * @param {unknown} given
+ * @returns {given is HTMLVideoElement} also for an element of another window, for which instanceof would be false
+ */
+function isVideo(given) {
+  return Object.prototype.toString.call(given) === "[object HTMLVideoElement]";
 }
 
 /**

@@ -413,6 +413,23 @@ def test_data_while_closing_is_not_buffered(error: bytes) -> None:
     run(scenario)
 
 
+def test_a_client_that_is_sending_a_large_frame_when_the_server_closes_is_let_go() -> None:
+    """Its close frame is discarded with the rest, so it is the client that has to close the connection."""
+
+    async def scenario(client: Client, session: Echo) -> None:
+        await client.send(text(b"x"))
+        assert await client.frame() == (TEXT, b"x")
+        await client.send(text(b"\xff"), text(bytes(LARGEST_FIRST)))
+        frame = await client.frame()
+        assert frame is not None
+        assert (frame[0], frame[1][:2]) == (CLOSE, (1007).to_bytes(2))
+        await client.send(client_frame(CLOSE, frame[1][:2]))
+        assert await client.read(seconds=30) == b""
+        assert session.ended == [1007]
+
+    run(scenario)
+
+
 def test_frames_larger_than_the_limit_are_not_buffered() -> None:
     """The first message may be larger than later ones, and picows has one limit for all."""
 
@@ -422,6 +439,17 @@ def test_frames_larger_than_the_limit_are_not_buffered() -> None:
         await client.send(text(bytes(LARGEST_FIRST))[:-1])
         (frame,) = await client.frames()
         assert frame == (CLOSE, (1009).to_bytes(2) + b"A message is larger than 70000 bytes.")
+        assert session.ended == [1009]
+
+    run(scenario)
+
+
+def test_fragments_larger_than_the_limit_together_are_not_buffered() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        size = LARGEST_FIRST - 1000
+        await client.send(text(bytes(size), fin=False), more(bytes(size))[:-1])
+        (frame,) = await client.frames()
+        assert frame == (CLOSE, (1009).to_bytes(2) + b"A message is larger than 80000 bytes.")
         assert session.ended == [1009]
 
     run(scenario)
@@ -458,6 +486,26 @@ def test_reading_applies_backpressure() -> None:
         session.websocket.resume_reading()
         await asyncio.sleep(0.05)
         assert before < len(session.received) <= 2 * READ_BYTES / 60
+
+    run(scenario)
+
+
+def test_other_connections_get_a_turn_after_each_read() -> None:
+    async def scenario(client: Client, session: Echo) -> None:
+        frame = text(b"")
+        count = 8 * READ_BYTES // len(frame)
+        session.receive = session.received.append  # type: ignore[assignment]
+        session.websocket.pause_reading()
+        await client.send(frame * count)
+        await asyncio.sleep(0.05)
+        session.websocket.resume_reading()
+        received = [0]
+        async with asyncio.timeout(60):
+            while received[-1] < count:
+                await asyncio.sleep(0)
+                received.append(len(session.received))
+        most = max(after - before for before, after in itertools.pairwise(received))
+        assert most <= READ_BYTES // len(frame) + 1
 
     run(scenario)
 

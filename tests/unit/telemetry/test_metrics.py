@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +11,13 @@ from unittest.mock import Mock
 import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
+from hand_gesture.model.execution import Execution
+from hand_gesture.telemetry.measured_model import MeasuredModel
 from hand_gesture.telemetry.metrics import MODEL_CALLS_SECONDS, Metrics, ProcessTreeSampler, observe_all
 from tests.server import PROJECT
 
@@ -243,6 +247,37 @@ def test_model_calls_count_their_hands(metrics: Metrics) -> None:
     }
     for (name, labels), value in expected.items():
         assert REGISTRY.get_sample_value(f"hand_gesture_{name}", dict(labels)) == pytest.approx(value), name
+
+
+def test_model_calls_whose_caller_is_cancelled_are_counted(metrics: Metrics) -> None:
+    """Requests are cancelled at their deadline, so those calls are the slowest."""
+    hands, begun, release = np.zeros((2, 63)), threading.Event(), threading.Event()
+
+    def predict(hands: NDArray[np.float64]) -> list[Prediction]:
+        if len(hands) > 1:
+            begun.set()
+            assert release.wait(60)
+        return [Prediction("like", 0.9, None)] * len(hands)
+
+    def calls() -> float:
+        labels = {"route": "/cancelled"}
+        return REGISTRY.get_sample_value("hand_gesture_batch_size_count", labels) or 0
+
+    async def main() -> float:
+        model = MeasuredModel(Execution(predict, hands[:1]), metrics)
+        caller = asyncio.create_task(model.predict_in_thread(hands, "/cancelled"))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        release.set()
+        deadline = time.monotonic() + 10
+        while not calls() and time.monotonic() < deadline:
+            await asyncio.sleep(MODEL_CALLS_SECONDS)
+        return calls()
+
+    assert asyncio.run(main()) == 1
 
 
 def test_flush_records_everything(metrics: Metrics) -> None:
