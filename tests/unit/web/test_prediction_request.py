@@ -106,12 +106,12 @@ def test_only_late_requests_get_a_timeout() -> None:
     client = Client()
     client.request.check(client.request._started + 1.9)
     assert client.answers == []
-    client.request.check(client.request._started + 2)
+    client.request.check(client.request._started + 2.1)
     assert client.told() == (408, "body_too_slow", [CLOSE])
     assert client.figures.rejected == ["body_too_slow"]
     late = Client()
     late.request.receive(BODY)
-    late.request.check(late.request._started + 2)
+    late.request.check(late.request._started + 2.1)
     assert late.told() == (504, "timeout", ())
     assert late.model.calls[0].is_cancelled
 
@@ -223,10 +223,10 @@ def test_a_body_and_an_answer_have_limits_of_their_own(caplog: pytest.LogCapture
     asked.receive(BODY)
     asked.check(asked._started + 29)
     assert answers == []
-    asked.check(asked._started + 30)
+    asked.check(asked._started + 30.1)
     assert figures.ended == [504]
     asked, _, figures, _, answers = begin(slow)
-    asked.check(asked._started + 2)
+    asked.check(asked._started + 2.1)
     (answer,) = answers
     assert answer is not None
     assert answer.status == 408
