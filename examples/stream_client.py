@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
 FRAMES_PER_SECOND = 30
@@ -72,5 +72,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
+    except ConnectionClosed as error:
+        sys.exit(f"The service has closed the stream: {error}.")
     except (OSError, WebSocketException) as error:
         sys.exit(f"The service does not answer: check that it runs, and its address ({error}).")

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 from mediapipe import Image, ImageFormat
 from mediapipe.tasks.python import BaseOptions, vision
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
 MODELS = Path(__file__).parents[1] / "build" / "mediapipe" / "hand_landmarker.task.gz"
@@ -65,5 +65,7 @@ def main(source: str = "0", address: str = "ws://localhost:3000/stream", key: st
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
+    except ConnectionClosed as error:
+        sys.exit(f"The service has closed the stream: {error}.")
     except (OSError, WebSocketException) as error:
-        sys.exit(f"The service does not answer: see that it runs, and that its address is right ({error}).")
+        sys.exit(f"The service does not answer: check that it runs, and its address ({error}).")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.hands import IMAGE_SIZE, LIKE, REFERENCE, as_objects
 from tests.own_gestures import gestures
-from tests.server import PROJECT, Server, free_port, start, wait_until_ready
+from tests.server import PROJECT, Server, free_port, serve, start, wait_until_ready
 
 
 def run(*command: str, stdin: str | None = None) -> str:
@@ -63,6 +63,19 @@ def test_python_stream_client_says_what_is_wrong(tmp_path: Path) -> None:
         result = subprocess.run([*client, *options], cwd=PROJECT, capture_output=True, text=True, check=False)
         assert result.returncode == 1
         assert result.stderr.startswith(message)
+
+
+def test_python_stream_client_says_that_the_service_stopped(home: Path) -> None:
+    with serve(home) as server:
+        command = (sys.executable, "examples/stream_client.py", server.url.replace("http", "ws") + "/stream")
+        with subprocess.Popen(
+            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as client:
+            assert client.stdout
+            assert client.stdout.readline()
+            server.stop()
+            message = client.communicate()[1]
+    assert message.startswith("The service has closed the stream: received 1012 (service restart) ")
 
 
 def test_service_that_depends_on_this_one(server: Server, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ export async function startGestures(options = {}) {
     onProblem(problemOf(error));
   }
 
-  const rest = () => {
+  const pause = () => {
     stream?.close();
     stream = null;
   };
@@ -140,11 +140,11 @@ export async function startGestures(options = {}) {
   options.signal?.addEventListener("abort", stop, { signal });
   if (options.signal?.aborted) stop();
   signal.addEventListener("abort", () => {
-    rest();
+    pause();
     if (draw) drawHands(draw, [], { size: [draw.width, draw.height], colors: [] });
     onStop?.();
   });
-  document.addEventListener("visibilitychange", () => document.hidden && rest(), { signal });
+  document.addEventListener("visibilitychange", () => document.hidden && pause(), { signal });
   try {
     signal.throwIfAborted();
     /** @type {Promise<Finder>} */
@@ -211,25 +211,25 @@ export function openStream(options = {}) {
   let stream = null;
   let attempt = 0;
   let isClosed = false;
-  const told = new Set(); // codes reported since the last answer
+  const reported = new Set(); // codes reported since the last answer
 
   /**
    * @param {string} message
    * @param {string} code
    */
-  function tell(message, code) {
-    if (!told.has(code)) onProblem(new Problem(message, code));
-    told.add(code);
+  function report(message, code) {
+    if (!reported.has(code)) onProblem(new Problem(message, code));
+    reported.add(code);
   }
 
-  function leave() {
+  function disconnect() {
     attempt += 1;
     stream?.close();
     stream = null;
   }
 
   async function open() {
-    leave();
+    disconnect();
     if (isClosed) return;
     const mine = attempt;
     const { holdMs = HOLD_MS, key } = settings;
@@ -240,20 +240,20 @@ export function openStream(options = {}) {
       stream = connect(address, {
         settings: { image_size: size, hold_ms: holdMs, ...(hasGestures && { gestures }), ...(key && { key }) },
         onAnswer(answers, milliseconds, hands) {
-          told.clear();
+          reported.clear();
           onFrame?.(answers, hands, milliseconds);
         },
         onChange,
-        onError: ({ error, reason }) => tell(error, reason),
+        onError: ({ error, reason }) => report(error, reason),
         onState(state, sentence) {
-          if (state === "away") tell(sentence, "service_away");
-          if (state === "refused" && !told.size) tell(sentence || REFUSED, "refused");
+          if (state === "away") report(sentence, "service_away");
+          if (state === "refused" && !reported.size) report(sentence || REFUSED, "refused");
           onState?.(state);
         },
       });
     } catch (error) {
       const { message, code } = problemOf(error);
-      if (mine === attempt) tell(message, code);
+      if (mine === attempt) report(message, code);
     }
   }
 
@@ -269,12 +269,12 @@ export function openStream(options = {}) {
     },
     configure(changed) {
       settings = { ...settings, ...streamSettings(changed) };
-      told.clear();
+      reported.clear();
       if (size) open();
     },
     close() {
       isClosed = true;
-      leave();
+      disconnect();
     },
   };
 }

@@ -13,7 +13,7 @@
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
-const PATIENCE_MS = 5_000; // longer than the server's own timeout of two seconds
+const ANSWER_TIMEOUT_MS = 5_000; // longer than the server's own timeout of two seconds
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
@@ -120,7 +120,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let patience;
+  let answerTimeout;
   /** @type {{hands: Point[][], time: number} | null} */
   let newest = null;
   /** @type {Point[][]} */
@@ -139,7 +139,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       newest = null;
       isWaiting = true;
       sentAt = performance.now();
-      patience = setTimeout(() => lose("The service does not answer; trying again."), PATIENCE_MS);
+      answerTimeout = setTimeout(() => reconnect("The service does not answer; trying again."), ANSWER_TIMEOUT_MS);
     }
   }
 
@@ -150,9 +150,9 @@ export function openStream(address, { settings = {}, ...callbacks }) {
     onChange({ hand, held, command });
   }
 
-  function leave() {
+  function disconnect() {
     clearTimeout(retry);
-    clearTimeout(patience);
+    clearTimeout(answerTimeout);
     socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
     socket.close(1000);
     newest = null;
@@ -161,8 +161,8 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   }
 
   /** @param {string} sentence */
-  function lose(sentence) {
-    leave();
+  function reconnect(sentence) {
+    disconnect();
     onState("away", sentence);
     retry = setTimeout(connect, waitBefore(attempt));
     attempt += 1;
@@ -184,10 +184,10 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       try {
         answer = JSON.parse(data);
       } catch {
-        lose("What answers is not this service; trying again.");
+        reconnect("What answers is not this service; trying again.");
         return;
       }
-      clearTimeout(patience);
+      clearTimeout(answerTimeout);
       isWaiting = false;
       if (answer.error) {
         onError(answer);
@@ -212,14 +212,14 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       const refusal = wasOpen ? null : await whyRefused(address);
       if (!opened.onclose) return; // closed while it was fetched
       if (refusal) {
-        leave();
+        disconnect();
         onError(refusal);
         onState("refused", refusal.error);
       } else if (REFUSED.has(code)) {
-        leave();
+        disconnect();
         onState("refused", reason);
       } else {
-        lose(reason || "The service cannot be reached; trying again.");
+        reconnect(reason || "The service cannot be reached; trying again.");
       }
     };
     socket.onclose = end;
@@ -237,9 +237,9 @@ export function openStream(address, { settings = {}, ...callbacks }) {
     },
     configure(changed) {
       settings = changed;
-      leave();
+      disconnect();
       connect();
     },
-    close: leave,
+    close: disconnect,
   };
 }
