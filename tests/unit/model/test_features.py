@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -19,6 +21,10 @@ def points(dimensions: int) -> NDArray[np.float64]:
     return HANDS.reshape(-1, 21, 3)[..., :dimensions]
 
 
+RELATIVE = points(2) - points(2)[:, :1]
+LENGTHS = np.linalg.norm(RELATIVE, axis=2, keepdims=True)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -30,6 +36,21 @@ def points(dimensions: int) -> NDArray[np.float64]:
             (points(2) - points(2).min(axis=1, keepdims=True)) / np.ptp(points(2), axis=1)[:, np.newaxis],
         ),
         ("wrist_xyz", points(3) - points(3)[:, :1]),
+        ("scale=rms", RELATIVE / np.sqrt((RELATIVE**2).mean(axis=(1, 2), keepdims=True))),
+        ("scale=largest_distance", RELATIVE / LENGTHS.max(axis=1, keepdims=True)),
+        ("scale=mean_distance", RELATIVE / LENGTHS.mean(axis=1, keepdims=True)),
+        ("scale=box", RELATIVE / np.ptp(RELATIVE, axis=1)[:, np.newaxis]),
+        ("scale=box_side", RELATIVE / np.ptp(RELATIVE, axis=1).max(axis=1)[:, np.newaxis, np.newaxis]),
+        ("wrist_middle_tip_v1", np.dstack([RELATIVE / LENGTHS[:, 12:13], points(3)[..., 2]])),
+        (
+            "scale=rms,z=relative",
+            np.dstack(
+                [
+                    RELATIVE / np.sqrt((RELATIVE**2).mean(axis=(1, 2), keepdims=True)),
+                    points(3)[..., 2] - points(3)[:, :1, 2],
+                ]
+            ),
+        ),
         (
             "scale=0-9,scale_dimensions=3,z=scaled",
             (points(3) - points(3)[:, :1])
@@ -74,6 +95,53 @@ def test_candidates_are_unique_have_the_right_size_and_can_be_parsed(count: int)
         assert made.dtype == np.float32
 
 
+def is_plausible(features: Features) -> bool:
+    """Whether a project may use features other than those with a name."""
+    if features.origin == "none":
+        fits = features.scale == "none"
+    else:
+        fits = features.origin != "least" or features.scale in ("none", "largest", "box", "box_side")
+    is_turned = features.one_side or features.upright is not None
+    return (
+        fits
+        and (features.z != "scaled" or features.scale != "none")
+        and (features.scale_dimensions == 2 or (features.z == "scaled" and features.scale not in ("box", "box_side")))
+        and (not is_turned or (features.origin in ("wrist", "centre") and features.z == "absent"))
+    )
+
+
+def test_candidates_are_all_plausible_combinations() -> None:
+    every = {features for count in (42, 63, 40, 60) for features in candidate_features(count)}
+    scales = {features.scale for features in every}
+    assert len(scales) == 22
+    choices = {
+        "unit": Unit,
+        "origin": ["none", "wrist", "least", "centre"],
+        "one_side": [False, True],
+        "upright": [None, 9],
+        "scale": scales,
+        "scale_dimensions": [2, 3],
+        "z": ["absent", "as_is", "relative", "scaled"],
+        "wrist": [True, False],
+        "grouped": [False, True],
+    }
+    combinations = (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
+    described = {Features.model_construct(**values) for values in combinations}
+    assert every == {features for features in described if is_plausible(features)}
+
+
+def test_candidates_begin_with_the_named_features() -> None:
+    for count in (42, 63):
+        named = [features for features in NAMED.values() if features.count == count]
+        assert [*itertools.islice(candidate_features(count), len(named))] == named
+
+
+def test_descriptions_may_hold_spaces_and_defaults() -> None:
+    assert parse("origin = centre, scale = 0-9") == Features(origin="centre", scale=((0, 9),))
+    assert parse("scale_dimensions=2") == Features()
+    assert parse("scale_dimensions=3") == Features(scale_dimensions=3)
+
+
 @pytest.mark.parametrize("features", [*candidate_features(42), *candidate_features(63)][::7])
 def test_degenerate_hands_stay_finite(features: Features) -> None:
     hands = np.array([np.zeros(63), np.full(63, 5e-324), np.tile([1e6, -1e6, 1e6], 21), np.eye(63)[36] * 1e11])
@@ -95,6 +163,7 @@ def test_hands_are_not_modified() -> None:
         ("scale=0-21", "outside 0 to 20"),
         ("scale=0-9,colour=red", "colour"),
         ("upright=99", "outside 0 to 20"),
+        ("scale_dimensions=4", "scale_dimensions"),
         ("scale=0-9-12", "scale"),
     ],
 )
