@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,7 +116,7 @@ def test_candidates_are_all_plausible_combinations() -> None:
     every = {features for count in (42, 63, 40, 60) for features in candidate_features(count)}
     scales = {features.scale for features in every}
     assert len(scales) == 22
-    choices = {
+    choices: dict[str, Iterable[Any]] = {
         "unit": Unit,
         "origin": ["none", "wrist", "least", "centre"],
         "one_side": [False, True],

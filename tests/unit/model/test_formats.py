@@ -83,6 +83,15 @@ def test_files_as_large_as_the_limit_are_decompressed() -> None:
         decompress(zlib.compress(bytes(1001)), 1000)
 
 
+@pytest.mark.parametrize("level", range(10))
+def test_every_level_of_compression_is_recognized(level: int) -> None:
+    assert decompress(zlib.compress(b"content", level), 100) == b"content"
+
+
+def test_files_that_are_not_compressed_are_unchanged() -> None:
+    assert decompress(b"content", 1) == b"content"
+
+
 def test_larger_files_are_decompressed_to_the_limit_only() -> None:
     content = zlib.compress(bytes(50_000_000))
     tracemalloc.start()
