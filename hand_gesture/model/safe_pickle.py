@@ -11,7 +11,6 @@ import importlib
 import math
 import pickle
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from types import MappingProxyType
@@ -193,10 +192,10 @@ def _make_frozenset(items: object = ()) -> frozenset[object]:
     return frozenset(_make_set(items))
 
 
-def _make_ordered_dict(*arguments: object) -> OrderedDict[object, object]:
+def _make_ordered_dict(*arguments: object) -> dict[object, object]:
     if arguments:
         _refuse("it has an invalid call of OrderedDict")
-    return OrderedDict()
+    return {}  # keeps the order, too, and its items can be set without calling a method of a subclass
 
 
 def _make_default_dict(*_: object) -> dict[object, object]:

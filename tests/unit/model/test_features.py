@@ -41,6 +41,10 @@ LENGTHS = np.linalg.norm(RELATIVE, axis=2, keepdims=True)
         ("scale=rms", RELATIVE / np.sqrt((RELATIVE**2).mean(axis=(1, 2), keepdims=True))),
         ("scale=largest_distance", RELATIVE / LENGTHS.max(axis=1, keepdims=True)),
         ("scale=mean_distance", RELATIVE / LENGTHS.mean(axis=1, keepdims=True)),
+        (
+            "scale=5-17",
+            RELATIVE / np.linalg.norm(RELATIVE[:, 5] - RELATIVE[:, 17], axis=1)[:, np.newaxis, np.newaxis],
+        ),
         ("scale=box", RELATIVE / np.ptp(RELATIVE, axis=1)[:, np.newaxis]),
         ("scale=box_side", RELATIVE / np.ptp(RELATIVE, axis=1).max(axis=1)[:, np.newaxis, np.newaxis]),
         ("wrist_middle_tip_v1", np.dstack([RELATIVE / LENGTHS[:, 12:13], points(3)[..., 2]])),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ CLASSES = [str(name) for name in ENCODER.classes_]
         {"model": SCALED, "scaler": SCALER, "label_map": {name: index for index, name in enumerate(CLASSES)}},
         {"feature_names": ["x0", "y0"], "counts": {"rows": 9}, "m": SCALED, "scaler": SCALER, "encoder": ENCODER},
         {"feature_names": ["x0", "y0"], "params": {"kernel": "rbf"}, "m": SCALED, "s": SCALER, "labels": CLASSES},
+        OrderedDict(model=SCALED, scaler=SCALER, labels=CLASSES),
         (SCALED, SCALER, ENCODER),
         [ENCODER, SCALER, SCALED],
     ],

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections import OrderedDict, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,30 @@ def test_functions_in_a_pickle_are_not_called(function: Any, protocol: int) -> N
         (b"csklearn.svm._classes\nSVC\n)\x81}S'predict'\nI1\nsb.", "overrides a method of SVC"),
         (b"csklearn.svm._classes\nSVC\n)\x81}S'__class__'\nI1\nsb.", "overrides a method of SVC"),
         (b"csklearn.tree._tree\nTree\n(I9\nI9\nI9\ntR.", "a tree with invalid arguments"),
+        (b"c__builtin__\nbytes\n((lI1\naVa\natR.", "invalid call of bytes"),
+        (b"c__builtin__\nbytes\n(I1\nI1\ntR.", "cannot be read as a pickle"),
+        (b"c__builtin__\nbytearray\n(Va\nVutf-16\ntR.", "invalid call of codecs.encode"),
+        (b"c_codecs\nencode\n(I1\ntR.", "invalid call of codecs.encode"),
+        (b"c__builtin__\nset\n(Vabc\ntR.", "invalid call of set"),
+        (b"c__builtin__\nslice\n(tR.", "invalid call of slice"),
+        (b"c__builtin__\nslice\n(I1\nI1\nI1\nI1\ntR.", "invalid call of slice"),
+        (b"c__builtin__\nslice\n(Va\ntR.", "invalid call of slice"),
+        (b"ccollections\nOrderedDict\n((ltR.", "invalid call of OrderedDict"),
+        (b"(lI1\nI2\ns.", "sets items of a list"),
+        (b"}(I1\nu.", "sets items of a dict"),
+        (b"(((ttI1\nd.", "sets items of a dict"),
+        (b"}I1\na.", "appends to a dict"),
+        (b"](I1\n\x90.", "adds items to a list"),
+        (b"\x8f(((tt\x90.", "adds items to a set"),
+        (b"(((tt\x91.", "invalid call of set"),
+        (b"c__builtin__\nset\n(tR}b.", "sets the state of a set"),
+        (b"c__builtin__\nset\nI1\nR.", "a call with invalid arguments"),
+        (b"c__builtin__\nset\n(I1\nI2\ntR.", "a call with invalid arguments"),
+        (b"I1\n(tR.", "calls something that is not a function"),
+        (b"ccopy_reg\n_reconstructor\n(csklearn.svm._classes\nSVC\nc__builtin__\nset\nNtR.", "call of copyreg"),
+        (b"csklearn.svm._classes\nSVC\n)}Va\nI1\ns\x92.", "creates an object with arguments"),
+        (b"csklearn.svm._classes\nSVC\n)\x81](I1\neb.", "a SVC with an invalid state"),
+        (b"csklearn.svm._classes\nSVC\n)\x81}I1\nI1\nsb.", "overrides a method of SVC"),
     ],
 )
 def test_malicious_pickles_are_rejected(content: object, message: str | None) -> None:
@@ -97,6 +122,38 @@ def test_malicious_pickles_are_rejected(content: object, message: str | None) ->
         return
     with pytest.raises(UnsafePickleError, match=message):
         read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"c__builtin__\nbytes\n((lI1\naI255\natR.", b"\x01\xff"),
+        (b"c__builtin__\nbytes\n(tR.", b""),
+        (b"c__builtin__\nbytearray\n(V\\u00ff\ntR.", bytearray(b"\xff")),
+        (b"c__builtin__\nbytearray\n(V\\u00ff\nVlatin-1\ntR.", bytearray(b"\xff")),
+        (b"c__builtin__\nbytearray\n(tR.", bytearray()),
+        (b"c_codecs\nencode\n(V\\u00ff\nVlatin1\ntR.", b"\xff"),
+        (b"c__builtin__\nset\n(tR.", set()),
+        (b"c__builtin__\nset\n((I1\nVa\nttR.", {1, "a"}),
+        (b"\x8f((I1\nVa\nt\x90.", {(1, "a")}),
+        (b"((I1\nNt\x91.", frozenset({(1, None)})),
+        (b"c__builtin__\nslice\n(I5\ntR.", slice(5)),
+        (b"c__builtin__\nslice\n(NI5\nI2\ntR.", slice(None, 5, 2)),
+        (b"(Va\nI1\nd.", {"a": 1}),
+        (b"(i__builtin__\nset\n.", set()),
+        (b"(c__builtin__\nset\no.", set()),
+    ],
+)
+def test_calls_that_old_versions_of_python_wrote_are_supported(content: bytes, expected: object) -> None:
+    value = read(content)
+    assert (type(value), value) == (type(expected), expected)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_dictionaries_of_other_types_are_loaded(protocol: int) -> None:
+    ordered, default = OrderedDict(b=1, a=2), defaultdict(int, {"a": 1})
+    loaded = read(pickle.dumps([ordered, default], protocol))
+    assert [[*values.items()] for values in loaded] == [[("b", 1), ("a", 2)], [("a", 1)]]
 
 
 @pytest.mark.parametrize("protocol", range(6))
