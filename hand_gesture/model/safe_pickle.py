@@ -149,7 +149,7 @@ def _make_scalar(dtype: object, data: object = b"") -> Any:
     return np.frombuffer(data, plain)[0]
 
 
-def _encode(text: str, encoding: str = "latin1") -> bytes:
+def _encode(text: object, encoding: object) -> bytes:
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
         _refuse("it has an invalid call of codecs.encode")
     return text.encode("latin1")
@@ -169,7 +169,7 @@ def _make_bytearray(*arguments: object) -> bytearray:
         return bytearray()
     content, *encoding = arguments
     if type(content) is str:
-        return bytearray(_encode(content, cast("str", encoding[0] if encoding else "latin1")))
+        return bytearray(_encode(content, *encoding))
     if type(content) is not bytes:
         _refuse("it has an invalid call of bytearray")
     return bytearray(content)
