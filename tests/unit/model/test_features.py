@@ -84,6 +84,12 @@ def test_features_match_their_description(text: str, expected: NDArray[np.float6
     assert features_of(text) == pytest.approx(expected.reshape(len(HANDS), -1), rel=1e-6, abs=1e-7)
 
 
+@pytest.mark.parametrize("scale", ["box", "box_side"])
+def test_sides_of_the_bounding_box_are_those_of_the_image(scale: str) -> None:
+    planar = features_of(f"scale={scale}")
+    assert features_of(f"scale={scale},scale_dimensions=3") == pytest.approx(planar, abs=1e-6)
+
+
 def test_upright_hands_point_upwards() -> None:
     turned = features_of("upright=9").reshape(-1, 21, 2)
     assert turned[:, 9, 0] == pytest.approx(0, abs=1e-7)
