@@ -47,6 +47,22 @@ def test_every_format_is_decoded_and_matches_the_schema(form: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "hand",
+    [
+        *([], {}, "x", None, [LIKE, LIKE], [[LIKE]]),
+        *(form(LIKE[:20]) for form in FORMS),
+        *(form([*LIKE, LIKE[0]]) for form in FORMS),
+        *([[0.5]] * 21, [[0.5] * 4] * 21, ["x"] * 63, [None] * 63, [["x", "y"]] * 21),
+        *([{"x": 0.5}] * 21, [{"y": 0.5, "z": 0.5}] * 21, [{"x": 0.5, "y": "y"}] * 21),
+        *([1e7] * 63, [-1e7] * 42),
+    ],
+)
+def test_hands_of_other_formats_are_rejected_and_do_not_match_the_schema(hand: Any) -> None:
+    assert rejected(body(landmarks=hand)).reason in (Reason.MALFORMED_LANDMARKS, Reason.MISSING_LANDMARKS)
+    assert not Draft202012Validator(HAND_SCHEMA).is_valid(hand)
+
+
+@pytest.mark.parametrize(
     ("fields", "advice"),
     [
         ({f"{axis}{i}": 0.5 for i in range(1, 22) for axis in "xyz"}, "as one list of 63 numbers, in the field landm"),
