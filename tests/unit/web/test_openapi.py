@@ -49,16 +49,26 @@ def test_examples_match_their_schemas(path: str) -> None:
     Draft202012Validator(content["schema"] | {"components": described["components"]}).validate(content["example"])
 
 
-def test_version_is_that_of_the_model() -> None:
-    assert document()["info"]["version"] == "7"
+def test_document_is_of_openapi_3_1_and_has_the_version_of_the_model() -> None:
+    described = document()
+    assert described["openapi"] == "3.1.0"
+    assert described["info"]["version"] == "7"
+    assert {*described["info"]} == {"title", "description", "version"}
+    assert described["servers"] == [{"url": "."}]  # relative: a proxy may serve it below a path
 
 
 def test_operations_have_names_of_their_own() -> None:
     described = document()
-    operation_ids = [
-        operation["operationId"] for method in ("get", "post") for operation in operations(described, method).values()
-    ]
-    assert len({*operation_ids}) == len(operation_ids) == len(described["paths"])
+    all_ = [operation for method in ("get", "post") for operation in operations(described, method).values()]
+    names = {operation["operationId"] for operation in all_}
+    assert len(names) == len(all_) == len(described["paths"])
+    assert all(name.isidentifier() for name in names)
+    assert {tag for operation in all_ for tag in operation["tags"]} == {"prediction", "operation"}
+    for operation in all_:
+        assert operation["summary"].endswith((".", "?"))
+        for response in operation["responses"].values():
+            assert response["description"].endswith(".")
+            assert all(content["schema"] for content in response["content"].values())
 
 
 def test_number_of_hands_is_limited_by_the_settings() -> None:
