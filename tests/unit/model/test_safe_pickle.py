@@ -33,6 +33,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import Tree
 
 from hand_gesture.model import estimators
@@ -239,6 +240,22 @@ def histogram(**fields: Any) -> Any:
     return classifier
 
 
+def forest_of(**attributes: Any) -> Any:
+    return changed(RandomForestClassifier(2, random_state=0).fit(SAMPLES, CLASSES), **attributes)
+
+
+def boosting(**attributes: Any) -> Any:
+    return changed(GradientBoostingClassifier(n_estimators=1, random_state=0).fit(SAMPLES, CLASSES), **attributes)
+
+
+def tree_of(**attributes: Any) -> Any:
+    return changed(DecisionTreeClassifier(random_state=0).fit(SAMPLES, CLASSES), **attributes)
+
+
+def network(**attributes: Any) -> Any:
+    return changed(MLPClassifier((4,), max_iter=5, random_state=0).fit(SAMPLES, CLASSES), **attributes)
+
+
 class _Pickler(pickle.Pickler):
     """Writes trees with modified nodes or leaves."""
 
@@ -255,7 +272,7 @@ class _Pickler(pickle.Pickler):
             if name in nodes.dtype.names:
                 nodes[name][0] = new
             else:
-                state = state | {name: new}
+                state = state | {name: new(state[name]) if callable(new) else new}
         return make, arguments, state | {"nodes": nodes}
 
 
@@ -276,6 +293,16 @@ def forest(tmp_path: Path, **fields: Any) -> bytes:
         ({"threshold": np.nan}, "thresholds are not numbers"),
         ({"node_count": 10**6}, "size does not match"),
         ({"values": np.zeros((1, 1, 3))}, "leaves are not numbers"),
+        ({"values": lambda values: values.tolist()}, "leaves are not numbers"),
+        ({"values": lambda values: values * np.inf}, "leaves are not numbers"),
+        ({"values": lambda values: values.astype(np.float32)}, "leaves are not numbers"),
+        ({"values": lambda values: -values}, "leaves are not probabilities"),
+        ({"values": lambda values: 0 * values}, "leaves are not probabilities"),
+        ({"max_depth": -1}, "size does not match"),
+        ({"max_depth": 10**6}, "size does not match"),
+        ({"node_count": 0}, "size does not match"),
+        ({"feature": -1}, "invalid feature indices"),
+        ({"right_child": -1}, "point outside of it"),
     ],
 )
 def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
@@ -283,6 +310,7 @@ def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[st
         estimators.prepare(read(forest(tmp_path, **fields)))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -297,10 +325,58 @@ def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[st
         (lambda: histogram(left=1_000_000), "point outside of it"),
         (lambda: histogram(feature_idx=63), "invalid feature indices"),
         (lambda: histogram(is_categorical=1), "not those of the installed scikit-learn"),
+        (lambda: histogram(left=0), "point outside of it"),
+        (lambda: histogram(value=np.nan), "leaves are not numbers"),
+        (lambda: changed(histogram(), _baseline_prediction=np.zeros((1, 2))), "another number of classes"),
+        (lambda: changed(histogram(), _predictors=[[]]), "another number of classes"),
+        (lambda: changed(histogram(), n_features_in_=64), "another number of classes"),
+        (lambda: changed(histogram(), n_features_in_=1), "invalid feature indices"),
         (
             lambda: changed(KNeighborsClassifier().fit(SAMPLES, CLASSES), _fit_X=None),
             "not match the installed version",
         ),
+        (lambda: svc(_sparse=True), "sparse matrix"),
+        (lambda: svc(_probA=np.zeros(2)), "the _probA of its SVC"),
+        (lambda: svc(_probB=np.zeros(3)), "the _probB of its SVC"),
+        (lambda: svc(support_vectors_=np.zeros((60, 63), dtype=np.float32)), "the support_vectors_ of its SVC"),
+        (lambda: svc(_n_support=np.array([-1, 31, 30], dtype=np.int32)), "support vectors does not match"),
+        (lambda: svc(_n_support=np.array([30, 30], dtype=np.int32)), "support vectors does not match"),
+        (lambda: svc(_n_support=SVC().fit(SAMPLES, CLASSES)._n_support.astype(np.int64)), "vectors does not match"),
+        (lambda: svc(_gamma=np.inf), "kernel parameters of its SVC"),
+        (lambda: svc(coef0=np.nan), "kernel parameters of its SVC"),
+        (lambda: svc(degree=-1), "kernel parameters of its SVC"),
+        (lambda: svc(degree=101), "kernel parameters of its SVC"),
+        (lambda: svc(degree=2.5), "kernel parameters of its SVC"),
+        (lambda: neighbors(_fit_X=np.zeros(60)), "neighbours of its KNeighborsClassifier are not numbers"),
+        (lambda: neighbors(_fit_X=np.zeros((60, 63), dtype=int)), "neighbours of its KNeighborsClassifier are not"),
+        (lambda: neighbors(_fit_X=np.full((60, 63), np.nan)), "neighbours of its KNeighborsClassifier are not"),
+        (lambda: neighbors(_y=np.zeros(59, dtype=int)), "one class per neighbour"),
+        (lambda: neighbors(_y=np.zeros(60)), "one class per neighbour"),
+        (lambda: neighbors(_y=np.full(60, -1)), "classes without a name"),
+        (lambda: neighbors(_y=np.full(60, 3)), "classes without a name"),
+        (lambda: neighbors(n_neighbors=0), "unsupported weights"),
+        (lambda: neighbors(n_neighbors=1.5), "unsupported weights"),
+        (lambda: neighbors(weights="other"), "unsupported weights"),
+        (lambda: neighbors(effective_metric_params_={"w": np.ones(63)}), "unsupported metric"),
+        (lambda: neighbors(_fit_method="other"), "unsupported algorithm"),
+        (lambda: forest_of(estimators_=[]), "a forest without trees"),
+        (lambda: forest_of(estimators_=()), "a forest without trees"),
+        (lambda: forest_of(estimators_=[SVC()]), "trees do not match it"),
+        (lambda: forest_of(n_features_in_=64), "trees do not match it"),
+        (lambda: forest_of(classes_=np.arange(4)), "trees do not match it"),
+        (lambda: boosting(estimators_=np.empty((0, 3), dtype=object)), "another number of classes"),
+        (lambda: boosting(classes_=np.arange(2)), "another number of classes"),
+        (lambda: boosting(classes_=np.arange(4)), "another number of classes"),
+        (lambda: boosting(estimators_=np.array([[SVC()] * 3])), "its trees do not match it"),
+        (lambda: boosting(n_features_in_=64), "its trees do not match it"),
+        (lambda: tree_of(n_features_in_=64), "a tree whose size does not match"),
+        (lambda: tree_of(classes_=np.arange(2)), "a tree whose size does not match"),
+        (lambda: tree_of(n_outputs_=2), "a tree whose size does not match"),
+        (lambda: tree_of(tree_=1), "a tree whose size does not match"),
+        (lambda: network(n_layers_=4), "the shapes of the layers"),
+        (lambda: network(n_features_in_=64), "the shapes of the layers"),
+        (lambda: network(coefs_=[np.zeros((63, 4)), np.zeros((3, 3))]), "the shapes of the layers"),
+        (lambda: network(intercepts_=[np.zeros(4)]), "the shapes of the layers"),
     ],
 )
 def test_state_used_by_compiled_code_is_validated(make: Any, message: str) -> None:
