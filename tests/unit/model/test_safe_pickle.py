@@ -294,7 +294,7 @@ def forest(tmp_path: Path, **fields: Any) -> bytes:
         ({"node_count": 10**6}, "size does not match"),
         ({"values": np.zeros((1, 1, 3))}, "leaves are not numbers"),
         ({"values": lambda values: values.tolist()}, "leaves are not numbers"),
-        ({"values": lambda values: values * np.inf}, "leaves are not numbers"),
+        ({"values": lambda values: values + np.inf}, "leaves are not numbers"),
         ({"values": lambda values: values.astype(np.float32)}, "leaves are not numbers"),
         ({"values": lambda values: -values}, "leaves are not probabilities"),
         ({"values": lambda values: 0 * values}, "leaves are not probabilities"),
