@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -48,6 +48,7 @@ LIBLINEAR = fitted(LogisticRegression(), solver="liblinear")
         (fitted(make_pipeline(StandardScaler(), SVC())), ("1.6.1",), "1.6.1; Pipeline predicts the same with 1.9.1."),
         (fitted(HistGradientBoostingClassifier(max_iter=1)), ("1.9.0",), "predicts the same with 1.9.1."),
         (FOREST, ("1.3.2",), "1.3.2; its trees were converted and predict the same with 1.9.1."),
+        (fitted(ExtraTreesClassifier(2)), ("1.3.2",), "its trees were converted and predict the same with 1.9.1."),
         (FOREST, ("1.0",), "1.0; its trees were converted and predict the same with 1.9.1."),
         (FOREST, ("1.4.0",), "1.4.0; RandomForestClassifier predicts the same with 1.9.1."),
         (fitted(SVC()), ("1.3.2",), "1.3.2; SVC predicts the same with 1.9.1."),
@@ -69,6 +70,7 @@ def test_models_that_predict_the_same_are_accepted(model: Any, written_by: tuple
         (fitted(SVC()), ("1.10.0",), "1.10.0, and SVC may predict differently with 1.9.1"),
         (fitted(SVC()), ("1.5.0", "1.10"), "1.10 and 1.5.0, and SVC may predict differently"),
         (fitted(SVC()), ("unknown",), "unknown, and SVC may predict differently"),
+        (FOREST, ("unknown",), "DecisionTreeClassifier and RandomForestClassifier may predict differently"),
         (fitted(SVC()), ("1",), "1, and SVC may predict differently"),
         (fitted(SVC()), ("9" * 5000 + ".0",), "SVC may predict differently"),
         (fitted(SVC()), ("1." + "9" * 5000,), "SVC may predict differently"),
