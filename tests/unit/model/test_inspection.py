@@ -11,13 +11,18 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, LabelEncoder, StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from hand_gesture.landmarks import convert, parse_hand
 from hand_gesture.model import estimators
@@ -57,12 +62,15 @@ NUMBERS = ENCODER.transform(LABELS)
 SCALER = StandardScaler().fit(SAMPLES)
 SCALED = SVC(C=100).fit(SCALER.transform(SAMPLES), NUMBERS)
 NAMED = SVC(C=100).fit(SAMPLES, LABELS)
+BAYES = GaussianNB().fit(SAMPLES, LABELS)
+TREE = DecisionTreeClassifier(random_state=0).fit(SAMPLES, LABELS)
 
 
-def find(model: Any, scaler: Any = None, **options: Any) -> Finding:
+def find(model: Any, scaler: Any = None, encoder: Any = None, **options: Any) -> Finding:
     file = ModelFile("model.pkl", model if isinstance(model, bytes) else pickle.dumps(model))
     scaler = scaler and ModelFile("scaler.pkl", pickle.dumps(scaler))
-    finding, _ = inspect(file, None, scaler, Options(**options), REFERENCE_HANDS)
+    encoder = encoder and ModelFile("encoder.pkl", pickle.dumps(encoder))
+    finding, _ = inspect(file, encoder, scaler, Options(**options), REFERENCE_HANDS)
     return finding
 
 
@@ -99,6 +107,76 @@ def test_scaler_in_a_separate_file_is_applied() -> None:
     assert "scaler.pkl, a StandardScaler, is applied before the model." in finding.notes
 
 
+def test_finding_describes_the_model() -> None:
+    finding = find(TREE)
+    assert finding.notes == ["Detected features: wrist_middle_tip_v1 (36 of 36 reference hands are correct)."]
+    assert finding.gestures == CLASSES
+    assert finding.features.name == "wrist_middle_tip_v1"
+    assert finding.kind == "DecisionTreeClassifier"
+    assert finding.written_by == f"scikit-learn {sklearn.__version__}"
+    assert finding.confidence == "probability"
+    assert finding.hands_per_second >= 1
+
+
+def test_classes_are_named_by_the_encoder_or_by_labels_which_win() -> None:
+    numbers = DecisionTreeClassifier(random_state=0).fit(SAMPLES, NUMBERS)
+    assert find(numbers, encoder=ENCODER).gestures == CLASSES
+    others = [f"{name} again" for name in CLASSES]
+    given = {"labels": ",".join(others), "features": "wrist_middle_tip_v1"}
+    finding = find({"model": numbers, "encoder": ENCODER}, encoder=ENCODER, **given)
+    assert [name.replace("_again", " again") for name in finding.gestures] == others
+    assert finding.notes[-1] == "Features: wrist_middle_tip_v1, from --features."
+
+
+def test_labels_may_be_numbers_of_other_types_or_bytes() -> None:
+    numbers = DecisionTreeClassifier(random_state=0).fit(SAMPLES, NUMBERS.astype(float))
+    assert find(numbers, encoder=ENCODER).gestures == CLASSES
+    words = DecisionTreeClassifier(random_state=0).fit(SAMPLES, LABELS)
+    words.classes_ = words.classes_.astype("S")
+    assert find(words).gestures == CLASSES
+
+
+@pytest.mark.parametrize("key", ["model", "best_model", "classifier", "clf", "estimator", "pipeline"])
+def test_classifier_with_a_usual_key_is_used(key: str) -> None:
+    finding = find({"old": NAMED, key: TREE})
+    assert finding.kind == "DecisionTreeClassifier"
+    assert finding.notes[0] == f"model.pkl contains several objects; {key!r} is used as the classifier."
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: LinearSVC().fit(SAMPLES, LABELS), "LinearSVC"),
+        (lambda: RidgeClassifier().fit(SAMPLES, LABELS), "Ridge"),
+    ],
+)
+def test_confidence_of_other_classifiers_is_the_margin_between_two_classes(make: Callable[[], Any], kind: str) -> None:
+    finding = find(make(), features="wrist_middle_tip_v1")
+    assert finding.confidence == "margin"
+    (note,) = [note for note in finding.notes if note.startswith(kind)]
+    assert note.endswith("has no probabilities; its confidence is the margin between the best two classes.")
+
+
+def test_model_of_xgboost_is_read_from_its_own_format(tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBClassifier(n_estimators=2, max_depth=3).fit(SAMPLES, NUMBERS)
+    for name in ("model.json", "model.ubj"):
+        model.save_model(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        finding, _ = inspect(
+            ModelFile(name, content),
+            None,
+            None,
+            Options(labels=",".join(CLASSES), features="wrist_middle_tip_v1"),
+            REFERENCE_HANDS,
+        )
+        assert (finding.kind, finding.written_by) == ("XGBClassifier", "")
+        with pytest.raises(InspectionError, match=rf"^{name} was not loaded: XGBoost cannot read it \("):
+            inspect(ModelFile(name, content[:-100]), None, None, Options(), REFERENCE_HANDS)
+    with pytest.raises(InspectionError, match="contains a bare XGBoost Booster; save it with"):
+        find(model.get_booster())
+
+
 @pytest.mark.parametrize(
     "search",
     [
@@ -129,6 +207,36 @@ def test_confidence_of_an_svm_without_probabilities_grows_with_its_margin() -> N
     assert len(set(confidences.round(6))) > 10
 
 
+def changed(classifier: Any, **attributes: Any) -> Any:
+    """A copy with modified attributes."""
+    copied = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (created above)
+    vars(copied).update(attributes)
+    return copied
+
+
+def dummy() -> DummyClassifier:
+    return DummyClassifier(strategy="prior").fit(SAMPLES, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (LabelEncoder(), r"^encoder\.pkl contains an encoder that is not fitted; use the one from training\.$"),
+        (SCALER, r"^encoder\.pkl contains a sklearn\.\S*\.StandardScaler, not a LabelEncoder; name the classes"),
+    ],
+)
+def test_unusable_encoders_are_rejected(encoder: Any, message: str) -> None:
+    with pytest.raises(InspectionError, match=message):
+        find(TREE, encoder=encoder)
+
+
+@pytest.mark.parametrize("scaler", [TREE, [SCALER], FunctionTransformer(np.abs)])
+def test_unusable_scalers_are_rejected(scaler: Any) -> None:
+    name = type(scaler).__name__
+    with pytest.raises(InspectionError, match=rf"^scaler\.pkl contains a \S*{name}, not a scaler\.$"):
+        find(TREE, scaler)
+
+
 def forest(labels: NDArray[Any]) -> RandomForestClassifier:
     return RandomForestClassifier(2, random_state=0).fit(SAMPLES, labels)
 
@@ -146,6 +254,39 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
         (lambda: {"svm": NAMED, "forest": NAMED}, {}, "several classifiers .svm, forest.; save only one"),
         (lambda: SCALER, {}, "StandardScaler, not a classifier; use --encoder or --scaler"),
         (SVC, {}, "that is not trained"),
+        (lambda: 7, {}, "contains a int, not a classifier; save the trained classifier itself"),
+        (dict, {}, r"dictionary without a classifier \(keys: none\); save the classifier itself"),
+        (lambda: dict.fromkeys("abcdef", 1), {}, r"dictionary without a classifier \(keys: a, b, c, d, e\);"),
+        (lambda: {"k" * 30: 1}, {}, rf"dictionary without a classifier \(keys: {'k' * 20}\);"),
+        (lambda: changed(BAYES, classes_=["a"]), {}, "a GaussianNB with fewer than two classes"),
+        (lambda: changed(BAYES, classes_=np.eye(2)), {}, "with fewer than two classes, or unsupported class labels"),
+        (lambda: changed(BAYES, classes_=np.array([1j, 2j])), {}, "or unsupported class labels"),
+        (lambda: changed(SCALED, n_features_in_="63"), {"labels": ",".join(CLASSES)}, "does not match"),
+        (
+            lambda: VotingClassifier([("tree", TREE), ("svc", NAMED)]).fit(SAMPLES, LABELS),
+            {},
+            "The model, a VotingClassifier, has no predict_proba or decision_function; train another classifier",
+        ),
+        (
+            lambda: changed(dummy(), class_prior_=np.full(18, 1.0)),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
+        (
+            lambda: changed(dummy(), class_prior_=np.array([2.0, -1.0, *[0.0] * 16])),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
+        (
+            lambda: changed(dummy(), class_prior_=np.full(18, np.nan)),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
+        (
+            lambda: changed(BAYES, theta_=np.zeros((18, 62))),
+            {"features": "wrist_middle_tip_v1"},
+            r"The model fails on the reference hands \(ValueError: ",
+        ),
         (lambda: pickle.dumps(0)[:-3] + b"ckeras.src.models\nSequential\n.", {}, "a Keras model"),
         (lambda: b"clightgbm.sklearn\nLGBMClassifier\n.", {}, "a LightGBM model"),
         (lambda: b"ctorch.nn\nModule\n.", {}, "a PyTorch model"),
