@@ -462,7 +462,8 @@ def _prepare_neighbors(estimator: Any) -> None:
         _refuse("its KNeighborsClassifier has classes without a name")
     if not _whole(estimator.n_neighbors, 1, len(samples)) or estimator.weights not in ("uniform", "distance"):
         _refuse("its KNeighborsClassifier has unsupported weights or an invalid number of neighbours")
-    parameters = dict(estimator.effective_metric_params_ or {})
+    given = estimator.effective_metric_params_ or {}
+    parameters = {name: value for name, value in given.items() if value is not None}  # with p, there is w=None
     if estimator.effective_metric_ not in _METRICS or parameters.keys() - {"p"}:
         _refuse("its KNeighborsClassifier has an unsupported metric")
     estimator.metric_params = None

@@ -30,7 +30,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
@@ -217,6 +217,55 @@ def test_supported_classifiers_predict_the_same_after_loading(tmp_path: Path, cl
     assert again.predict_proba(SAMPLES) == pytest.approx(classifier.predict_proba(SAMPLES), abs=1e-12)
     reloaded = estimators.prepare(read(pickle.dumps(again, 5)))
     assert np.array_equal(reloaded.predict_proba(SAMPLES), again.predict_proba(SAMPLES))
+
+
+@pytest.mark.parametrize(
+    ("classifier", "classes"),
+    [
+        (KNeighborsClassifier(1, algorithm="kd_tree", metric="manhattan", leaf_size=1), 3),
+        (KNeighborsClassifier(3, algorithm="kd_tree", p=3, leaf_size=20), 3),
+        (KNeighborsClassifier(3, algorithm="ball_tree", metric="chebyshev", leaf_size=20_000), 3),
+        (KNeighborsClassifier(3, algorithm="brute", p=3), 3),
+        (GradientBoostingClassifier(n_estimators=2), 2),
+        (GradientBoostingClassifier(n_estimators=2, loss="exponential"), 2),
+        (GradientBoostingClassifier(n_estimators=2), 4),
+        (HistGradientBoostingClassifier(max_iter=2), 2),
+        (HistGradientBoostingClassifier(max_iter=2), 4),
+        (DecisionTreeClassifier(min_samples_split=100), 3),  # a single node
+        (RandomForestClassifier(2, max_depth=2), 2),
+        (MLPClassifier((4, 3), max_iter=5), 2),
+        (SVC(probability=True, degree=0), 2),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+@pytest.mark.filterwarnings("ignore")  # accuracy does not matter here
+def test_search_trees_and_other_numbers_of_classes(classifier: Any, classes: int) -> None:
+    classifier.fit(SAMPLES, np.arange(60) % classes)
+    again = estimators.prepare(read(pickle.dumps(classifier)))
+    new = np.random.default_rng(1).normal(size=(60, 63))
+    assert again.predict_proba(new) == pytest.approx(classifier.predict_proba(new), abs=1e-12)
+    if isinstance(classifier, KNeighborsClassifier):
+        assert type(again._tree) is type(classifier._tree)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "exponential"])
+def test_attributes_that_older_versions_lack_are_added(loss: str) -> None:
+    classifier = GradientBoostingClassifier(n_estimators=2, loss=loss).fit(SAMPLES, CLASSES % 2)
+    expected = classifier.predict_proba(SAMPLES)
+    for name in ("_loss", "n_trees_per_iteration_", "ccp_alpha"):
+        del vars(classifier)[name]
+    again = estimators.prepare(read(pickle.dumps(classifier)))
+    assert again.predict_proba(SAMPLES) == pytest.approx(expected, abs=1e-12)
+    assert again.get_params()["ccp_alpha"] == 0
+
+
+def test_parameters_that_slow_predictions_down_or_print_are_reset() -> None:
+    classifier = RandomForestClassifier(2, n_jobs=-1, verbose=2, warm_start=True).fit(SAMPLES, CLASSES)
+    pipeline = Pipeline([("forest", classifier)], memory="folder", verbose=True)
+    again = estimators.prepare(read(pickle.dumps(pipeline)))
+    assert (again.memory, again.verbose) == (None, 0)
+    forest = again.named_steps["forest"]
+    assert (forest.n_jobs, forest.verbose, forest.warm_start) == (None, 0, False)
 
 
 def changed(classifier: Any, **attributes: Any) -> Any:
