@@ -491,7 +491,7 @@ def _prepare_xgboost(estimator: Any) -> None:
     booster = estimator.get_booster()
     booster.feature_names = booster.feature_types = None
     booster.set_param({"nthread": 1, "device": "cpu", "verbosity": 0})
-    vars(estimator).update(n_jobs=1, device=None, verbosity=0, feature_types=None, callbacks=None, gpu_id=None)
+    vars(estimator).update(device=None, verbosity=0, feature_types=None, callbacks=None, gpu_id=None)
     for name, parameter in inspect.signature(importlib.import_module("xgboost").XGBModel.__init__).parameters.items():
         if name != "self" and parameter.kind is not parameter.VAR_KEYWORD and name not in vars(estimator):
             setattr(estimator, name, parameter.default)  # parameters of newer versions
