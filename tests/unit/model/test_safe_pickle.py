@@ -203,7 +203,7 @@ CLASSIFIERS = [
 ]
 
 
-@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=lambda classifier: str(classifier)[:40])
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=lambda classifier: type(classifier).__name__)
 @pytest.mark.parametrize("write", ["joblib", "pickle 2", "pickle 5"])
 @pytest.mark.filterwarnings("ignore")  # accuracy does not matter here
 def test_supported_classifiers_predict_the_same_after_loading(tmp_path: Path, classifier: Any, write: str) -> None:
@@ -236,7 +236,7 @@ def test_supported_classifiers_predict_the_same_after_loading(tmp_path: Path, cl
         (MLPClassifier((4, 3), max_iter=5), 2),
         (SVC(probability=True, degree=0), 2),
     ],
-    ids=lambda value: str(value)[:60],
+    ids=lambda value: value if isinstance(value, int) else type(value).__name__,
 )
 @pytest.mark.filterwarnings("ignore")  # accuracy does not matter here
 def test_search_trees_and_other_numbers_of_classes(classifier: Any, classes: int) -> None:
