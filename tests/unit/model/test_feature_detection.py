@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,22 +35,27 @@ class Model:
     """Gives the answers that it was made with for the reference hands in its features, and none for other features."""
 
     def __init__(
-        self, answers: Mapping[Features, Sequence[int]], *, unsure: Sequence[Features] = (), classes: int = 18
+        self,
+        answers: Mapping[Features, Sequence[int]],
+        *,
+        sure: Mapping[Features, float] = MappingProxyType({}),
+        classes: int = 18,
     ) -> None:
         self.classes = classes
         self.rows: list[int] = []
+        self.seen: list[bytes] = []
         self._answers: dict[bytes, tuple[int, float]] = {}
         for features, indices in answers.items():
             made = features.make(HANDS[features.unit])
-            probability = 0.8 if features in unsure else 0.9
             for row, index in zip(made, indices, strict=True):
-                self._answers[row.tobytes()] = index, probability
+                self._answers[row.tobytes()] = index, sure.get(features, 0.9)
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[Any]:
         self.rows.append(len(features))
-        probabilities = np.full((len(features), self.classes), 0.01)
+        self.seen += [features[start : start + COUNT].tobytes() for start in range(0, len(features), COUNT)]
+        probabilities = np.zeros((len(features), self.classes))
         for row, values in enumerate(features):
-            index, probability = self._answers.get(values.tobytes(), (0, 0.01))
+            index, probability = self._answers.get(values.tobytes(), (0, 1 / self.classes))
             probabilities[row, index] = probability
         return probabilities
 
@@ -73,6 +79,7 @@ def test_features_with_which_the_model_is_right_are_detected(text: str) -> None:
     assert np.array_equal(detected.make(HANDS[detected.unit]), features.make(HANDS[features.unit]))
     assert sentence == f"Detected features: {detected.name} (36 of 36 reference hands are correct)."
     assert max(model.rows) <= CHUNK * COUNT
+    assert len({*model.seen}) == len(model.seen)  # descriptions that give the same features are tried once
 
 
 def test_rare_features_are_tried_only_if_no_common_ones_fit() -> None:
@@ -128,9 +135,17 @@ def test_named_features_are_preferred() -> None:
     other = parse("scale=0-9")
     answers = {other: RIGHT, parse("wrist_rms_v3"): RIGHT}
     assert detect(Model(answers), 42)[0].name == "wrist_rms_v3"
-    assert detect(Model(answers, unsure=[parse("wrist_rms_v3")]), 42)[0] == other
+    for sure, expected in ((0.89, parse("wrist_rms_v3")), (0.8, other)):
+        assert detect(Model(answers, sure={parse("wrist_rms_v3"): sure}), 42)[0] == expected
     one_wrong = [(RIGHT[0] + 1) % 18, *RIGHT[1:]]
     assert detect(Model({other: one_wrong, parse("wrist_rms_v3"): RIGHT}), 42)[0].name == "wrist_rms_v3"
+
+
+@pytest.mark.parametrize(("mistakes", "name"), [(1, "min_xy"), (2, "scale=0-9")])
+def test_one_more_mistake_is_accepted_from_a_model_that_is_more_sure(mistakes: int, name: str) -> None:
+    other = parse("scale=0-9")
+    answers = {other: RIGHT, parse("min_xy"): with_mistakes(range(mistakes), 1)}
+    assert detect(Model(answers, sure={other: 0.5}), 42)[0].name == name
 
 
 def with_mistakes(places: range, offset: int) -> list[int]:
@@ -153,7 +168,7 @@ def test_features_with_which_the_model_is_less_sure_are_not_ambiguous() -> None:
     places = range(4)
     answers = {parse("min_xy"): with_mistakes(places, 1), parse("wrist_rms_v3"): with_mistakes(places, 2)}
     for sure, unsure in (("min_xy", "wrist_rms_v3"), ("wrist_rms_v3", "min_xy")):
-        assert detect(Model(answers, unsure=[parse(unsure)]), 42)[0].name == sure
+        assert detect(Model(answers, sure={parse(unsure): 0.8}), 42)[0].name == sure
 
 
 def test_features_that_are_less_often_right_are_not_ambiguous() -> None:
