@@ -29,13 +29,11 @@ class UnsafePickleError(ValueError):
 
 
 class Placeholder:
-    """Stands for an object whose class is not allowlisted; keeps its arguments, state and items, but does nothing."""
+    """Stands for an object whose class is not allowlisted; keeps its name and state, but does nothing."""
 
-    def __init__(self, name: str, arguments: object = None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.arguments = arguments
         self.state: object = None
-        self.items: list[object] = []
 
 
 class _Structure:
@@ -140,7 +138,7 @@ def _array_of_buffer(
     return np.frombuffer(bytearray(buffer), plain).reshape(sides, order="F" if order == "F" else "C")
 
 
-def _make_scalar(dtype: object, data: object = b"") -> Any:
+def _make_scalar(dtype: object, data: object) -> Any:
     plain = _plain(dtype)
     if type(data) is str:  # of protocol 2 and below
         data = data.encode("latin1")
@@ -313,7 +311,7 @@ class Unpickler(pickle._Unpickler):
         if isinstance(function, Placeholder):
             if function.name == "builtins.getattr" and arguments and isinstance(arguments[0], Placeholder):
                 return arguments[0]  # a reference to a method becomes its class
-            return Placeholder(function.name, arguments)
+            return Placeholder(function.name)
         if isinstance(function, type) and function in self._names:
             special = self._special.get(self._names[function])
             if special:
@@ -430,11 +428,9 @@ class Unpickler(pickle._Unpickler):
 
     def _extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if isinstance(target, Placeholder):
-            target.items += items
-        elif type(target) is list:
+        if type(target) is list:
             target += items
-        else:
+        elif not isinstance(target, Placeholder):
             _refuse(f"it appends to a {type(target).__name__}")
 
     def load_setitem(self) -> None:
@@ -458,7 +454,6 @@ class Unpickler(pickle._Unpickler):
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if isinstance(target, Placeholder):
-            target.items += items
             return
         if not isinstance(target, dict) or len(items) % 2 or not all(map(_is_simple, items[::2])):
             _refuse(f"it sets items of a {type(target).__name__}")

@@ -13,6 +13,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
@@ -103,6 +104,11 @@ def test_functions_in_a_pickle_are_not_called(function: Any, protocol: int) -> N
         (b"ccollections\nOrderedDict\n((ltR.", "invalid call of OrderedDict"),
         (b"(lI1\nI2\ns.", "sets items of a list"),
         (b"}(I1\nu.", "sets items of a dict"),
+        (b"cnumpy._core.numeric\n_frombuffer\n(C\x01acnumpy\ndtype\n(Vf8\ntR(I1\ntVC\ntR.", "size does not match"),
+        (b"cnumpy._core.numeric\n_frombuffer\n(](I1\necnumpy\ndtype\n(Vi1\ntR(I1\ntVC\ntR.", "size does not match"),
+        (b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(Vi1\ntRC\x00tR.", "size does not match its data"),
+        (b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(Vi1\ntRI1\ntR.", "size does not match its data"),
+        (b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(VO8\ntRC\x08abcdefghtR.", "unsupported type"),
         (b"(((ttI1\nd.", "sets items of a dict"),
         (b"}I1\na.", "appends to a dict"),
         (b"](I1\n\x90.", "adds items to a list"),
@@ -143,6 +149,8 @@ def test_malicious_pickles_are_rejected(content: object, message: str | None) ->
         (b"(Va\nI1\nd.", {"a": 1}),
         (b"(i__builtin__\nset\n.", set()),
         (b"(c__builtin__\nset\no.", set()),
+        (b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(Vi1\ntRV\x07\ntR.", np.int8(7)),
+        (b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(Vu1\ntRV\\u00ff\ntR.", np.uint8(255)),
     ],
 )
 def test_calls_that_old_versions_of_python_wrote_are_supported(content: bytes, expected: object) -> None:
@@ -155,6 +163,58 @@ def test_estimators_are_loaded_with_every_protocol(protocol: int) -> None:
     scaler = StandardScaler().fit(SAMPLES)
     loaded = estimators.prepare(read(pickle.dumps(scaler, protocol)))
     assert np.array_equal(loaded.transform(SAMPLES), scaler.transform(SAMPLES))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6.0).reshape(2, 3),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.array(["a", "bc"]),
+        np.array([[1, None], ["a", 2.5]], dtype=object),
+        np.zeros((0, 3)),
+        np.array(7, dtype=np.int8),
+    ],
+)
+def test_arrays_of_joblib_are_read(tmp_path: Path, array: NDArray[Any]) -> None:
+    joblib.dump({"first": array, "second": [array, "text"]}, tmp_path / "arrays.pkl")
+    content = (tmp_path / "arrays.pkl").read_bytes()
+    loaded = read(content)
+    for read_array in (loaded["first"], loaded["second"][0]):
+        assert np.array_equal(read_array, array)
+        assert (read_array.dtype, read_array.shape) == (array.dtype, array.shape)
+    assert loaded["second"][1] == "text"
+    read_array[...] = read_array  # it can be written to
+    for end in range(1, len(content) - 1, 5):
+        with pytest.raises(UnsafePickleError):
+            read(content[:end])
+
+
+def of_joblib(dtype: bytes, shape: bytes, rest: bytes = b"") -> bytes:
+    """A pickle of an array of bytes that joblib wrote, with other metadata."""
+    state = b"}Vdtype\ncnumpy\ndtype\n(V" + dtype + b"\ntRsVshape\n" + shape + b"sVnumpy_array_alignment_bytes\nI16\ns"
+    return b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81" + state + b"b" + rest
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (of_joblib(b"i1", b"(I2\nt", b"\x00\x01"), "size does not match its data"),
+        (of_joblib(b"i1", b"(I2\nt", b"\x09\x01"), "size does not match its data"),
+        (of_joblib(b"i1", b"(I2\nt"), "size does not match its data"),
+        (of_joblib(b"f8", b"(I999999999999\nt", b"\x00" + bytes(16)), "size does not match its data"),
+        (of_joblib(b"i1", b"(I-1\nt", b"\x00\x01."), "an array with an invalid shape"),
+        (of_joblib(b"i1", b"(VA\nt", b"\x00\x01."), "an array with an invalid shape"),
+        (of_joblib(b"i1", b"(" + b"I1\n" * 9 + b"t", b"\x00\x01."), "an array with an invalid shape"),
+        (of_joblib(b"O8", b"(I1\nt", b"I1\n."), "an invalid joblib array"),
+        (of_joblib(b"O8", b"(I1\nt") * 200, "too many nested pickles"),
+        (b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81I1\nb.", "an invalid joblib array"),
+    ],
+)
+def test_invalid_arrays_of_joblib_are_rejected(content: bytes, message: str) -> None:
+    assert read(of_joblib(b"i1", b"(I2\nt", b"\x03abc\x01\x02.")).tolist() == [1, 2]
+    with pytest.raises(UnsafePickleError, match=message):
+        read(content)
 
 
 ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntVb\ntR"
@@ -180,6 +240,7 @@ def test_dictionaries_of_other_types_are_loaded(protocol: int) -> None:
 def test_containers_are_loaded_with_every_protocol(protocol: int) -> None:
     content = [{1, 2}, frozenset({"a"}), bytearray(b"\xff\0"), slice(1, 2), np.eye(2), np.float32(1), {"a": (1,)}]
     content += [np.array(["a", "bc"]), np.array([1, None], dtype=object), b"\xff\0", np.asfortranarray(np.eye(3, 2))]
+    content += [np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.zeros((0, 3))]
     assert str(read(pickle.dumps(content, protocol))) == str(content)
 
 
