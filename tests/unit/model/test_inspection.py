@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, LabelEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, LabelBinarizer, LabelEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -120,7 +121,8 @@ def test_finding_describes_the_model() -> None:
 
 def test_classes_are_named_by_the_encoder_or_by_labels_which_win() -> None:
     numbers = DecisionTreeClassifier(random_state=0).fit(SAMPLES, NUMBERS)
-    assert find(numbers, encoder=ENCODER).gestures == CLASSES
+    for encoder in (ENCODER, LabelBinarizer().fit(NAMES), CLASSES, dict(enumerate(CLASSES))):
+        assert find(numbers, encoder=encoder, features="wrist_middle_tip_v1").gestures == CLASSES
     others = [f"{name} again" for name in CLASSES]
     given = {"labels": ",".join(others), "features": "wrist_middle_tip_v1"}
     finding = find({"model": numbers, "encoder": ENCODER}, encoder=ENCODER, **given)
@@ -171,10 +173,25 @@ def test_model_of_xgboost_is_read_from_its_own_format(tmp_path: Path) -> None:
             REFERENCE_HANDS,
         )
         assert (finding.kind, finding.written_by) == ("XGBClassifier", "")
-        with pytest.raises(InspectionError, match=rf"^{name} was not loaded: XGBoost cannot read it \("):
+        with pytest.raises(InspectionError, match=rf"^{name} was not loaded: XGBoost cannot read it \(.{{8,}}\)\.$"):
             inspect(ModelFile(name, content[:-100]), None, None, Options(), REFERENCE_HANDS)
     with pytest.raises(InspectionError, match="contains a bare XGBoost Booster; save it with"):
         find(model.get_booster())
+
+
+def test_notes_name_the_file_that_another_version_wrote() -> None:
+    installed = sklearn.__version__.encode()
+    scaler = pickle.dumps(SCALER, 0).replace(b"V" + installed, b"V1.6.1")
+    note = f"scaler.pkl was written by scikit-learn 1.6.1; StandardScaler predicts the same with {sklearn.__version__}."
+    model = ModelFile("model.pkl", pickle.dumps(SCALED))
+    options = Options(labels=",".join(CLASSES), features="wrist_middle_tip_v1")
+    finding, _ = inspect(model, None, ModelFile("scaler.pkl", scaler), options, REFERENCE_HANDS)
+    assert note in finding.notes
+    scaler = scaler.replace(b"V1.6.1", b"V1.0.2")
+    with pytest.raises(
+        InspectionError, match=r"^scaler\.pkl was written by scikit-learn 1\.0\.2, and StandardScaler may"
+    ):
+        inspect(model, None, ModelFile("scaler.pkl", scaler), options, REFERENCE_HANDS)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +306,20 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
         ),
         (lambda: pickle.dumps(0)[:-3] + b"ckeras.src.models\nSequential\n.", {}, "a Keras model"),
         (lambda: b"clightgbm.sklearn\nLGBMClassifier\n.", {}, "a LightGBM model"),
-        (lambda: b"ctorch.nn\nModule\n.", {}, "a PyTorch model"),
+        (
+            lambda: b"ctorch.nn\nModule\n.",
+            {},
+            r"^model\.pkl contains a PyTorch model \(torch\.nn\.Module\); only scikit",
+        ),
+        (lambda: b"ctensorflow.keras\nModel\n.", {}, "a Keras model"),
+        (lambda: b"ccatboost.core\nCatBoostClassifier\n.", {}, "a CatBoost model"),
+        (lambda: b"csklearn.other\nOther\n.", {}, r"a sklearn\.other\.Other, which is not supported; docs/models"),
+        (lambda: b"cxgboost.sklearn\nXGBRanker\n.", {}, r"a xgboost\.sklearn\.XGBRanker, which is not supported"),
+        (
+            lambda: b"cmine\nModel\n.",
+            {},
+            r"^model\.pkl was not loaded: it refers to mine\.Model, which no classifier n",
+        ),
         (lambda: b"version https://git-lfs.github.com/spec/v1\n", {}, "git lfs pull"),
         (
             lambda: make_pipeline(FunctionTransformer(np.abs), SVC()).fit(SAMPLES, LABELS),
@@ -324,8 +354,16 @@ def test_xgboost_is_found_in_a_compressed_file(tmp_path: Path, compress: int) ->
     xgboost = pytest.importorskip("xgboost")
     model = xgboost.XGBClassifier(n_estimators=1).fit(SAMPLES, NUMBERS)
     joblib.dump(model, tmp_path / "model.pkl", compress=compress)
-    assert "xgboost" in libraries_for((tmp_path / "model.pkl").read_bytes())
-    assert "xgboost" not in libraries_for(pickle.dumps(NAMED))
+    assert libraries_for((tmp_path / "model.pkl").read_bytes()) == ("sklearn", "xgboost")
+    joblib.dump(NAMED, tmp_path / "model.pkl", compress=compress)
+    assert libraries_for((tmp_path / "model.pkl").read_bytes(), pickle.dumps(SCALER)) == ("sklearn",)
+
+
+def test_missing_xgboost_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xgboost", None)  # as if it were not installed
+    message = r"^The model is an XGBoost classifier, and XGBoost is not installed; run .* and import again\.$"
+    with pytest.raises(InspectionError, match=message):
+        libraries_for(pickle.dumps(SCALER), b"cxgboost.sklearn\nXGBClassifier\n.")
 
 
 def test_parameters_of_newer_xgboost_versions_are_added() -> None:
