@@ -13,6 +13,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -41,6 +42,7 @@ from hand_gesture.model import estimators
 from hand_gesture.model.safe_pickle import Placeholder, UnsafePickleError
 from tests.hands import ARTIFACTS, PROJECT
 
+ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntVb\ntR"
 SAMPLES = np.random.default_rng(0).normal(size=(60, 63))
 CLASSES = np.arange(60) % 3
 
@@ -190,6 +192,100 @@ def test_arrays_of_joblib_are_read(tmp_path: Path, array: NDArray[Any]) -> None:
             read(content[:end])
 
 
+def dtype(code: bytes, *states: bytes) -> bytes:
+    """A pickle of a type of NumPy, and tuples that set its state."""
+    return b"cnumpy\ndtype\n(V" + code + b"\ntR" + b"".join(b"(" + state + b"tb" for state in states)
+
+
+def array(shape: bytes, kind: bytes, data: bytes) -> bytes:
+    """A pickle of an array."""
+    return ARRAY + b"(I1\n" + shape + kind + b"I00\n" + data + b"tb."
+
+
+END = b"I-1\nI-1\nI0\n"  # size, alignment and flags of a type without fields
+BYTE = dtype(b"i1")
+TWO = dtype(b"V2", b"I3\nV|\nN(Va\nVb\nt}Va\n(" + BYTE + b"I1\ntsVb\n(" + BYTE + b"I0\ntsI2\nI1\nI0\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (array(b"I1\n", BYTE, b"C\x01\x07"), np.array([7], dtype=np.int8)),
+        (array(b"(I1\nI1\nI1\nI1\nI1\nI1\nI1\nI1\nt", BYTE, b"C\x01\x07"), np.full((1,) * 8, 7, dtype=np.int8)),
+        (array(b"(I1\nt", BYTE, b"\x96\x01" + bytes(7) + b"\x07"), np.array([7], dtype=np.int8)),
+        (array(b"(I1\nt", dtype(b"i1", b"I3\nV=\nNNN" + END), b"C\x01\x07"), np.array([7], dtype=np.int8)),
+        (array(b"(I1\nt", dtype(b"i1", b"I3\nV|\nNNN" + END + b"N"), b"C\x01\x07"), np.array([7], dtype=np.int8)),
+        (array(b"(I1\nt", TWO, b"C\x02\x07\x08"), np.array([(8, 7)], dtype=[("a", "i1"), ("b", "i1")])),
+        (array(b"(I1\nt", dtype(b"O8"), b"](Va\ne"), np.array(["a"], dtype=object)),
+    ],
+)
+def test_arrays_of_every_kind_are_read(content: bytes, expected: NDArray[Any]) -> None:
+    loaded = read(content)
+    assert loaded.shape == expected.shape
+    assert loaded.tolist() == expected.tolist()
+
+
+def structure(fields: bytes, names: bytes = b"(Va\nt", size: bytes = b"I2\n") -> bytes:
+    return dtype(b"V2", b"I3\nV|\nN" + names + fields + size + b"I1\nI0\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (array(b"(I2\nt", BYTE, b"C\x01\x07"), "an array whose size does not match its data"),
+        (array(b"(I1\nt", BYTE, b"I7\n"), "an array whose size does not match its data"),
+        (array(b"(I-1\nt", BYTE, b"C\x01\x07"), "an array with an invalid shape"),
+        (array(b"(VA\nt", BYTE, b"C\x01\x07"), "an array with an invalid shape"),
+        (array(b"](I1\ne", BYTE, b"C\x01\x07"), "an array with an invalid shape"),
+        (array(b"(" + b"I1\n" * 9 + b"t", BYTE, b"C\x01\x07"), "an array with an invalid shape"),
+        (array(b"(I1\nt", dtype(b"O8"), b"C\x08abcdefgh"), "an array of an unsupported type"),
+        (array(b"(I2\nt", dtype(b"O8"), b"](Va\ne"), "an invalid array"),
+        (array(b"(I1\nt", b"N", b"C\x01\x07"), "an array of an unsupported type"),
+        (array(b"(I1\nt", dtype(b"U0"), b"C\x00"), "an array of an unsupported type"),
+        (array(b"(I1\nt", dtype(b"V2"), b"C\x02ab"), "an array of an unsupported type"),
+        (dtype(b"i4", b"I3\nV>\nNNN" + END), "arrays were written on a big-endian machine"),
+        (dtype(b"i4", b"I3\nV?\nNNN" + END), "an invalid array type"),
+        (dtype(b"i4", b"I3\nV<\nI1\nNN" + END), "an invalid array type"),
+        (dtype(b"i4", b"I3\nV<\nN(Va\ntN" + END), "an invalid array type"),
+        (dtype(b"i4", b"I3\nV<\nNN}Va\nI1\ns" + END), "an invalid array type"),
+        (dtype(b"i4", b"I3\nV<\n"), "an invalid array type"),
+        (dtype(b"i4", b"I3\nV<\nNNN" + END + b"NN"), "an invalid array type"),
+        (dtype(b"i4") + b"](I1\neb.", "an invalid array type"),
+        (structure(b"N"), "an invalid array type"),
+        (structure(b"}", names=b"]"), "an invalid array type"),
+        (structure(b"}", size=b"I3\n"), "an invalid array type"),
+        (structure(b"}Va\n(" + BYTE + b"I-1\nts"), "an invalid array type"),
+        (structure(b"}Va\n(" + BYTE + b"I2\nts"), "an invalid array type"),
+        (structure(b"}Va\n(" + BYTE + b"V0\nts"), "an invalid array type"),
+        (structure(b"}Va\n(" + dtype(b"f8") + b"I0\nts"), "an invalid array type"),
+        (structure(b"}Va\n(" + dtype(b"O8") + b"I0\nts"), "an array of an unsupported type"),
+        (TWO + TWO.partition(b"tR")[2], "an invalid array type"),
+    ],
+)
+def test_arrays_with_invalid_types_or_sizes_are_rejected(content: bytes, message: str) -> None:
+    with pytest.raises(UnsafePickleError, match=f"^it(s| has) {message}$"):
+        read(content + b".")
+
+
+def test_state_of_an_object_may_have_an_empty_second_part() -> None:
+    scaler = b"csklearn.preprocessing._data\nStandardScaler\n)\x81"
+    assert vars(read(scaler + b"(}Va\nI1\nsNtb.")) == {"a": 1}
+    for state in (b"(}Va\nI1\nsI1\nt", b"(}NNt", b"(NNt", b"(t"):
+        with pytest.raises(UnsafePickleError, match=r"^it has a StandardScaler with an invalid state$"):
+            read(scaler + state + b"b.")
+    with pytest.raises(UnsafePickleError, match=r"^it overrides a method of StandardScaler$"):
+        read(scaler + b"}V__doc__\nI1\nsb.")
+
+
+def test_versions_of_scikit_learn_are_found() -> None:
+    scaler = StandardScaler().fit(SAMPLES)
+    other = pickle.dumps(scaler, 0).replace(f"V{sklearn.__version__}".encode(), b"V1.2.3")
+    assert estimators.read(pickle.dumps(scaler))[1] == {sklearn.__version__}
+    assert estimators.read(other)[1] == {"1.2.3"}
+    unknown = b"csklearn.preprocessing._data\nStandardScaler\n)\x81}V_sklearn_version\nI1\nsb."
+    assert estimators.read(unknown)[1] == set()
+
+
 def of_joblib(dtype: bytes, shape: bytes, rest: bytes = b"") -> bytes:
     """A pickle of an array of bytes that joblib wrote, with other metadata."""
     state = b"}Vdtype\ncnumpy\ndtype\n(V" + dtype + b"\ntRsVshape\n" + shape + b"sVnumpy_array_alignment_bytes\nI16\ns"
@@ -217,7 +313,6 @@ def test_invalid_arrays_of_joblib_are_rejected(content: bytes, message: str) -> 
         read(content)
 
 
-ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntVb\ntR"
 STATE = b"(I1\n(I1\ntcnumpy\ndtype\n(Vi1\ntRI00\nC\x01\x07t"
 EMPTY = b"(I1\n(I0\ntcnumpy\ndtype\n(Vf8\ntRI00\nC\x00t"
 
