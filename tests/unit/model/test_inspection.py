@@ -26,7 +26,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from hand_gesture.landmarks import convert, parse_hand
-from hand_gesture.model import estimators
+from hand_gesture.model import estimators, inspection
 from hand_gesture.model.classifier import margins
 from hand_gesture.model.features import parse
 from hand_gesture.model.inspection import (
@@ -65,6 +65,11 @@ SCALED = SVC(C=100).fit(SCALER.transform(SAMPLES), NUMBERS)
 NAMED = SVC(C=100).fit(SAMPLES, LABELS)
 BAYES = GaussianNB().fit(SAMPLES, LABELS)
 TREE = DecisionTreeClassifier(random_state=0).fit(SAMPLES, LABELS)
+
+
+@pytest.fixture(autouse=True)
+def _short_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_SECONDS_TO_MEASURE", 0.001)
 
 
 def find(model: Any, scaler: Any = None, encoder: Any = None, **options: Any) -> Finding:
