@@ -199,6 +199,32 @@ def test_notes_name_the_file_that_another_version_wrote() -> None:
         inspect(model, None, ModelFile("scaler.pkl", scaler), options, REFERENCE_HANDS)
 
 
+class Container:
+    """An object of a class that is not supported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        vars(self).update(attributes)
+
+
+def test_classifier_in_an_unsupported_object_is_used() -> None:
+    notes = find(Container(name="mine", fitted=TREE), features="wrist_middle_tip_v1").notes
+    assert notes[0] == "model.pkl contains several objects; 'fitted' is used as the classifier."
+
+
+def test_search_in_a_dictionary_is_used() -> None:
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": [None]}, cv=2).fit(SAMPLES, LABELS)
+    finding = find({"search": search, "rows": 9}, features="wrist_middle_tip_v1")
+    assert finding.kind == "DecisionTreeClassifier"
+
+
+def test_encoder_is_preferred_to_other_lists() -> None:
+    numbers = DecisionTreeClassifier(random_state=0).fit(SAMPLES, NUMBERS)
+    columns = [f"column {index}" for index in range(18)]
+    for encoder in (ENCODER, LabelBinarizer().fit(NAMES)):
+        contents = {"columns": columns, "model": numbers, "encoder": encoder}
+        assert find(contents, features="wrist_middle_tip_v1").gestures == CLASSES
+
+
 @pytest.mark.parametrize(
     "search",
     [

@@ -33,8 +33,12 @@ def read(classifier: Any) -> Any:
 
 def with_trees(change: Callable[[dict[str, Any]], None]) -> Any:
     """A classifier whose first tree was changed."""
+    return with_model(lambda model: change(model["trees"][0]))
+
+
+def with_model(change: Callable[[dict[str, Any]], None]) -> Any:
     model = json.loads(bytes(MODEL.get_booster().save_raw("json")))
-    change(model["learner"]["gradient_booster"]["model"]["trees"][0])
+    change(model["learner"]["gradient_booster"]["model"])
     classifier = xgboost.XGBClassifier()
     classifier.load_model(bytearray(json.dumps(model).encode()))
     return classifier
@@ -54,6 +58,23 @@ def test_classifiers_predict_the_same_after_loading(kind: Any) -> None:
 
 def test_unfitted_classifiers_have_no_trees() -> None:
     assert estimators.check_boosters(read(xgboost.XGBClassifier())) == []
+    assert estimators.check_boosters([read(MODEL), xgboost.XGBClassifier()]) == [xgboost.__version__]
+
+
+@pytest.mark.parametrize(("booster", "classes"), [("dart", 3), ("gbtree", 2), ("gbtree", 4)])
+def test_boosters_of_trees_are_accepted(booster: str, classes: int) -> None:
+    classifier = xgboost.XGBClassifier(n_estimators=2, max_depth=2, booster=booster)
+    loaded = read(classifier.fit(SAMPLES, np.arange(60) % classes))
+    assert estimators.check_boosters(loaded) == [xgboost.__version__]
+    assert np.array_equal(loaded.predict_proba(SAMPLES), classifier.predict_proba(SAMPLES))
+
+
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [(b"version[#i\x03i\x01i\x0ai\x02", "1.10.2"), (b"version[i\x01i\x07i\x06]", "1.7.6"), (b"version", ""), (b"", "")],
+)
+def test_version_that_wrote_a_model_is_found(model: bytes, version: str) -> None:
+    assert estimators._version_in(model) == version
 
 
 @pytest.mark.parametrize(
@@ -93,6 +114,12 @@ def test_number_of_classes_must_be_valid(classes: object) -> None:
     classifier.n_classes_ = classes
     with pytest.raises(UnsafePickleError, match="no valid number of classes"):
         read(classifier)
+
+
+@pytest.mark.parametrize("output", [3, -1])
+def test_trees_of_other_classes_are_rejected(output: int) -> None:
+    with pytest.raises(UnsafePickleError, match="invalid outputs"):
+        estimators.check_boosters(with_model(lambda model: model["tree_info"].__setitem__(0, output)))
 
 
 class Booster:
