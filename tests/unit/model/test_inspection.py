@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -197,6 +199,21 @@ def test_notes_name_the_file_that_another_version_wrote() -> None:
         InspectionError, match=r"^scaler\.pkl was written by scikit-learn 1\.0\.2, and StandardScaler may"
     ):
         inspect(model, None, ModelFile("scaler.pkl", scaler), options, REFERENCE_HANDS)
+
+
+def test_speed_is_measured_one_hand_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_SECONDS_TO_MEASURE", 0.3)
+    shapes: list[tuple[int, ...]] = []
+
+    def probabilities(features: NDArray[np.float32]) -> None:
+        shapes.append(features.shape)
+
+    for tick, calls, expected in ((0.125, 2, 5), (1, 1, 1), (100, 1, 1)):  # 2 calls in 0.375 seconds, 1 call in 2
+        shapes.clear()
+        clock = itertools.count(start=10, step=tick)
+        monkeypatch.setattr(inspection, "time", SimpleNamespace(perf_counter=clock.__next__))
+        speed = inspection._hands_per_second(probabilities, parse("wrist_middle_tip_v1"), REFERENCE_HANDS)
+        assert (shapes, speed) == ([(1, 63)] * calls, expected)
 
 
 class Container:

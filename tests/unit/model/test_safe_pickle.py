@@ -415,6 +415,22 @@ def test_attributes_that_older_versions_lack_are_added(loss: str) -> None:
     assert again.get_params()["ccp_alpha"] == 0
 
 
+def test_every_nested_estimator_is_found_once() -> None:
+    scaler, bayes, logistic, tree = StandardScaler(), GaussianNB(), LogisticRegression(), DecisionTreeClassifier()
+    pipeline = Pipeline([("scaler", scaler), ("vote", VotingClassifier([("a", bayes), ("b", logistic), ("c", bayes)]))])
+    found = [*estimators.walk(pipeline)]
+    assert found[0] is pipeline
+    assert sorted(map(name_of, found)) == sorted(map(name_of, [pipeline, scaler, pipeline[1], bayes, logistic]))
+    array = np.array([bayes, tree], dtype=object)
+    itself: list[Any] = [array, {"a": scaler}, (logistic, [bayes]), np.zeros(3), "text"]
+    itself.append(itself)
+    assert sorted(map(name_of, estimators.walk(itself))) == sorted(map(name_of, [bayes, tree, scaler, logistic]))
+
+
+def name_of(estimator: Any) -> str:
+    return type(estimator).__name__
+
+
 def test_parameters_that_slow_predictions_down_or_print_are_reset() -> None:
     classifier = RandomForestClassifier(2, n_jobs=-1, verbose=2, warm_start=True).fit(SAMPLES, CLASSES)
     pipeline = Pipeline([("forest", classifier)], memory="folder", verbose=True)
