@@ -462,7 +462,8 @@ def _prepare_neighbors(estimator: Any) -> None:
         _refuse("its KNeighborsClassifier has classes without a name")
     if not _whole(estimator.n_neighbors, 1, len(samples)) or estimator.weights not in ("uniform", "distance"):
         _refuse("its KNeighborsClassifier has unsupported weights or an invalid number of neighbours")
-    parameters = dict(estimator.effective_metric_params_ or {})
+    given = estimator.effective_metric_params_ or {}
+    parameters = {name: value for name, value in given.items() if value is not None}  # with p, there is w=None
     if estimator.effective_metric_ not in _METRICS or parameters.keys() - {"p"}:
         _refuse("its KNeighborsClassifier has an unsupported metric")
     estimator.metric_params = None
@@ -490,7 +491,7 @@ def _prepare_xgboost(estimator: Any) -> None:
     booster = estimator.get_booster()
     booster.feature_names = booster.feature_types = None
     booster.set_param({"nthread": 1, "device": "cpu", "verbosity": 0})
-    vars(estimator).update(n_jobs=1, device=None, verbosity=0, feature_types=None, callbacks=None, gpu_id=None)
+    vars(estimator).update(device=None, verbosity=0, feature_types=None, callbacks=None, gpu_id=None)
     for name, parameter in inspect.signature(importlib.import_module("xgboost").XGBModel.__init__).parameters.items():
         if name != "self" and parameter.kind is not parameter.VAR_KEYWORD and name not in vars(estimator):
             setattr(estimator, name, parameter.default)  # parameters of newer versions

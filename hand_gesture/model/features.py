@@ -287,13 +287,8 @@ _SCALES: Final[tuple[Measure | tuple[tuple[int, int], ...], ...]] = (
 
 def candidate_features(count: int) -> Iterator[Features]:
     """All plausible descriptions with this number of features, the most common first."""
-    named = [features for features in NAMED.values() if features.count == count]
-    yield from named
-    seen = set(named)
-    for features in _combinations():
-        if features.count == count and features not in seen:
-            seen.add(features)
-            yield features
+    yield from (features for features in NAMED.values() if features.count == count)
+    yield from (features for features in _combinations() if features.count == count and features not in _NAMES)
 
 
 def _combinations() -> Iterator[Features]:
@@ -301,8 +296,7 @@ def _combinations() -> Iterator[Features]:
     depths: tuple[Depth, ...] = ("absent", "as_is", "relative", "scaled")
     for origin in origins:
         for scale in _SCALES if origin != "none" else ("none",):
-            is_fixed = scale == "none" or (origin == "least" and scale not in {"box", "box_side", "largest"})
-            if origin == "least" and is_fixed and scale != "none":
+            if origin == "least" and scale not in {"none", "largest", "box", "box_side"}:
                 continue  # relative to a bounding box's corner, distances are not used as scale
             for z in depths if scale != "none" else depths[:3]:
                 for dimensions in (2, 3) if z == "scaled" and scale not in {"box", "box_side"} else (2,):

@@ -11,7 +11,6 @@ import importlib
 import math
 import pickle
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from types import MappingProxyType
@@ -30,13 +29,11 @@ class UnsafePickleError(ValueError):
 
 
 class Placeholder:
-    """Stands for an object whose class is not allowlisted; keeps its arguments, state and items, but does nothing."""
+    """Stands for an object whose class is not allowlisted; keeps its name and state, but does nothing."""
 
-    def __init__(self, name: str, arguments: object = None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.arguments = arguments
         self.state: object = None
-        self.items: list[object] = []
 
 
 class _Structure:
@@ -141,7 +138,7 @@ def _array_of_buffer(
     return np.frombuffer(bytearray(buffer), plain).reshape(sides, order="F" if order == "F" else "C")
 
 
-def _make_scalar(dtype: object, data: object = b"") -> Any:
+def _make_scalar(dtype: object, data: object) -> Any:
     plain = _plain(dtype)
     if type(data) is str:  # of protocol 2 and below
         data = data.encode("latin1")
@@ -150,7 +147,7 @@ def _make_scalar(dtype: object, data: object = b"") -> Any:
     return np.frombuffer(data, plain)[0]
 
 
-def _encode(text: str, encoding: str = "latin1") -> bytes:
+def _encode(text: object, encoding: object) -> bytes:
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
         _refuse("it has an invalid call of codecs.encode")
     return text.encode("latin1")
@@ -170,7 +167,7 @@ def _make_bytearray(*arguments: object) -> bytearray:
         return bytearray()
     content, *encoding = arguments
     if type(content) is str:
-        return bytearray(_encode(content, cast("str", encoding[0] if encoding else "latin1")))
+        return bytearray(_encode(content, *encoding))
     if type(content) is not bytes:
         _refuse("it has an invalid call of bytearray")
     return bytearray(content)
@@ -193,10 +190,10 @@ def _make_frozenset(items: object = ()) -> frozenset[object]:
     return frozenset(_make_set(items))
 
 
-def _make_ordered_dict(*arguments: object) -> OrderedDict[object, object]:
+def _make_ordered_dict(*arguments: object) -> dict[object, object]:
     if arguments:
         _refuse("it has an invalid call of OrderedDict")
-    return OrderedDict()
+    return {}  # keeps the order, too, and its items can be set without calling a method of a subclass
 
 
 def _make_default_dict(*_: object) -> dict[object, object]:
@@ -314,7 +311,7 @@ class Unpickler(pickle._Unpickler):
         if isinstance(function, Placeholder):
             if function.name == "builtins.getattr" and arguments and isinstance(arguments[0], Placeholder):
                 return arguments[0]  # a reference to a method becomes its class
-            return Placeholder(function.name, arguments)
+            return Placeholder(function.name)
         if isinstance(function, type) and function in self._names:
             special = self._special.get(self._names[function])
             if special:
@@ -431,11 +428,9 @@ class Unpickler(pickle._Unpickler):
 
     def _extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if isinstance(target, Placeholder):
-            target.items += items
-        elif type(target) is list:
+        if type(target) is list:
             target += items
-        else:
+        elif not isinstance(target, Placeholder):
             _refuse(f"it appends to a {type(target).__name__}")
 
     def load_setitem(self) -> None:
@@ -459,7 +454,6 @@ class Unpickler(pickle._Unpickler):
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if isinstance(target, Placeholder):
-            target.items += items
             return
         if not isinstance(target, dict) or len(items) % 2 or not all(map(_is_simple, items[::2])):
             _refuse(f"it sets items of a {type(target).__name__}")

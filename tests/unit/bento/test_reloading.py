@@ -16,7 +16,8 @@ from hand_gesture.bento.reloading import ModelReloader
 @pytest.mark.parametrize(
     "error", [NotFound("none"), BentoMLException("malformed model.yaml"), ScannerError()], ids=repr
 )
-def test_incomplete_model_store_is_read_at_the_next_check(error: Exception) -> None:
+def test_incomplete_model_store_is_read_at_the_next_check(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="bentoml.service.hand_gesture.reloading")
     tags: Iterator[str | Exception] = iter(["model:1", error, "model:2", "model:2"])
     restarts = list[str]()
 
@@ -32,6 +33,7 @@ def test_incomplete_model_store_is_read_at_the_next_check(error: Exception) -> N
     for _ in range(3):
         reloader._check()
     assert restarts == ["model:2"]
+    assert caplog.messages == ["model:2 was imported; restarting the workers with it"]
 
 
 def test_a_restart_that_circus_rejects_is_retried() -> None:

@@ -16,7 +16,8 @@ from hand_gesture.bento.timeouts import exempt_posts
 TIMEOUT = 0.05
 
 
-async def too_slow(_: Request) -> PlainTextResponse:
+async def too_slow(request: Request) -> PlainTextResponse:
+    assert await request.body() == b"body"
     await asyncio.sleep(4 * TIMEOUT)
     return PlainTextResponse("done")
 
@@ -33,7 +34,9 @@ async def statuses() -> dict[str, int]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,
     ):
-        return {method: (await client.request(method, "/slow")).status_code for method in ("GET", "POST")}
+        return {
+            method: (await client.request(method, "/slow", content=b"body")).status_code for method in ("GET", "POST")
+        }
 
 
 def test_only_other_requests_than_post_have_bentomls_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

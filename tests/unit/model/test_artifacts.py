@@ -2,16 +2,32 @@ from __future__ import annotations
 
 import json
 import pickle
+import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
+import sklearn
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
-from hand_gesture.model.artifacts import ArtifactsError, load_artifacts, sha256
+from hand_gesture.landmarks import parse_hand
+from hand_gesture.model.artifacts import (
+    ArtifactsError,
+    installed_versions,
+    load_artifacts,
+    load_commands,
+    load_reference_hands,
+    sha256,
+    verify_artifacts,
+)
 from hand_gesture.model.sandbox import check_in_sandbox
+from tests import own_gestures
 from tests.hands import ARTIFACTS, REFERENCE
 
 
@@ -28,6 +44,7 @@ def test_committed_artifacts_load_and_name_18_gestures() -> None:
 
 def test_version_is_the_digest_of_the_manifest(folder: Path) -> None:
     version = load_artifacts(folder).version
+    assert version == sha256((folder / "manifest.json").read_bytes())[:16]
     (folder / "manifest.json").write_text((folder / "manifest.json").read_text() + "\n")
     with pytest.raises(ArtifactsError, match="was changed after the import"):
         load_artifacts(folder, expected_version=version)
@@ -49,10 +66,53 @@ def test_missing_file_is_named(folder: Path, name: str) -> None:
         load_artifacts(folder)
 
 
-def test_malformed_manifest_is_explained(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{}")
-    with pytest.raises(ArtifactsError, match="malformed at 'feature_contract'"):
+@pytest.mark.parametrize(
+    ("manifest", "place"),
+    [
+        ({}, "feature_contract"),
+        ({"feature_contract": "mine", "gestures": [], "sha256": {"model": 1}}, "sha256.model"),
+    ],
+)
+def test_malformed_manifest_is_explained(folder: Path, manifest: dict[str, Any], place: str) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactsError, match=rf"manifest\.json is malformed at '{place}': "):
         load_artifacts(folder)
+
+
+def test_files_can_be_verified_without_loading_them(folder: Path) -> None:
+    manifest, version = verify_artifacts(folder)
+    artifacts = load_artifacts(folder)
+    assert (manifest, version) == (artifacts.manifest, artifacts.version)
+    with pytest.raises(ArtifactsError, match="was changed after the import"):
+        verify_artifacts(folder, expected_version="another")
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [
+        ("commands.json", lambda folder: load_commands(folder / "commands.json")),
+        ("reference_hands.json", load_reference_hands),
+    ],
+)
+def test_files_can_be_read_on_their_own(folder: Path, name: str, load: Callable[[Path], Any]) -> None:
+    assert json.loads(json.dumps(load(folder), default=lambda read: read.model_dump())) == json.loads(
+        (folder / name).read_text()
+    )
+    (folder / name).write_text("[]")
+    with pytest.raises(ArtifactsError, match=f"{folder / name} is malformed"):
+        load(folder)
+    (folder / name).unlink()
+    with pytest.raises(ArtifactsError, match=f"{folder / name} cannot be read"):
+        load(folder)
+
+
+def test_versions_are_of_the_libraries_of_a_pickle() -> None:
+    assert installed_versions() == {
+        "python": platform.python_version(),
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+        "joblib": joblib.__version__,
+    }
 
 
 class Hostile:
@@ -69,7 +129,8 @@ def rewrite(folder: Path, model: object, **manifest: object) -> None:
     """Replace the model in the folder, and update the manifest."""
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
     values = json.loads((folder / "manifest.json").read_text()) | manifest
-    values["sha256"]["model.pkl"] = sha256((folder / "model.pkl").read_bytes())
+    names = [name for name in (*values["sha256"], "gestures.json") if (folder / name).exists()]
+    values["sha256"] = {name: sha256((folder / name).read_bytes()) for name in names}
     (folder / "manifest.json").write_text(json.dumps(values))
 
 
@@ -100,3 +161,62 @@ def test_inconsistent_artifacts_are_rejected(folder: Path, model: Any, manifest:
         with pytest.raises(ArtifactsError, match=message):
             load(folder)
     assert not Path("ran").exists()
+
+
+def test_classifier_without_probabilities_has_margins(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    model = LinearSVC().fit(random.normal(size=(20, 42)), np.arange(20) % 2)
+    rewrite(folder, model, gestures=["yes", "no"], confidence="margin", min_confidence=0)
+    hands = np.array([parse_hand(hand) for hand in REFERENCE.hands.values()])
+    assert {prediction.gesture for prediction in load_artifacts(folder).classifier.predict(hands)} <= {"yes", "no"}
+
+
+@pytest.mark.parametrize("prior", [[0.0, 0.0], [1.0, 0.0], [1.01, -0.01], [-0.01, -0.02], [np.nan, np.nan]])
+def test_confidences_of_the_reference_hands_must_be_probabilities(folder: Path, prior: list[float]) -> None:
+    model = DummyClassifier(strategy="prior").fit(np.zeros((2, 42)), [0, 1])
+    model.class_prior_ = np.array(prior)
+    rewrite(folder, model, gestures=["yes", "no"], min_confidence=0)
+    if 0 <= prior[0] <= 1:
+        load_artifacts(folder)
+    else:
+        with pytest.raises(ArtifactsError, match=r"returned the confidence \S+, not a probability"):
+            load_artifacts(folder)
+
+
+def test_classifier_that_fails_on_the_reference_hands_is_rejected(folder: Path) -> None:
+    model = trained()
+    model.coef_ = model.coef_[:, 1:]
+    rewrite(folder, model, gestures=["yes", "no"])
+    with pytest.raises(ArtifactsError, match=r"failed on the reference hands: ValueError: .*41"):
+        load_artifacts(folder)
+
+
+def bundled_model(folder: Path) -> Any:
+    return pickle.loads((folder / "model.pkl").read_bytes())  # noqa: S301 (the project's own)
+
+
+def test_custom_gestures_among_the_files_are_recognized(folder: Path) -> None:
+    hands = [np.ravel([[x, y, 0] for x, y in hand]).tolist() for hand in own_gestures.recording("L")]
+    gestures = {"gestures": {"L": {"hands": hands, "command": "jump"}}}
+    (folder / "gestures.json").write_text(json.dumps(gestures))
+    rewrite(folder, bundled_model(folder))
+    classifier = load_artifacts(folder).classifier
+    assert classifier.gestures == (*REFERENCE.hands, "L")
+    predictions = classifier.predict(np.array(hands))
+    assert [(prediction.gesture, prediction.command) for prediction in predictions] == [("L", "jump")] * len(hands)
+    (folder / "gestures.json").write_text("{}")
+    rewrite(folder, bundled_model(folder))
+    with pytest.raises(ArtifactsError, match=r"gestures\.json is malformed at 'gestures'"):
+        load_artifacts(folder)
+
+
+def test_custom_gestures_need_a_network_and_the_stored_hands(folder: Path) -> None:
+    (folder / "gestures.json").write_text("{}")
+    model = bundled_model(folder)
+    rewrite(folder, trained(), gestures=["yes", "no"])
+    with pytest.raises(ArtifactsError, match=r"gestures\.json cannot be used with this model\. [A-Z].*\.$"):
+        load_artifacts(folder)
+    (folder / "stored_hands.npz").unlink()
+    rewrite(folder, model, gestures=[*REFERENCE.hands, "none"])
+    with pytest.raises(ArtifactsError, match=r"This model has no stored_hands\.npz, which custom gestures need"):
+        load_artifacts(folder)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
+import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, LabelEncoder, StandardScaler
-from sklearn.svm import SVC
+from sklearn.preprocessing import FunctionTransformer, LabelBinarizer, LabelEncoder, StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from hand_gesture.landmarks import convert, parse_hand
-from hand_gesture.model import estimators
+from hand_gesture.model import estimators, inspection
 from hand_gesture.model.classifier import margins
 from hand_gesture.model.features import parse
 from hand_gesture.model.inspection import (
@@ -56,12 +65,20 @@ NUMBERS = ENCODER.transform(LABELS)
 SCALER = StandardScaler().fit(SAMPLES)
 SCALED = SVC(C=100).fit(SCALER.transform(SAMPLES), NUMBERS)
 NAMED = SVC(C=100).fit(SAMPLES, LABELS)
+BAYES = GaussianNB().fit(SAMPLES, LABELS)
+TREE = DecisionTreeClassifier(random_state=0).fit(SAMPLES, LABELS)
 
 
-def find(model: Any, scaler: Any = None, **options: Any) -> Finding:
+@pytest.fixture(autouse=True)
+def _short_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_SECONDS_TO_MEASURE", 0.001)
+
+
+def find(model: Any, scaler: Any = None, encoder: Any = None, **options: Any) -> Finding:
     file = ModelFile("model.pkl", model if isinstance(model, bytes) else pickle.dumps(model))
     scaler = scaler and ModelFile("scaler.pkl", pickle.dumps(scaler))
-    finding, _ = inspect(file, None, scaler, Options(**options), REFERENCE_HANDS)
+    encoder = encoder and ModelFile("encoder.pkl", pickle.dumps(encoder))
+    finding, _ = inspect(file, encoder, scaler, Options(**options), REFERENCE_HANDS)
     return finding
 
 
@@ -78,23 +95,151 @@ CLASSES = [str(name) for name in ENCODER.classes_]
         {"model": SCALED, "scaler": SCALER, "label_map": {name: index for index, name in enumerate(CLASSES)}},
         {"feature_names": ["x0", "y0"], "counts": {"rows": 9}, "m": SCALED, "scaler": SCALER, "encoder": ENCODER},
         {"feature_names": ["x0", "y0"], "params": {"kernel": "rbf"}, "m": SCALED, "s": SCALER, "labels": CLASSES},
+        OrderedDict(model=SCALED, scaler=SCALER, labels=CLASSES),
         (SCALED, SCALER, ENCODER),
         [ENCODER, SCALER, SCALED],
     ],
     ids=lambda container: ", ".join(map(str, container))[:60] if isinstance(container, dict) else type(container),
 )
 def test_scaler_and_labels_in_the_same_file_are_used(container: Any) -> None:
-    finding = find(container)
+    finding = find(container, features="wrist_middle_tip_v1")
     assert finding.gestures == CLASSES
     assert finding.kind == "StandardScaler + SVC"
     assert any("a StandardScaler, is applied before it" in note for note in finding.notes)
-    assert any("wrist_middle_tip_v1 (36 of 36" in note for note in finding.notes)
 
 
 def test_scaler_in_a_separate_file_is_applied() -> None:
     finding = find(SCALED, SCALER, labels=",".join(CLASSES))
     assert finding.kind == "StandardScaler + SVC"
     assert "scaler.pkl, a StandardScaler, is applied before the model." in finding.notes
+    assert any("wrist_middle_tip_v1 (36 of 36" in note for note in finding.notes)
+
+
+def test_finding_describes_the_model() -> None:
+    finding = find(TREE)
+    assert finding.notes == ["Detected features: wrist_middle_tip_v1 (36 of 36 reference hands are correct)."]
+    assert finding.gestures == CLASSES
+    assert finding.features.name == "wrist_middle_tip_v1"
+    assert finding.kind == "DecisionTreeClassifier"
+    assert finding.written_by == f"scikit-learn {sklearn.__version__}"
+    assert finding.confidence == "probability"
+    assert finding.hands_per_second >= 1
+
+
+def test_classes_are_named_by_the_encoder_or_by_labels_which_win() -> None:
+    numbers = DecisionTreeClassifier(random_state=0).fit(SAMPLES, NUMBERS)
+    for encoder in (ENCODER, LabelBinarizer().fit(NAMES), CLASSES, dict(enumerate(CLASSES))):
+        assert find(numbers, encoder=encoder, features="wrist_middle_tip_v1").gestures == CLASSES
+    others = [f"{name} again" for name in CLASSES]
+    given = {"labels": ",".join(others), "features": "wrist_middle_tip_v1"}
+    finding = find({"model": numbers, "encoder": ENCODER}, encoder=ENCODER, **given)
+    assert [name.replace("_again", " again") for name in finding.gestures] == others
+    assert finding.notes[-1] == "Features: wrist_middle_tip_v1, from --features."
+
+
+def test_labels_may_be_numbers_of_other_types_or_bytes() -> None:
+    numbers = DecisionTreeClassifier(random_state=0).fit(SAMPLES, NUMBERS.astype(float))
+    assert find(numbers, encoder=ENCODER).gestures == CLASSES
+    words = DecisionTreeClassifier(random_state=0).fit(SAMPLES, LABELS)
+    words.classes_ = words.classes_.astype("S")
+    assert find(words).gestures == CLASSES
+
+
+@pytest.mark.parametrize("key", ["model", "best_model", "classifier", "clf", "estimator", "pipeline"])
+def test_classifier_with_a_usual_key_is_used(key: str) -> None:
+    finding = find({"old": NAMED, key: TREE})
+    assert finding.kind == "DecisionTreeClassifier"
+    assert finding.notes[0] == f"model.pkl contains several objects; {key!r} is used as the classifier."
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: LinearSVC().fit(SAMPLES, LABELS), "LinearSVC"),
+        (lambda: RidgeClassifier().fit(SAMPLES, LABELS), "Ridge"),
+    ],
+)
+def test_confidence_of_other_classifiers_is_the_margin_between_two_classes(make: Callable[[], Any], kind: str) -> None:
+    finding = find(make(), features="wrist_middle_tip_v1")
+    assert finding.confidence == "margin"
+    (note,) = [note for note in finding.notes if note.startswith(kind)]
+    assert note.endswith("has no probabilities; its confidence is the margin between the best two classes.")
+
+
+def test_model_of_xgboost_is_read_from_its_own_format(tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = xgboost.XGBClassifier(n_estimators=2, max_depth=3).fit(SAMPLES, NUMBERS)
+    for name in ("model.json", "model.ubj"):
+        model.save_model(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        finding, _ = inspect(
+            ModelFile(name, content),
+            None,
+            None,
+            Options(labels=",".join(CLASSES), features="wrist_middle_tip_v1"),
+            REFERENCE_HANDS,
+        )
+        assert (finding.kind, finding.written_by) == ("XGBClassifier", "")
+        with pytest.raises(InspectionError, match=rf"^{name} was not loaded: XGBoost cannot read it \(.{{8,}}\)\.$"):
+            inspect(ModelFile(name, content[:-100]), None, None, Options(), REFERENCE_HANDS)
+    with pytest.raises(InspectionError, match="contains a bare XGBoost Booster; save it with"):
+        find(model.get_booster())
+
+
+def test_notes_name_the_file_that_another_version_wrote() -> None:
+    installed = sklearn.__version__.encode()
+    scaler = pickle.dumps(SCALER, 0).replace(b"V" + installed, b"V1.6.1")
+    note = f"scaler.pkl was written by scikit-learn 1.6.1; StandardScaler predicts the same with {sklearn.__version__}."
+    model = ModelFile("model.pkl", pickle.dumps(SCALED))
+    options = Options(labels=",".join(CLASSES), features="wrist_middle_tip_v1")
+    finding, _ = inspect(model, None, ModelFile("scaler.pkl", scaler), options, REFERENCE_HANDS)
+    assert note in finding.notes
+    scaler = scaler.replace(b"V1.6.1", b"V1.0.2")
+    with pytest.raises(
+        InspectionError, match=r"^scaler\.pkl was written by scikit-learn 1\.0\.2, and StandardScaler may"
+    ):
+        inspect(model, None, ModelFile("scaler.pkl", scaler), options, REFERENCE_HANDS)
+
+
+def test_speed_is_measured_one_hand_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_SECONDS_TO_MEASURE", 0.3)
+    shapes: list[tuple[int, ...]] = []
+
+    def probabilities(features: NDArray[np.float32]) -> None:
+        shapes.append(features.shape)
+
+    for tick, calls, expected in ((0.125, 2, 5), (1, 1, 1), (100, 1, 1)):  # 2 calls in 0.375 seconds, 1 call in 2
+        shapes.clear()
+        clock = itertools.count(start=10, step=tick)
+        monkeypatch.setattr(inspection, "time", SimpleNamespace(perf_counter=clock.__next__))
+        speed = inspection._hands_per_second(probabilities, parse("wrist_middle_tip_v1"), REFERENCE_HANDS)
+        assert (shapes, speed) == ([(1, 63)] * calls, expected)
+
+
+class Container:
+    """An object of a class that is not supported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        vars(self).update(attributes)
+
+
+def test_classifier_in_an_unsupported_object_is_used() -> None:
+    notes = find(Container(name="mine", fitted=TREE), features="wrist_middle_tip_v1").notes
+    assert notes[0] == "model.pkl contains several objects; 'fitted' is used as the classifier."
+
+
+def test_search_in_a_dictionary_is_used() -> None:
+    search = GridSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": [None]}, cv=2).fit(SAMPLES, LABELS)
+    finding = find({"search": search, "rows": 9}, features="wrist_middle_tip_v1")
+    assert finding.kind == "DecisionTreeClassifier"
+
+
+def test_encoder_is_preferred_to_other_lists() -> None:
+    numbers = DecisionTreeClassifier(random_state=0).fit(SAMPLES, NUMBERS)
+    columns = [f"column {index}" for index in range(18)]
+    for encoder in (ENCODER, LabelBinarizer().fit(NAMES)):
+        contents = {"columns": columns, "model": numbers, "encoder": encoder}
+        assert find(contents, features="wrist_middle_tip_v1").gestures == CLASSES
 
 
 @pytest.mark.parametrize(
@@ -106,7 +251,7 @@ def test_scaler_in_a_separate_file_is_applied() -> None:
     ids=lambda search: type(search).__name__,
 )
 def test_best_estimator_of_a_search_is_used(search: Any) -> None:
-    notes = find(search.fit(SAMPLES, LABELS)).notes
+    notes = find(search.fit(SAMPLES, LABELS), features="wrist_middle_tip_v1").notes
     assert f"model.pkl contains a {type(search).__name__}; its best estimator is used." in notes
 
 
@@ -127,6 +272,36 @@ def test_confidence_of_an_svm_without_probabilities_grows_with_its_margin() -> N
     assert len(set(confidences.round(6))) > 10
 
 
+def changed(classifier: Any, **attributes: Any) -> Any:
+    """A copy with modified attributes."""
+    copied = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (created above)
+    vars(copied).update(attributes)
+    return copied
+
+
+def dummy() -> DummyClassifier:
+    return DummyClassifier(strategy="prior").fit(SAMPLES, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (LabelEncoder(), r"^encoder\.pkl contains an encoder that is not fitted; use the one from training\.$"),
+        (SCALER, r"^encoder\.pkl contains a sklearn\.\S*\.StandardScaler, not a LabelEncoder; name the classes"),
+    ],
+)
+def test_unusable_encoders_are_rejected(encoder: Any, message: str) -> None:
+    with pytest.raises(InspectionError, match=message):
+        find(TREE, encoder=encoder)
+
+
+@pytest.mark.parametrize("scaler", [TREE, [SCALER], FunctionTransformer(np.abs)])
+def test_unusable_scalers_are_rejected(scaler: Any) -> None:
+    name = type(scaler).__name__
+    with pytest.raises(InspectionError, match=rf"^scaler\.pkl contains a \S*{name}, not a scaler\.$"):
+        find(TREE, scaler)
+
+
 def forest(labels: NDArray[Any]) -> RandomForestClassifier:
     return RandomForestClassifier(2, random_state=0).fit(SAMPLES, labels)
 
@@ -144,9 +319,55 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
         (lambda: {"svm": NAMED, "forest": NAMED}, {}, "several classifiers .svm, forest.; save only one"),
         (lambda: SCALER, {}, "StandardScaler, not a classifier; use --encoder or --scaler"),
         (SVC, {}, "that is not trained"),
+        (lambda: 7, {}, "contains a int, not a classifier; save the trained classifier itself"),
+        (dict, {}, r"dictionary without a classifier \(keys: none\); save the classifier itself"),
+        (lambda: dict.fromkeys("abcdef", 1), {}, r"dictionary without a classifier \(keys: a, b, c, d, e\);"),
+        (lambda: {"k" * 30: 1}, {}, rf"dictionary without a classifier \(keys: {'k' * 20}\);"),
+        (lambda: changed(BAYES, classes_=["a"]), {}, "a GaussianNB with fewer than two classes"),
+        (lambda: changed(BAYES, classes_=np.eye(2)), {}, "with fewer than two classes, or unsupported class labels"),
+        (lambda: changed(BAYES, classes_=np.array([1j, 2j])), {}, "or unsupported class labels"),
+        (lambda: changed(SCALED, n_features_in_="63"), {"labels": ",".join(CLASSES)}, "does not match"),
+        (
+            lambda: VotingClassifier([("tree", TREE), ("svc", NAMED)]).fit(SAMPLES, LABELS),
+            {},
+            "The model, a VotingClassifier, has no predict_proba or decision_function; train another classifier",
+        ),
+        (
+            lambda: changed(dummy(), class_prior_=np.full(18, 1.0)),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
+        (
+            lambda: changed(dummy(), class_prior_=np.array([2.0, -1.0, *[0.0] * 16])),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
+        (
+            lambda: changed(dummy(), class_prior_=np.full(18, np.nan)),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
+        (
+            lambda: changed(BAYES, theta_=np.zeros((18, 62))),
+            {"features": "wrist_middle_tip_v1"},
+            r"The model fails on the reference hands \(ValueError: ",
+        ),
         (lambda: pickle.dumps(0)[:-3] + b"ckeras.src.models\nSequential\n.", {}, "a Keras model"),
         (lambda: b"clightgbm.sklearn\nLGBMClassifier\n.", {}, "a LightGBM model"),
-        (lambda: b"ctorch.nn\nModule\n.", {}, "a PyTorch model"),
+        (
+            lambda: b"ctorch.nn\nModule\n.",
+            {},
+            r"^model\.pkl contains a PyTorch model \(torch\.nn\.Module\); only scikit",
+        ),
+        (lambda: b"ctensorflow.keras\nModel\n.", {}, "a Keras model"),
+        (lambda: b"ccatboost.core\nCatBoostClassifier\n.", {}, "a CatBoost model"),
+        (lambda: b"csklearn.other\nOther\n.", {}, r"a sklearn\.other\.Other, which is not supported; docs/models"),
+        (lambda: b"cxgboost.sklearn\nXGBRanker\n.", {}, r"a xgboost\.sklearn\.XGBRanker, which is not supported"),
+        (
+            lambda: b"cmine\nModel\n.",
+            {},
+            r"^model\.pkl was not loaded: it refers to mine\.Model, which no classifier n",
+        ),
         (lambda: b"version https://git-lfs.github.com/spec/v1\n", {}, "git lfs pull"),
         (
             lambda: make_pipeline(FunctionTransformer(np.abs), SVC()).fit(SAMPLES, LABELS),
@@ -181,8 +402,16 @@ def test_xgboost_is_found_in_a_compressed_file(tmp_path: Path, compress: int) ->
     xgboost = pytest.importorskip("xgboost")
     model = xgboost.XGBClassifier(n_estimators=1).fit(SAMPLES, NUMBERS)
     joblib.dump(model, tmp_path / "model.pkl", compress=compress)
-    assert "xgboost" in libraries_for((tmp_path / "model.pkl").read_bytes())
-    assert "xgboost" not in libraries_for(pickle.dumps(NAMED))
+    assert libraries_for((tmp_path / "model.pkl").read_bytes()) == ("sklearn", "xgboost")
+    joblib.dump(NAMED, tmp_path / "model.pkl", compress=compress)
+    assert libraries_for((tmp_path / "model.pkl").read_bytes(), pickle.dumps(SCALER)) == ("sklearn",)
+
+
+def test_missing_xgboost_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xgboost", None)  # as if it were not installed
+    message = r"^The model is an XGBoost classifier, and XGBoost is not installed; run .* and import again\.$"
+    with pytest.raises(InspectionError, match=message):
+        libraries_for(pickle.dumps(SCALER), b"cxgboost.sklearn\nXGBClassifier\n.")
 
 
 def test_parameters_of_newer_xgboost_versions_are_added() -> None:

@@ -40,6 +40,9 @@ def test_observe_all_equals_single_observations() -> None:
     assert figures(at_once) == figures(one_by_one)
 
 
+HANDS = np.zeros((2, 63))
+
+
 @pytest.fixture(scope="module")
 def metrics() -> Iterator[Metrics]:
     """Metrics of this process, not shared between workers."""
@@ -247,6 +250,19 @@ def test_model_calls_count_their_hands(metrics: Metrics) -> None:
     }
     for (name, labels), value in expected.items():
         assert REGISTRY.get_sample_value(f"hand_gesture_{name}", dict(labels)) == pytest.approx(value), name
+
+
+def test_model_calls_are_counted_for_their_route(metrics: Metrics) -> None:
+    async def main() -> list[Prediction]:
+        model = MeasuredModel(Execution(lambda hands: [Prediction("like", 0.9, None)] * len(hands), HANDS), metrics)
+        predictions = await model.predict(HANDS, "/measured") + await model.predict_in_thread(HANDS[:1], "/measured")
+        metrics.flush()
+        return predictions
+
+    assert asyncio.run(main()) == [Prediction("like", 0.9, None)] * 3
+    labels = {"route": "/measured"}
+    assert REGISTRY.get_sample_value("hand_gesture_batch_size_sum", labels) == 3
+    assert REGISTRY.get_sample_value("hand_gesture_batch_size_count", labels) == 2
 
 
 def test_model_calls_whose_caller_is_cancelled_are_counted(metrics: Metrics) -> None:

@@ -145,16 +145,23 @@ def test_errors_are_mapped_to_messages(error: Exception, status: int, reason: Se
     assert_is_sentence(explained)
 
 
+def test_clients_may_try_again_a_second_after_an_overload() -> None:
+    error = AdmissionControl(Settings()).explain(QueueTimeoutError(), "/predict")
+    assert error.headers == [(b"retry-after", b"1")]
+
+
 def test_errors_with_a_message_are_unchanged(caplog: pytest.LogCaptureFixture) -> None:
     error = RejectedRequestError(400, Reason.INVALID_JSON, "The body is not valid JSON.")
     assert AdmissionControl(Settings()).explain(error, "/predict") is error
     assert caplog.records == []
 
 
-def test_the_log_names_the_route_that_failed(caplog: pytest.LogCaptureFixture) -> None:
-    AdmissionControl(Settings()).explain(RuntimeError("broken"), "/a_route")
+def test_the_log_names_the_route_that_failed_and_has_the_stack_trace(caplog: pytest.LogCaptureFixture) -> None:
+    error = RuntimeError("broken")
+    AdmissionControl(Settings()).explain(error, "/a_route")
     (record,) = caplog.records
-    assert "/a_route" in record.getMessage()
+    assert record.getMessage() == "a request to /a_route failed"
+    assert record.exc_info == (RuntimeError, error, error.__traceback__)
 
 
 def test_a_timeout_says_how_long_it_was() -> None:
