@@ -27,7 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, LabelBinarizer, LabelEnco
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from hand_gesture.landmarks import convert, parse_hand
+from hand_gesture.landmarks import Unit, convert, parse_hand
 from hand_gesture.model import estimators, inspection
 from hand_gesture.model.classifier import margins
 from hand_gesture.model.features import parse
@@ -65,6 +65,10 @@ NUMBERS = ENCODER.transform(LABELS)
 SCALER = StandardScaler().fit(SAMPLES)
 SCALED = SVC(C=100).fit(SCALER.transform(SAMPLES), NUMBERS)
 NAMED = SVC(C=100).fit(SAMPLES, LABELS)
+BAYES_OF = {
+    count: GaussianNB().fit(np.random.default_rng(0).normal(size=(len(LABELS), count)), LABELS)
+    for count in (50, 86, 128)
+}
 BAYES = GaussianNB().fit(SAMPLES, LABELS)
 TREE = DecisionTreeClassifier(random_state=0).fit(SAMPLES, LABELS)
 
@@ -283,6 +287,21 @@ def dummy() -> DummyClassifier:
     return DummyClassifier(strategy="prior").fit(SAMPLES, LABELS)
 
 
+def test_probabilities_may_be_rounded() -> None:
+    prior = changed(dummy(), class_prior_=np.array([1.0005, -1e-6, *[0.0] * 16]))
+    assert find(prior, features="wrist_middle_tip_v1").confidence == "probability"
+
+
+def test_reference_hands_are_given_in_each_unit() -> None:
+    hands = inspection._labelled_hands(REFERENCE_HANDS)
+    given = np.array([parse_hand(hand) for hand in HANDS])
+    width, height = REFERENCE.image_size
+    assert hands[Unit.IMAGE] == pytest.approx(given)
+    assert hands[Unit.PIXELS].reshape(-1, 21, 3)[..., :2] == pytest.approx(
+        given.reshape(-1, 21, 3)[..., :2] * (width, height)
+    )
+
+
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
@@ -312,6 +331,20 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
         (lambda: forest(NUMBERS), {}, "are numbers .*name them with --encoder FILE, or with --lab"),
         (lambda: SVC().fit(np.tile(SAMPLES[:, :42], 2), LABELS), {}, "84 features, which is two hands in one vector"),
         (lambda: SVC().fit(np.tile(SAMPLES, 2), LABELS), {}, "126 features, which is two hands in one vector"),
+        (lambda: BAYES_OF[128], {}, "128 features, which is two hands in one vector"),
+        (lambda: BAYES_OF[86], {}, "86 features, which is two hands in one vector"),
+        (lambda: BAYES_OF[50], {}, "The model takes 50 features; this service computes 63 or 42"),
+        (lambda: changed(BAYES, n_features_in_="63"), {}, "has no number of features; train it again with a current"),
+        (
+            lambda: changed(dummy(), class_prior_=np.full(17, 1 / 17)),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
+        (
+            lambda: changed(dummy(), class_prior_=np.full(18, 1.002 / 18)),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
         (lambda: SVC().fit(SAMPLES[:16], LABELS[:16]), {}, "Too few of the model's labels.*give them with --features"),
         (lambda: NAMED, {"features": "min_xy"}, "--features min_xy has 42 features; the model takes 63"),
         (lambda: NAMED, {"features": "best"}, "The features 'best' are unknown; .* one of wrist_middle_tip_v1"),

@@ -531,6 +531,35 @@ def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[st
         estimators.prepare(read(forest(tmp_path, **fields)))
 
 
+STATE_OF_TREE = DecisionTreeClassifier(random_state=0).fit(SAMPLES, CLASSES).tree_.__getstate__()
+NODES = STATE_OF_TREE["nodes"]
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ([], "a tree without nodes"),
+        ({}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": NODES.tolist()}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": NODES[np.newaxis]}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": NODES[:0]}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": np.zeros(len(NODES))}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": NODES[["left_child", "right_child"]]}, "a tree with unsupported nodes"),
+        (
+            STATE_OF_TREE | {"nodes": NODES.astype([(name, "f8") for name in NODES.dtype.names])},
+            "a tree with unsupported nodes",
+        ),
+    ],
+)
+def test_states_of_trees_are_validated(state: Any, message: str) -> None:
+    tree = Tree(63, np.array([3]), 1)
+    special = estimators.SPECIAL["sklearn.tree._tree", "Tree"]
+    with pytest.raises(UnsafePickleError, match=f"^it has {message}$"):
+        special.set_state(tree, state)
+    special.set_state(tree, STATE_OF_TREE)
+    assert np.array_equal(tree.__getstate__()["nodes"], NODES)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("make", "message"),
