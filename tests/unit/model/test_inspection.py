@@ -440,6 +440,19 @@ def test_xgboost_is_found_in_a_compressed_file(tmp_path: Path, compress: int) ->
     assert libraries_for((tmp_path / "model.pkl").read_bytes(), pickle.dumps(SCALER)) == ("sklearn",)
 
 
+def test_version_of_xgboost_that_wrote_a_pickle_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = pickle.dumps(xgboost.XGBClassifier(n_estimators=1, max_depth=2).fit(SAMPLES, NUMBERS))
+    given = {"labels": ",".join(CLASSES), "features": "wrist_middle_tip_v1"}
+    version = xgboost.__version__
+    finding = find(model, **given)
+    assert finding.written_by == f"xgboost {version}"
+    assert finding.notes == ["Features: wrist_middle_tip_v1, from --features."]
+    monkeypatch.setattr(xgboost, "__version__", "99.0")
+    note = f"model.pkl was written by XGBoost {version}; its trees predict the same with 99.0."
+    assert note in find(model, **given).notes
+
+
 def test_missing_xgboost_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xgboost", None)  # as if it were not installed
     message = r"^The model is an XGBoost classifier, and XGBoost is not installed; run .* and import again\.$"

@@ -531,6 +531,63 @@ def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[st
         estimators.prepare(read(forest(tmp_path, **fields)))
 
 
+LEAF = -1
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "feature", "message"),
+    [
+        ([1, LEAF, LEAF], [2, LEAF, LEAF], [3, -2, -2], None),
+        ([LEAF], [LEAF], [-2], None),
+        ([1, LEAF, LEAF], [3, LEAF, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([3, LEAF, LEAF], [2, LEAF, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([0, LEAF, LEAF], [2, LEAF, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([1, LEAF, LEAF], [2, 2, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([1, LEAF, LEAF], [LEAF, LEAF, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([], [], [], "it has a tree whose nodes point outside of it"),
+        ([1, LEAF, LEAF], [2, LEAF, LEAF], [4, -2, -2], "it has a tree with invalid feature indices"),
+        ([1, LEAF, LEAF], [2, LEAF, LEAF], [-1, -2, -2], "it has a tree with invalid feature indices"),
+    ],
+)
+def test_every_path_through_a_tree_ends_at_a_leaf(
+    left: list[int], right: list[int], feature: list[int], message: str | None
+) -> None:
+    arrays = [np.array(values, dtype=np.int64) for values in (left, right, feature)]
+    if message is None:
+        estimators.check_nodes(*arrays, 4, leaf=LEAF)
+    else:
+        with pytest.raises(UnsafePickleError, match=f"^{message}$"):
+            estimators.check_nodes(*arrays, 4, leaf=LEAF)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fits"),
+    [
+        ((1, np.array([1]), 1), True),
+        ((1_000_000, np.array([10_000]), 1), True),
+        ((0, np.array([3]), 1), False),
+        ((1_000_001, np.array([3]), 1), False),
+        ((63.5, np.array([3]), 1), False),
+        ((63, np.array([3]), 2), False),
+        ((63, np.array([3]), 0), False),
+        ((63, np.array([0]), 1), False),
+        ((63, np.array([10_001]), 1), False),
+        ((63, np.array([3.0]), 1), False),
+        ((63, np.array([3, 3]), 1), False),
+        ((63, [3], 1), False),
+        ((63, np.array([3])), False),
+    ],
+)
+def test_arguments_of_trees_are_validated(arguments: tuple[Any, ...], *, fits: bool) -> None:
+    make = estimators.SPECIAL["sklearn.tree._tree", "Tree"].make
+    if fits:
+        tree = make(Tree, arguments)
+        assert (tree.n_features, tree.max_n_classes, tree.n_outputs) == (arguments[0], arguments[1][0], 1)
+    else:
+        with pytest.raises(UnsafePickleError, match=r"^it has a tree with invalid arguments$"):
+            make(Tree, arguments)
+
+
 STATE_OF_TREE = DecisionTreeClassifier(random_state=0).fit(SAMPLES, CLASSES).tree_.__getstate__()
 NODES = STATE_OF_TREE["nodes"]
 
