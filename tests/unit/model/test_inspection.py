@@ -24,7 +24,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, LabelBinarizer, LabelEncoder, StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from hand_gesture.landmarks import Unit, convert, parse_hand
@@ -168,6 +168,22 @@ def test_confidence_of_other_classifiers_is_the_margin_between_two_classes(make:
     assert finding.confidence == "margin"
     (note,) = [note for note in finding.notes if note.startswith(kind)]
     assert note.endswith("has no probabilities; its confidence is the margin between the best two classes.")
+
+
+@pytest.mark.parametrize("kind", [SVC, NuSVC])
+def test_confidence_of_support_vector_machines_is_a_pairwise_margin(kind: Any) -> None:
+    finding = find(kind().fit(SAMPLES, LABELS), features="wrist_middle_tip_v1")
+    assert finding.confidence == "margin"
+    assert f"{kind.__name__} has no probabilities; its confidence is the smallest pairwise margin." in finding.notes
+
+
+def test_model_of_another_version_is_used_if_the_user_says_so() -> None:
+    model = pickle.dumps(NAMED, 0).replace(f"V{sklearn.__version__}".encode(), b"V1.0.2")
+    with pytest.raises(InspectionError, match=r"SVC may predict differently .* add --trust-version"):
+        find(model, features="wrist_middle_tip_v1")
+    finding = find(model, features="wrist_middle_tip_v1", trust_version=True)
+    assert finding.notes[0].endswith("it is used because of --trust-version.")
+    assert finding.written_by == "scikit-learn 1.0.2"
 
 
 def test_model_of_xgboost_is_read_from_its_own_format(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -531,6 +532,30 @@ def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[st
         estimators.prepare(read(forest(tmp_path, **fields)))
 
 
+def in_array(value: object) -> NDArray[Any]:
+    array = np.empty(1, dtype=object)
+    array[0] = value
+    return array
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: (value,), lambda value: {"a": value}, in_array])
+def test_nesting_is_limited(wrap: Callable[[Any], Any]) -> None:
+    value: Any = "innermost"
+    for _ in range(31):
+        value = wrap(value)
+    estimators.prepare(value)
+    with pytest.raises(UnsafePickleError, match=r"^it is nested too deeply$"):
+        estimators.prepare(wrap(value))
+
+
+def test_shared_objects_are_prepared_once_and_stay_shared() -> None:
+    random, pair = np.random.RandomState(0), (SVC(verbose=True), "text")
+    loaded = estimators.prepare(read([random, pair, random, pair, {"again": pair}]))
+    assert loaded[0] is loaded[2] is None  # not needed to predict
+    assert loaded[1] is loaded[3] is loaded[4]["again"]
+    assert loaded[1][0].verbose == 0
+
+
 LEAF = -1
 
 
@@ -552,12 +577,12 @@ LEAF = -1
 def test_every_path_through_a_tree_ends_at_a_leaf(
     left: list[int], right: list[int], feature: list[int], message: str | None
 ) -> None:
-    arrays = [np.array(values, dtype=np.int64) for values in (left, right, feature)]
+    lefts, rights, features = (np.array(values, dtype=np.int64) for values in (left, right, feature))
     if message is None:
-        estimators.check_nodes(*arrays, 4, leaf=LEAF)
+        estimators.check_nodes(lefts, rights, features, 4, leaf=LEAF)
     else:
         with pytest.raises(UnsafePickleError, match=f"^{message}$"):
-            estimators.check_nodes(*arrays, 4, leaf=LEAF)
+            estimators.check_nodes(lefts, rights, features, 4, leaf=LEAF)
 
 
 @pytest.mark.parametrize(
