@@ -177,6 +177,11 @@ def test_confidence_of_support_vector_machines_is_a_pairwise_margin(kind: Any) -
     assert f"{kind.__name__} has no probabilities; its confidence is the smallest pairwise margin." in finding.notes
 
 
+def test_two_classes_are_enough() -> None:
+    model = GaussianNB().fit(SAMPLES[:8], ["a"] * 4 + ["b"] * 4)
+    assert find(model, features="wrist_middle_tip_v1").gestures == ["a", "b"]
+
+
 def test_model_of_another_version_is_used_if_the_user_says_so() -> None:
     model = pickle.dumps(NAMED, 0).replace(f"V{sklearn.__version__}".encode(), b"V1.0.2")
     with pytest.raises(InspectionError, match=r"SVC may predict differently .* add --trust-version"):

@@ -548,6 +548,12 @@ def test_nesting_is_limited(wrap: Callable[[Any], Any]) -> None:
         estimators.prepare(wrap(value))
 
 
+def test_only_types_are_accepted_besides_what_is_listed() -> None:
+    assert estimators.prepare(read(b"cnumpy\nfloat64\n.")) is np.float64
+    with pytest.raises(UnsafePickleError, match=r"^it contains builtins\.function, which is not supported$"):
+        estimators.prepare(read(b"c__builtin__\nset\n."))
+
+
 def test_shared_objects_are_prepared_once_and_stay_shared() -> None:
     random, pair = np.random.RandomState(0), (SVC(verbose=True), "text")
     loaded = estimators.prepare(read([random, pair, random, pair, {"again": pair}]))
@@ -665,7 +671,7 @@ def test_states_of_trees_are_validated(state: Any, message: str) -> None:
         (lambda: changed(histogram(), n_features_in_=1), "invalid feature indices"),
         (
             lambda: changed(KNeighborsClassifier().fit(SAMPLES, CLASSES), _fit_X=None),
-            "not match the installed version",
+            "its KNeighborsClassifier does not match the installed version",
         ),
         (lambda: svc(_sparse=True), "sparse matrix"),
         (lambda: svc(_probA=np.zeros(2)), "the _probA of its SVC"),
