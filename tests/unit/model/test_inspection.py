@@ -184,7 +184,9 @@ def test_two_classes_are_enough() -> None:
 
 def test_model_of_another_version_is_used_if_the_user_says_so() -> None:
     model = pickle.dumps(NAMED, 0).replace(f"V{sklearn.__version__}".encode(), b"V1.0.2")
-    with pytest.raises(InspectionError, match=r"SVC may predict differently .* add --trust-version"):
+    with pytest.raises(
+        InspectionError, match=r"^model\.pkl was written .* SVC may predict differently .* add --trust-version"
+    ):
         find(model, features="wrist_middle_tip_v1")
     finding = find(model, features="wrist_middle_tip_v1", trust_version=True)
     assert finding.notes[0].endswith("it is used because of --trust-version.")
@@ -207,7 +209,7 @@ def test_model_of_xgboost_is_read_from_its_own_format(tmp_path: Path) -> None:
         assert (finding.kind, finding.written_by) == ("XGBClassifier", "")
         with pytest.raises(InspectionError, match=rf"^{name} was not loaded: XGBoost cannot read it \(.{{8,}}\)\.$"):
             inspect(ModelFile(name, content[:-100]), None, None, Options(), REFERENCE_HANDS)
-    with pytest.raises(InspectionError, match="contains a bare XGBoost Booster; save it with"):
+    with pytest.raises(InspectionError, match=r"^model\.pkl contains a bare XGBoost Booster; save it with"):
         find(model.get_booster())
 
 
@@ -251,6 +253,14 @@ class Container:
 def test_classifier_in_an_unsupported_object_is_used() -> None:
     notes = find(Container(name="mine", fitted=TREE), features="wrist_middle_tip_v1").notes
     assert notes[0] == "model.pkl contains several objects; 'fitted' is used as the classifier."
+
+
+def test_notes_name_the_objects_that_are_used() -> None:
+    note, *_ = find({"model": SCALED, "s": SCALER, "labels": CLASSES}, features="wrist_middle_tip_v1").notes
+    assert note == (
+        "model.pkl contains several objects; 'model' is used as the classifier. 's', a StandardScaler, is applied before "
+        "it."
+    )
 
 
 def test_search_in_a_dictionary_is_used() -> None:
@@ -372,7 +382,14 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
         (lambda: {"labels": ["a"], "data": [1]}, {}, "dictionary without a classifier .keys: labels, data"),
         (lambda: {"svm": NAMED, "forest": NAMED}, {}, "several classifiers .svm, forest.; save only one"),
         (lambda: SCALER, {}, "StandardScaler, not a classifier; use --encoder or --scaler"),
-        (SVC, {}, "that is not trained"),
+        (SVC, {}, r"^model\.pkl contains a SVC that is not trained\.$"),
+        (lambda: {"clf": SVC(), "rows": 1}, {}, r"^model\.pkl contains a SVC that is not trained\.$"),
+        (lambda: forest(NUMBERS), {"labels": "a,b"}, r"and --labels 2 \(a, b\), which do not match"),
+        (
+            lambda: [forest(NUMBERS), LabelEncoder().fit(["a", "b"])],
+            {},
+            r"and model\.pkl 2 \(a, b\), which do not match",
+        ),
         (lambda: 7, {}, "contains a int, not a classifier; save the trained classifier itself"),
         (dict, {}, r"dictionary without a classifier \(keys: none\); save the classifier itself"),
         (lambda: dict.fromkeys("abcdef", 1), {}, r"dictionary without a classifier \(keys: a, b, c, d, e\);"),
