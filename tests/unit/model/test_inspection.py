@@ -258,8 +258,8 @@ def test_classifier_in_an_unsupported_object_is_used() -> None:
 def test_notes_name_the_objects_that_are_used() -> None:
     note, *_ = find({"model": SCALED, "s": SCALER, "labels": CLASSES}, features="wrist_middle_tip_v1").notes
     assert note == (
-        "model.pkl contains several objects; 'model' is used as the classifier. 's', a StandardScaler, is applied before "
-        "it."
+        "model.pkl contains several objects; 'model' is used as the classifier. "
+        "'s', a StandardScaler, is applied before it."
     )
 
 

@@ -287,6 +287,17 @@ def test_versions_of_scikit_learn_are_found() -> None:
     assert estimators.read(unknown)[1] == set()
 
 
+def test_estimators_in_an_array_of_joblib_are_read(tmp_path: Path) -> None:
+    boosting = GradientBoostingClassifier(n_estimators=2).fit(SAMPLES, CLASSES)
+    array = in_array(StandardScaler().fit(SAMPLES))
+    joblib.dump([boosting, array, boosting], tmp_path / "models.pkl")
+    loaded = estimators.prepare(read((tmp_path / "models.pkl").read_bytes()))
+    assert np.array_equal(loaded[0].predict_proba(SAMPLES), boosting.predict_proba(SAMPLES))
+    assert np.array_equal(loaded[1][0].transform(SAMPLES), array[0].transform(SAMPLES))
+    joblib.dump(array, tmp_path / "array.pkl")
+    assert estimators.read((tmp_path / "array.pkl").read_bytes())[1] == {sklearn.__version__}
+
+
 def of_joblib(dtype: bytes, shape: bytes, rest: bytes = b"") -> bytes:
     """A pickle of an array of bytes that joblib wrote, with other metadata."""
     state = b"}Vdtype\ncnumpy\ndtype\n(V" + dtype + b"\ntRsVshape\n" + shape + b"sVnumpy_array_alignment_bytes\nI16\ns"
