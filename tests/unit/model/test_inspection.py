@@ -255,6 +255,19 @@ def test_classifier_in_an_unsupported_object_is_used() -> None:
     assert notes[0] == "model.pkl contains several objects; 'fitted' is used as the classifier."
 
 
+def test_compressed_model_is_read(tmp_path: Path) -> None:
+    joblib.dump(TREE, tmp_path / "model.pkl", compress=3)
+    finding = find((tmp_path / "model.pkl").read_bytes(), features="wrist_middle_tip_v1")
+    assert finding.kind == "DecisionTreeClassifier"
+
+
+@pytest.mark.parametrize("where", [lambda scaler: ([SCALED, scaler], None), lambda scaler: (SCALED, scaler)])
+def test_scalers_are_validated(where: Callable[[Any], tuple[Any, Any]]) -> None:
+    model, scaler = where(changed(SCALER, extra=Container()))
+    with pytest.raises(InspectionError, match=r"it contains .*Container, which is not supported"):
+        find(model, scaler, labels=",".join(CLASSES))
+
+
 def test_notes_name_the_objects_that_are_used() -> None:
     note, *_ = find({"model": SCALED, "s": SCALER, "labels": CLASSES}, features="wrist_middle_tip_v1").notes
     assert note == (
@@ -440,6 +453,8 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
             r"^model\.pkl was not loaded: it refers to mine\.Model, which no classifier n",
         ),
         (lambda: b"version https://git-lfs.github.com/spec/v1\n", {}, "git lfs pull"),
+        (lambda: b"no pickle", {}, r"^model\.pkl was not loaded: it cannot be read as a pickle \(.*\)\.$"),
+        (lambda: changed(BAYES, n_features_in_=None), {}, r"^model\.pkl has no number of features; train it again"),
         (
             lambda: make_pipeline(FunctionTransformer(np.abs), SVC()).fit(SAMPLES, LABELS),
             {},
