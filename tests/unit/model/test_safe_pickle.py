@@ -107,6 +107,8 @@ def test_functions_in_a_pickle_are_not_called(function: Any, protocol: int) -> N
         (b"ccollections\nOrderedDict\n((ltR.", "invalid call of OrderedDict"),
         (b"(lI1\nI2\ns.", "sets items of a list"),
         (b"}(I1\nu.", "sets items of a dict"),
+        (b"}(cmine\nModel\ntI1\ns.", "sets items of a dict"),
+        (b"}cmine\nModel\nI1\ns.", "sets items of a dict"),
         (b"cnumpy._core.numeric\n_frombuffer\n(C\x01acnumpy\ndtype\n(Vf8\ntR(I1\ntVC\ntR.", "size does not match"),
         (b"cnumpy._core.numeric\n_frombuffer\n(](I1\necnumpy\ndtype\n(Vi1\ntR(I1\ntVC\ntR.", "size does not match"),
         (b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(Vi1\ntRC\x00tR.", "size does not match its data"),
@@ -159,6 +161,21 @@ def test_malicious_pickles_are_rejected(content: object, message: str | None) ->
 def test_calls_that_old_versions_of_python_wrote_are_supported(content: bytes, expected: object) -> None:
     value = read(content)
     assert (type(value), value) == (type(expected), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"cmine\nmake\n(cmine\nModel\ntR.", "mine.make"),
+        (b"cbuiltins\ngetattr\n(cmine\nModel\nVmethod\ntR.", "mine.Model"),  # a method becomes its class
+        (b"cbuiltins\ngetattr\n(I1\nVreal\ntR.", "builtins.getattr"),
+        (b"cbuiltins\ngetattr\n(tR.", "builtins.getattr"),
+    ],
+)
+def test_other_functions_become_placeholders(content: bytes, name: str) -> None:
+    value = read(content[:-1] + b"}Va\nI1\nsb(I1\neI2\naVb\nI3\ns.")
+    assert isinstance(value, Placeholder)
+    assert (value.name, value.state) == (name, {"a": 1})
 
 
 @pytest.mark.parametrize("protocol", range(6))
