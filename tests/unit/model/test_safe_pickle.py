@@ -178,6 +178,21 @@ def test_other_functions_become_placeholders(content: bytes, name: str) -> None:
     assert (value.name, value.state) == (name, {"a": 1})
 
 
+@pytest.mark.parametrize("module", [b"copyreg", b"copy_reg"])
+def test_objects_of_old_protocols_are_created(module: bytes) -> None:
+    content = (
+        b"c" + module + b"\n_reconstructor\n(csklearn.preprocessing._data\nStandardScaler\nc__builtin__\nobject\nNtR."
+    )
+    assert type(read(content)) is StandardScaler
+
+
+def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xgboost.sklearn", None)  # as if it were not installed
+    message = r"^it needs xgboost\.sklearn\.XGBClassifier, which is not installed; install xgboost$"
+    with pytest.raises(UnsafePickleError, match=message):
+        read(b"cxgboost.sklearn\nXGBClassifier\n.")
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_estimators_are_loaded_with_every_protocol(protocol: int) -> None:
     scaler = StandardScaler().fit(SAMPLES)
