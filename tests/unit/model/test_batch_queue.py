@@ -128,6 +128,7 @@ def test_a_wrong_number_of_results_is_an_error() -> None:
         queue = BatchQueue(forgetful, max_batch_size=4, max_wait_seconds=60)
         for error in await asyncio.gather(*(ask(queue, HAND + number) for number in range(3)), return_exceptions=True):
             assert isinstance(error, ValueError)
+            assert str(error) == "the model returned 2 results for 3 hands"
 
     asyncio.run(call())
 
@@ -218,14 +219,16 @@ def test_a_cancelled_method_call_is_an_error_and_the_next_batch_runs() -> None:
 def test_a_failing_callback_does_not_affect_others() -> None:
     async def fail_and_take(queue: BatchQueue, _: Method) -> None:
         reported: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
 
         def fail(_: Any, __: Exception | None) -> None:
             raise KeyError("here")
 
         queue.submit(HAND, fail)
         assert await ask(queue, HAND + 2) == 2
-        assert [type(error) for error in reported] == [KeyError]
+        (context,) = reported
+        assert context["message"] == "the callback of a batch failed"
+        assert type(context["exception"]) is KeyError
 
     run(fail_and_take)
 
