@@ -13,6 +13,12 @@ from tests.server import PROJECT, Server
 
 MAX_MODULE_BYTES = 12_000  # compressed
 MEDIAPIPE = PROJECT / "build" / "mediapipe"
+MEDIAPIPE_TYPES = {
+    ".wasm": "application/wasm",  # needed for streaming compilation
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".task": "application/octet-stream",
+}
 
 
 def linked(page: httpx.Response) -> list[str]:
@@ -58,13 +64,19 @@ def test_mediapipe_is_served_unchanged(server: Server) -> None:
     assert folder is not None
     for path in MEDIAPIPE.glob("*.gz"):
         url = f"/{folder[1]}/{path.name.removesuffix('.gz')}"
-        with server.client.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
-            assert b"".join(answer.iter_raw()) == path.read_bytes()
-        assert server.client.get(url, headers={"Accept-Encoding": "identity"}).content == gzip.decompress(
-            path.read_bytes()
-        )
-        if path.name.endswith(".wasm.gz"):  # needed for streaming compilation
-            assert answer.headers["content-type"] == "application/wasm"
+        with server.client.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as compressed:
+            assert b"".join(compressed.iter_raw()) == path.read_bytes()
+        plain = server.client.get(url, headers={"Accept-Encoding": "identity"})
+        assert plain.content == gzip.decompress(path.read_bytes())
+        assert (compressed.headers.get("content-encoding"), plain.headers.get("content-encoding")) == ("gzip", None)
+        for answer in (compressed, plain):
+            assert answer.headers["content-type"] == MEDIAPIPE_TYPES[path.with_suffix("").suffix]
+            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+            assert answer.headers["access-control-allow-origin"] == "*"
+            assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["vary"] == "Accept-Encoding"
+    assert server.client.get(f"/{folder[1]}/other").status_code == 404
 
 
 @pytest.mark.parametrize(
