@@ -36,6 +36,11 @@ def test_pages_link_only_existing_local_files(server: Server, path: str) -> None
         assert server.client.get(f"/{link}").is_success
 
 
+def test_scripts_are_preloaded(server: Server) -> None:
+    preloaded = re.findall(r'<link rel="modulepreload" href="page/\w+/([\w.]+)">', server.client.get("/").text)
+    assert preloaded == sorted(path.name for path in (PROJECT / "hand_gesture" / "web" / "page").glob("*.js"))
+
+
 def test_assets_are_compressed_and_cached(server: Server) -> None:
     for link in linked(server.client.get("/")):
         if "/" not in link:
@@ -53,8 +58,11 @@ def test_assets_are_compressed_and_cached(server: Server) -> None:
 def test_the_page_itself_is_revalidated(server: Server) -> None:
     page = server.client.get("/")
     assert page.headers["cache-control"] == "no-cache"
+    assert page.headers["permissions-policy"] == "camera=(self), microphone=()"
     again = server.client.get("/", headers={"If-None-Match": page.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    for name in ("etag", "cache-control", "content-security-policy", "permissions-policy"):
+        assert again.headers[name] == page.headers[name]
     assert server.client.get("/", headers={"If-None-Match": '"another"'}).status_code == 200
 
 
@@ -77,6 +85,7 @@ def test_mediapipe_is_served_unchanged(server: Server) -> None:
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["vary"] == "Accept-Encoding"
     assert server.client.get(f"/{folder[1]}/other").status_code == 404
+    assert f'const finder = "{folder[1]}";' in server.client.get("/gestures.js").text
 
 
 @pytest.mark.parametrize(
@@ -126,5 +135,6 @@ def test_the_module_is_small_and_allowed_for_every_origin(server: Server) -> Non
 def test_the_module_is_revalidated_and_versioned(server: Server) -> None:
     module = server.client.get("/gestures.js")
     assert module.headers["cache-control"] == "no-cache"
-    assert server.client.get("/gestures.js", headers={"If-None-Match": module.headers["etag"]}).status_code == 304
+    again = server.client.get("/gestures.js", headers={"If-None-Match": module.headers["etag"]})
+    assert (again.status_code, again.headers["access-control-allow-origin"]) == (304, "*")
     assert server.client.get("/v1/gestures.js").text == module.text.replace('"./page', '"../page')
