@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -37,8 +38,18 @@ def test_pages_link_only_existing_local_files(server: Server, path: str) -> None
 
 
 def test_scripts_are_preloaded(server: Server) -> None:
-    preloaded = re.findall(r'<link rel="modulepreload" href="page/\w+/([\w.]+)">', server.client.get("/").text)
+    preloaded = re.findall(r'<link rel="modulepreload" href="page/[0-9a-f]{16}/([\w.]+)">', server.client.get("/").text)
     assert preloaded == sorted(path.name for path in (PROJECT / "hand_gesture" / "web" / "page").glob("*.js"))
+
+
+def test_scripts_keep_their_line_numbers_without_comments(server: Server) -> None:
+    """For stack traces."""
+    for link in re.findall(r'"(page/[0-9a-f]{16}/[\w.]+\.js)"', server.client.get("/").text):
+        source = (PROJECT / "hand_gesture" / "web" / "page" / Path(link).name).read_text().splitlines()
+        served = server.client.get(f"/{link}").text.splitlines()
+        assert len(served) == len(source)
+        assert all(line in ("", of_source) for line, of_source in zip(served, source, strict=True))
+        assert served != source
 
 
 def test_assets_are_compressed_and_cached(server: Server) -> None:

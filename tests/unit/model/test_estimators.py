@@ -1,4 +1,4 @@
-"""Classifiers of XGBoost, whose compiled code does no bounds checks; tests/service/test_import_model.py imports one."""
+"""Classifiers of XGBoost, whose compiled code does no bounds checks; test_safe_pickle.py has those of scikit-learn."""
 
 from __future__ import annotations
 
