@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from hand_gesture.model.taught import OwnGesture
-from hand_gesture.model.taught_report import GestureReport, _straightness, _tilt, _with_advice, report_on
+from hand_gesture.model.taught_report import (
+    GestureReport,
+    _finger_to_change,
+    _straightness,
+    _tilt,
+    _with_advice,
+    report_on,
+)
 from tests.unit.model.test_taught import STORED, TEACHER, hands_of
 
 
@@ -108,6 +115,18 @@ def test_advice(changes: dict[str, Any], mixed_up: dict[str, int], familiar: flo
     assert found.advice.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("gesture", "change"),
+    [
+        ("peace", "stretch the pinky too"),  # the ring finger would make `three2`
+        ("fist", "stretch the ring finger too"),  # the index finger would make `one`
+        ("palm", "bend the middle finger too"),  # the pinky would make `three2`
+    ],
+)
+def test_the_changed_shape_is_no_known_gesture(gesture: str, change: str) -> None:
+    assert _finger_to_change(TEACHER, STORED.hands[STORED.gestures == gesture][:10]) == change
+
+
 def test_tilted_hands_are_rotated_in_the_image() -> None:
     hand = np.zeros((1, 21, 3))
     hand[0, 5], hand[0, 6] = (1, 0, 7), (0, 2, 8)
@@ -122,4 +141,6 @@ def test_straightness_is_the_distance_of_the_tip_relative_to_the_middle_joint() 
         for hand, ratio in enumerate((0, finger / 2, 9)):  # the median is that of the second hand
             hands[hand, joint, :2] += (3, 4)
             hands[hand, tip, :2] += (3 * ratio, -4 * ratio)
-    assert _straightness(hands.reshape(3, 63)) == pytest.approx([0.5, 1, 1.5, 2])
+    hands[..., 2] = np.arange(21)  # does not count
+    for scale in (1, 0.001):
+        assert _straightness(scale * hands.reshape(3, 63)) == pytest.approx([0.5, 1, 1.5, 2])
