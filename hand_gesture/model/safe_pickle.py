@@ -47,9 +47,6 @@ class _Structure:
 class _JoblibArray:
     """Replaces joblib's ``NumpyArrayWrapper``: metadata of an array whose bytes follow in the file."""
 
-    def __init__(self) -> None:
-        self.state: dict[str, Any] = {}
-
 
 def _refuse(what: str) -> NoReturn:
     raise UnsafePickleError(what)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,12 @@ from tests.server import PROJECT, Server
 
 MAX_MODULE_BYTES = 12_000  # compressed
 MEDIAPIPE = PROJECT / "build" / "mediapipe"
+MEDIAPIPE_TYPES = {
+    ".wasm": "application/wasm",  # needed for streaming compilation
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".task": "application/octet-stream",
+}
 
 
 def linked(page: httpx.Response) -> list[str]:
@@ -28,6 +35,21 @@ def test_pages_link_only_existing_local_files(server: Server, path: str) -> None
     assert linked(page)
     for link in linked(page):
         assert server.client.get(f"/{link}").is_success
+
+
+def test_scripts_are_preloaded(server: Server) -> None:
+    preloaded = re.findall(r'<link rel="modulepreload" href="page/[0-9a-f]{16}/([\w.]+)">', server.client.get("/").text)
+    assert preloaded == sorted(path.name for path in (PROJECT / "hand_gesture" / "web" / "page").glob("*.js"))
+
+
+def test_scripts_keep_their_line_numbers_without_comments(server: Server) -> None:
+    """For stack traces."""
+    for link in re.findall(r'"(page/[0-9a-f]{16}/[\w.]+\.js)"', server.client.get("/").text):
+        source = (PROJECT / "hand_gesture" / "web" / "page" / Path(link).name).read_text().splitlines()
+        served = server.client.get(f"/{link}").text.splitlines()
+        assert len(served) == len(source)
+        assert all(line in ("", of_source) for line, of_source in zip(served, source, strict=True))
+        assert served != source
 
 
 def test_assets_are_compressed_and_cached(server: Server) -> None:
@@ -47,8 +69,11 @@ def test_assets_are_compressed_and_cached(server: Server) -> None:
 def test_the_page_itself_is_revalidated(server: Server) -> None:
     page = server.client.get("/")
     assert page.headers["cache-control"] == "no-cache"
+    assert page.headers["permissions-policy"] == "camera=(self), microphone=()"
     again = server.client.get("/", headers={"If-None-Match": page.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    for name in ("etag", "cache-control", "content-security-policy", "permissions-policy"):
+        assert again.headers[name] == page.headers[name]
     assert server.client.get("/", headers={"If-None-Match": '"another"'}).status_code == 200
 
 
@@ -58,13 +83,20 @@ def test_mediapipe_is_served_unchanged(server: Server) -> None:
     assert folder is not None
     for path in MEDIAPIPE.glob("*.gz"):
         url = f"/{folder[1]}/{path.name.removesuffix('.gz')}"
-        with server.client.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
-            assert b"".join(answer.iter_raw()) == path.read_bytes()
-        assert server.client.get(url, headers={"Accept-Encoding": "identity"}).content == gzip.decompress(
-            path.read_bytes()
-        )
-        if path.name.endswith(".wasm.gz"):  # needed for streaming compilation
-            assert answer.headers["content-type"] == "application/wasm"
+        with server.client.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as compressed:
+            assert b"".join(compressed.iter_raw()) == path.read_bytes()
+        plain = server.client.get(url, headers={"Accept-Encoding": "identity"})
+        assert plain.content == gzip.decompress(path.read_bytes())
+        assert (compressed.headers.get("content-encoding"), plain.headers.get("content-encoding")) == ("gzip", None)
+        for answer in (compressed, plain):
+            assert answer.headers["content-type"] == MEDIAPIPE_TYPES[path.with_suffix("").suffix]
+            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+            assert answer.headers["access-control-allow-origin"] == "*"
+            assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["vary"] == "Accept-Encoding"
+    assert server.client.get(f"/{folder[1]}/other").status_code == 404
+    assert f'const finder = "{folder[1]}";' in server.client.get("/gestures.js").text
 
 
 @pytest.mark.parametrize(
@@ -114,5 +146,6 @@ def test_the_module_is_small_and_allowed_for_every_origin(server: Server) -> Non
 def test_the_module_is_revalidated_and_versioned(server: Server) -> None:
     module = server.client.get("/gestures.js")
     assert module.headers["cache-control"] == "no-cache"
-    assert server.client.get("/gestures.js", headers={"If-None-Match": module.headers["etag"]}).status_code == 304
+    again = server.client.get("/gestures.js", headers={"If-None-Match": module.headers["etag"]})
+    assert (again.status_code, again.headers["access-control-allow-origin"]) == (304, "*")
     assert server.client.get("/v1/gestures.js").text == module.text.replace('"./page', '"../page')

@@ -128,8 +128,45 @@ def test_a_wrong_number_of_results_is_an_error() -> None:
         queue = BatchQueue(forgetful, max_batch_size=4, max_wait_seconds=60)
         for error in await asyncio.gather(*(ask(queue, HAND + number) for number in range(3)), return_exceptions=True):
             assert isinstance(error, ValueError)
+            assert str(error) == "the model returned 2 results for 3 hands"
 
     asyncio.run(call())
+
+
+def test_frames_of_several_hands_are_not_split_between_batches() -> None:
+    async def submit(queue: BatchQueue, method: Method) -> None:
+        method.gate.clear()
+        waiting = [ask(queue, HAND)]
+        await event_loop_iterations()
+        waiting += [ask(queue, np.concatenate([HAND + number] * size)) for number, size in ((1, 2), (2, 1), (3, 2))]
+        method.gate.set()
+        assert await asyncio.gather(*waiting) == [0, 1, 2, 3]
+        assert method.batches == [[0], [1, 1, 2], [3, 3]]
+
+    run(submit)
+
+
+def test_hands_that_follow_an_answer_wait_for_the_batch_that_is_about_to_start() -> None:
+    async def main() -> int:
+        running, most = 0, 0
+
+        async def method(hands: NDArray[np.float64]) -> list[float]:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await event_loop_iterations()
+            running -= 1
+            return [float(hand[0]) for hand in hands]
+
+        queue = BatchQueue(method, max_batch_size=1, max_wait_seconds=60)
+        first, second = ask(queue, HAND + 1), ask(queue, HAND + 2)
+        later: list[asyncio.Future[Any]] = []
+        first.add_done_callback(lambda _: later.append(ask(queue, HAND + 3)))
+        assert [*await asyncio.gather(first, second)] == [1, 2]
+        assert await later[0] == 3
+        return most
+
+    assert asyncio.run(main()) == 1
 
 
 def test_cancelled_hands_are_not_classified() -> None:
@@ -210,6 +247,7 @@ def test_a_cancelled_method_call_is_an_error_and_the_next_batch_runs() -> None:
         await event_loop_iterations()
         for answered in first:
             assert isinstance(answered.exception(), RuntimeError)
+            assert str(answered.exception()) == "the model call was interrupted by CancelledError"
         assert await ask(queue, HAND + 3) == 3
 
     asyncio.run(cancel_then_call())
@@ -218,14 +256,16 @@ def test_a_cancelled_method_call_is_an_error_and_the_next_batch_runs() -> None:
 def test_a_failing_callback_does_not_affect_others() -> None:
     async def fail_and_take(queue: BatchQueue, _: Method) -> None:
         reported: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
 
         def fail(_: Any, __: Exception | None) -> None:
             raise KeyError("here")
 
         queue.submit(HAND, fail)
         assert await ask(queue, HAND + 2) == 2
-        assert [type(error) for error in reported] == [KeyError]
+        (context,) = reported
+        assert context["message"] == "the callback of a batch failed"
+        assert type(context["exception"]) is KeyError
 
     run(fail_and_take)
 

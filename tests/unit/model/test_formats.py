@@ -110,6 +110,7 @@ def test_words_are_found_in_compressed_files(tmp_path: Path, method: str) -> Non
     content = (tmp_path / "model.pkl").read_bytes()
     assert mentions(content, b"xgboost", 10**9)
     assert not mentions(content, b"lightgbm", 10**9)
+    assert not mentions(content[:-20], b"lightgbm", 10**9)
     assert not mentions(content[:20] + b"\xff" * 50, b"xgboost", 10**9)
 
 

@@ -24,10 +24,10 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, LabelBinarizer, LabelEncoder, StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from hand_gesture.landmarks import convert, parse_hand
+from hand_gesture.landmarks import Unit, convert, parse_hand
 from hand_gesture.model import estimators, inspection
 from hand_gesture.model.classifier import margins
 from hand_gesture.model.features import parse
@@ -65,6 +65,10 @@ NUMBERS = ENCODER.transform(LABELS)
 SCALER = StandardScaler().fit(SAMPLES)
 SCALED = SVC(C=100).fit(SCALER.transform(SAMPLES), NUMBERS)
 NAMED = SVC(C=100).fit(SAMPLES, LABELS)
+BAYES_OF = {
+    count: GaussianNB().fit(np.random.default_rng(0).normal(size=(len(LABELS), count)), LABELS)
+    for count in (50, 86, 128)
+}
 BAYES = GaussianNB().fit(SAMPLES, LABELS)
 TREE = DecisionTreeClassifier(random_state=0).fit(SAMPLES, LABELS)
 
@@ -166,6 +170,29 @@ def test_confidence_of_other_classifiers_is_the_margin_between_two_classes(make:
     assert note.endswith("has no probabilities; its confidence is the margin between the best two classes.")
 
 
+@pytest.mark.parametrize("kind", [SVC, NuSVC])
+def test_confidence_of_support_vector_machines_is_a_pairwise_margin(kind: Any) -> None:
+    finding = find(kind().fit(SAMPLES, LABELS), features="wrist_middle_tip_v1")
+    assert finding.confidence == "margin"
+    assert f"{kind.__name__} has no probabilities; its confidence is the smallest pairwise margin." in finding.notes
+
+
+def test_two_classes_are_enough() -> None:
+    model = GaussianNB().fit(SAMPLES[:8], ["a"] * 4 + ["b"] * 4)
+    assert find(model, features="wrist_middle_tip_v1").gestures == ["a", "b"]
+
+
+def test_model_of_another_version_is_used_if_the_user_says_so() -> None:
+    model = pickle.dumps(NAMED, 0).replace(f"V{sklearn.__version__}".encode(), b"V1.0.2")
+    with pytest.raises(
+        InspectionError, match=r"^model\.pkl was written .* SVC may predict differently .* add --trust-version"
+    ):
+        find(model, features="wrist_middle_tip_v1")
+    finding = find(model, features="wrist_middle_tip_v1", trust_version=True)
+    assert finding.notes[0].endswith("it is used because of --trust-version.")
+    assert finding.written_by == "scikit-learn 1.0.2"
+
+
 def test_model_of_xgboost_is_read_from_its_own_format(tmp_path: Path) -> None:
     xgboost = pytest.importorskip("xgboost")
     model = xgboost.XGBClassifier(n_estimators=2, max_depth=3).fit(SAMPLES, NUMBERS)
@@ -182,7 +209,7 @@ def test_model_of_xgboost_is_read_from_its_own_format(tmp_path: Path) -> None:
         assert (finding.kind, finding.written_by) == ("XGBClassifier", "")
         with pytest.raises(InspectionError, match=rf"^{name} was not loaded: XGBoost cannot read it \(.{{8,}}\)\.$"):
             inspect(ModelFile(name, content[:-100]), None, None, Options(), REFERENCE_HANDS)
-    with pytest.raises(InspectionError, match="contains a bare XGBoost Booster; save it with"):
+    with pytest.raises(InspectionError, match=r"^model\.pkl contains a bare XGBoost Booster; save it with"):
         find(model.get_booster())
 
 
@@ -226,6 +253,27 @@ class Container:
 def test_classifier_in_an_unsupported_object_is_used() -> None:
     notes = find(Container(name="mine", fitted=TREE), features="wrist_middle_tip_v1").notes
     assert notes[0] == "model.pkl contains several objects; 'fitted' is used as the classifier."
+
+
+def test_compressed_model_is_read(tmp_path: Path) -> None:
+    joblib.dump(TREE, tmp_path / "model.pkl", compress=3)
+    finding = find((tmp_path / "model.pkl").read_bytes(), features="wrist_middle_tip_v1")
+    assert finding.kind == "DecisionTreeClassifier"
+
+
+@pytest.mark.parametrize("where", [lambda scaler: ([SCALED, scaler], None), lambda scaler: (SCALED, scaler)])
+def test_scalers_are_validated(where: Callable[[Any], tuple[Any, Any]]) -> None:
+    model, scaler = where(changed(SCALER, extra=Container()))
+    with pytest.raises(InspectionError, match=r"it contains .*Container, which is not supported"):
+        find(model, scaler, labels=",".join(CLASSES))
+
+
+def test_notes_name_the_objects_that_are_used() -> None:
+    note, *_ = find({"model": SCALED, "s": SCALER, "labels": CLASSES}, features="wrist_middle_tip_v1").notes
+    assert note == (
+        "model.pkl contains several objects; 'model' is used as the classifier. "
+        "'s', a StandardScaler, is applied before it."
+    )
 
 
 def test_search_in_a_dictionary_is_used() -> None:
@@ -283,6 +331,21 @@ def dummy() -> DummyClassifier:
     return DummyClassifier(strategy="prior").fit(SAMPLES, LABELS)
 
 
+def test_probabilities_may_be_rounded() -> None:
+    prior = changed(dummy(), class_prior_=np.array([1.0005, -1e-6, *[0.0] * 16]))
+    assert find(prior, features="wrist_middle_tip_v1").confidence == "probability"
+
+
+def test_reference_hands_are_given_in_each_unit() -> None:
+    hands = inspection._labelled_hands(REFERENCE_HANDS)
+    given = np.array([parse_hand(hand) for hand in HANDS])
+    width, height = REFERENCE.image_size
+    assert hands[Unit.IMAGE] == pytest.approx(given)
+    assert hands[Unit.PIXELS].reshape(-1, 21, 3)[..., :2] == pytest.approx(
+        given.reshape(-1, 21, 3)[..., :2] * (width, height)
+    )
+
+
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
@@ -312,13 +375,34 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
         (lambda: forest(NUMBERS), {}, "are numbers .*name them with --encoder FILE, or with --lab"),
         (lambda: SVC().fit(np.tile(SAMPLES[:, :42], 2), LABELS), {}, "84 features, which is two hands in one vector"),
         (lambda: SVC().fit(np.tile(SAMPLES, 2), LABELS), {}, "126 features, which is two hands in one vector"),
+        (lambda: BAYES_OF[128], {}, "128 features, which is two hands in one vector"),
+        (lambda: BAYES_OF[86], {}, "86 features, which is two hands in one vector"),
+        (lambda: BAYES_OF[50], {}, "The model takes 50 features; this service computes 63 or 42"),
+        (lambda: changed(BAYES, n_features_in_="63"), {}, "has no number of features; train it again with a current"),
+        (
+            lambda: changed(dummy(), class_prior_=np.full(17, 1 / 17)),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
+        (
+            lambda: changed(dummy(), class_prior_=np.full(18, 1.002 / 18)),
+            {"features": "wrist_middle_tip_v1"},
+            "The model's outputs are not probabilities",
+        ),
         (lambda: SVC().fit(SAMPLES[:16], LABELS[:16]), {}, "Too few of the model's labels.*give them with --features"),
         (lambda: NAMED, {"features": "min_xy"}, "--features min_xy has 42 features; the model takes 63"),
         (lambda: NAMED, {"features": "best"}, "The features 'best' are unknown; .* one of wrist_middle_tip_v1"),
         (lambda: {"labels": ["a"], "data": [1]}, {}, "dictionary without a classifier .keys: labels, data"),
         (lambda: {"svm": NAMED, "forest": NAMED}, {}, "several classifiers .svm, forest.; save only one"),
         (lambda: SCALER, {}, "StandardScaler, not a classifier; use --encoder or --scaler"),
-        (SVC, {}, "that is not trained"),
+        (SVC, {}, r"^model\.pkl contains a SVC that is not trained\.$"),
+        (lambda: {"clf": SVC(), "rows": 1}, {}, r"^model\.pkl contains a SVC that is not trained\.$"),
+        (lambda: forest(NUMBERS), {"labels": "a,b"}, r"and --labels 2 \(a, b\), which do not match"),
+        (
+            lambda: [forest(NUMBERS), LabelEncoder().fit(["a", "b"])],
+            {},
+            r"and model\.pkl 2 \(a, b\), which do not match",
+        ),
         (lambda: 7, {}, "contains a int, not a classifier; save the trained classifier itself"),
         (dict, {}, r"dictionary without a classifier \(keys: none\); save the classifier itself"),
         (lambda: dict.fromkeys("abcdef", 1), {}, r"dictionary without a classifier \(keys: a, b, c, d, e\);"),
@@ -369,6 +453,8 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
             r"^model\.pkl was not loaded: it refers to mine\.Model, which no classifier n",
         ),
         (lambda: b"version https://git-lfs.github.com/spec/v1\n", {}, "git lfs pull"),
+        (lambda: b"no pickle", {}, r"^model\.pkl was not loaded: it cannot be read as a pickle \(.*\)\.$"),
+        (lambda: changed(BAYES, n_features_in_=None), {}, r"^model\.pkl has no number of features; train it again"),
         (
             lambda: make_pipeline(FunctionTransformer(np.abs), SVC()).fit(SAMPLES, LABELS),
             {},
@@ -405,6 +491,19 @@ def test_xgboost_is_found_in_a_compressed_file(tmp_path: Path, compress: int) ->
     assert libraries_for((tmp_path / "model.pkl").read_bytes()) == ("sklearn", "xgboost")
     joblib.dump(NAMED, tmp_path / "model.pkl", compress=compress)
     assert libraries_for((tmp_path / "model.pkl").read_bytes(), pickle.dumps(SCALER)) == ("sklearn",)
+
+
+def test_version_of_xgboost_that_wrote_a_pickle_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    model = pickle.dumps(xgboost.XGBClassifier(n_estimators=1, max_depth=2).fit(SAMPLES, NUMBERS))
+    given = {"labels": ",".join(CLASSES), "features": "wrist_middle_tip_v1"}
+    version = xgboost.__version__
+    finding = find(model, **given)
+    assert finding.written_by == f"xgboost {version}"
+    assert finding.notes == ["Features: wrist_middle_tip_v1, from --features."]
+    monkeypatch.setattr(xgboost, "__version__", "99.0")
+    note = f"model.pkl was written by XGBoost {version}; its trees predict the same with 99.0."
+    assert note in find(model, **given).notes
 
 
 def test_missing_xgboost_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,8 @@ def test_functions_in_a_pickle_are_not_called(function: Any, protocol: int) -> N
         (b"ccollections\nOrderedDict\n((ltR.", "invalid call of OrderedDict"),
         (b"(lI1\nI2\ns.", "sets items of a list"),
         (b"}(I1\nu.", "sets items of a dict"),
+        (b"}(cmine\nModel\ntI1\ns.", "sets items of a dict"),
+        (b"}cmine\nModel\nI1\ns.", "sets items of a dict"),
         (b"cnumpy._core.numeric\n_frombuffer\n(C\x01acnumpy\ndtype\n(Vf8\ntR(I1\ntVC\ntR.", "size does not match"),
         (b"cnumpy._core.numeric\n_frombuffer\n(](I1\necnumpy\ndtype\n(Vi1\ntR(I1\ntVC\ntR.", "size does not match"),
         (b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(Vi1\ntRC\x00tR.", "size does not match its data"),
@@ -158,6 +161,36 @@ def test_malicious_pickles_are_rejected(content: object, message: str | None) ->
 def test_calls_that_old_versions_of_python_wrote_are_supported(content: bytes, expected: object) -> None:
     value = read(content)
     assert (type(value), value) == (type(expected), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"cmine\nmake\n(cmine\nModel\ntR.", "mine.make"),
+        (b"cbuiltins\ngetattr\n(cmine\nModel\nVmethod\ntR.", "mine.Model"),  # a method becomes its class
+        (b"cbuiltins\ngetattr\n(I1\nVreal\ntR.", "builtins.getattr"),
+        (b"cbuiltins\ngetattr\n(tR.", "builtins.getattr"),
+    ],
+)
+def test_other_functions_become_placeholders(content: bytes, name: str) -> None:
+    value = read(content[:-1] + b"}Va\nI1\nsb(I1\neI2\naVb\nI3\ns.")
+    assert isinstance(value, Placeholder)
+    assert (value.name, value.state) == (name, {"a": 1})
+
+
+@pytest.mark.parametrize("module", [b"copyreg", b"copy_reg"])
+def test_objects_of_old_protocols_are_created(module: bytes) -> None:
+    content = (
+        b"c" + module + b"\n_reconstructor\n(csklearn.preprocessing._data\nStandardScaler\nc__builtin__\nobject\nNtR."
+    )
+    assert type(read(content)) is StandardScaler
+
+
+def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xgboost.sklearn", None)  # as if it were not installed
+    message = r"^it needs xgboost\.sklearn\.XGBClassifier, which is not installed; install xgboost$"
+    with pytest.raises(UnsafePickleError, match=message):
+        read(b"cxgboost.sklearn\nXGBClassifier\n.")
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -284,6 +317,17 @@ def test_versions_of_scikit_learn_are_found() -> None:
     assert estimators.read(other)[1] == {"1.2.3"}
     unknown = b"csklearn.preprocessing._data\nStandardScaler\n)\x81}V_sklearn_version\nI1\nsb."
     assert estimators.read(unknown)[1] == set()
+
+
+def test_estimators_in_an_array_of_joblib_are_read(tmp_path: Path) -> None:
+    boosting = GradientBoostingClassifier(n_estimators=2).fit(SAMPLES, CLASSES)
+    array = in_array(StandardScaler().fit(SAMPLES))
+    joblib.dump([boosting, array, boosting], tmp_path / "models.pkl")
+    loaded = estimators.prepare(read((tmp_path / "models.pkl").read_bytes()))
+    assert np.array_equal(loaded[0].predict_proba(SAMPLES), boosting.predict_proba(SAMPLES))
+    assert np.array_equal(loaded[1][0].transform(SAMPLES), array[0].transform(SAMPLES))
+    joblib.dump(array, tmp_path / "array.pkl")
+    assert estimators.read((tmp_path / "array.pkl").read_bytes())[1] == {sklearn.__version__}
 
 
 def of_joblib(dtype: bytes, shape: bytes, rest: bytes = b"") -> bytes:
@@ -531,6 +575,122 @@ def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[st
         estimators.prepare(read(forest(tmp_path, **fields)))
 
 
+def in_array(value: object) -> NDArray[Any]:
+    array = np.empty(1, dtype=object)
+    array[0] = value
+    return array
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: (value,), lambda value: {"a": value}, in_array])
+def test_nesting_is_limited(wrap: Callable[[Any], Any]) -> None:
+    value: Any = "innermost"
+    for _ in range(31):
+        value = wrap(value)
+    estimators.prepare(value)
+    with pytest.raises(UnsafePickleError, match=r"^it is nested too deeply$"):
+        estimators.prepare(wrap(value))
+
+
+def test_only_types_are_accepted_besides_what_is_listed() -> None:
+    assert estimators.prepare(read(b"cnumpy\nfloat64\n.")) is np.float64
+    with pytest.raises(UnsafePickleError, match=r"^it contains builtins\.function, which is not supported$"):
+        estimators.prepare(read(b"c__builtin__\nset\n."))
+
+
+def test_shared_objects_are_prepared_once_and_stay_shared() -> None:
+    random, pair = np.random.RandomState(0), (SVC(verbose=True), "text")
+    loaded = estimators.prepare(read([random, pair, random, pair, {"again": pair}]))
+    assert loaded[0] is loaded[2] is None  # not needed to predict
+    assert loaded[1] is loaded[3] is loaded[4]["again"]
+    assert loaded[1][0].verbose == 0
+
+
+LEAF = -1
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "feature", "message"),
+    [
+        ([1, LEAF, LEAF], [2, LEAF, LEAF], [3, -2, -2], None),
+        ([LEAF], [LEAF], [-2], None),
+        ([1, LEAF, LEAF], [3, LEAF, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([3, LEAF, LEAF], [2, LEAF, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([0, LEAF, LEAF], [2, LEAF, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([1, LEAF, LEAF], [2, 2, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([1, LEAF, LEAF], [LEAF, LEAF, LEAF], [3, -2, -2], "it has a tree whose nodes point outside of it"),
+        ([], [], [], "it has a tree whose nodes point outside of it"),
+        ([1, LEAF, LEAF], [2, LEAF, LEAF], [4, -2, -2], "it has a tree with invalid feature indices"),
+        ([1, LEAF, LEAF], [2, LEAF, LEAF], [-1, -2, -2], "it has a tree with invalid feature indices"),
+    ],
+)
+def test_every_path_through_a_tree_ends_at_a_leaf(
+    left: list[int], right: list[int], feature: list[int], message: str | None
+) -> None:
+    lefts, rights, features = (np.array(values, dtype=np.int64) for values in (left, right, feature))
+    if message is None:
+        estimators.check_nodes(lefts, rights, features, 4, leaf=LEAF)
+    else:
+        with pytest.raises(UnsafePickleError, match=f"^{message}$"):
+            estimators.check_nodes(lefts, rights, features, 4, leaf=LEAF)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fits"),
+    [
+        ((1, np.array([1]), 1), True),
+        ((1_000_000, np.array([10_000]), 1), True),
+        ((0, np.array([3]), 1), False),
+        ((1_000_001, np.array([3]), 1), False),
+        ((63.5, np.array([3]), 1), False),
+        ((63, np.array([3]), 2), False),
+        ((63, np.array([3]), 0), False),
+        ((63, np.array([0]), 1), False),
+        ((63, np.array([10_001]), 1), False),
+        ((63, np.array([3.0]), 1), False),
+        ((63, np.array([3, 3]), 1), False),
+        ((63, [3], 1), False),
+        ((63, np.array([3])), False),
+    ],
+)
+def test_arguments_of_trees_are_validated(arguments: tuple[Any, ...], *, fits: bool) -> None:
+    make = estimators.SPECIAL["sklearn.tree._tree", "Tree"].make
+    if fits:
+        tree = make(Tree, arguments)
+        assert (tree.n_features, tree.max_n_classes, tree.n_outputs) == (arguments[0], arguments[1][0], 1)
+    else:
+        with pytest.raises(UnsafePickleError, match=r"^it has a tree with invalid arguments$"):
+            make(Tree, arguments)
+
+
+STATE_OF_TREE = DecisionTreeClassifier(random_state=0).fit(SAMPLES, CLASSES).tree_.__getstate__()
+NODES = STATE_OF_TREE["nodes"]
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ([], "a tree without nodes"),
+        ({}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": NODES.tolist()}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": NODES[np.newaxis]}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": NODES[:0]}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": np.zeros(len(NODES))}, "a tree without nodes"),
+        (STATE_OF_TREE | {"nodes": NODES[["left_child", "right_child"]]}, "a tree with unsupported nodes"),
+        (
+            STATE_OF_TREE | {"nodes": NODES.astype([(name, "f8") for name in NODES.dtype.names])},
+            "a tree with unsupported nodes",
+        ),
+    ],
+)
+def test_states_of_trees_are_validated(state: Any, message: str) -> None:
+    tree = Tree(63, np.array([3]), 1)
+    special = estimators.SPECIAL["sklearn.tree._tree", "Tree"]
+    with pytest.raises(UnsafePickleError, match=f"^it has {message}$"):
+        special.set_state(tree, state)
+    special.set_state(tree, STATE_OF_TREE)
+    assert np.array_equal(tree.__getstate__()["nodes"], NODES)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("make", "message"),
@@ -554,7 +714,7 @@ def test_trees_with_invalid_indices_are_rejected(tmp_path: Path, fields: dict[st
         (lambda: changed(histogram(), n_features_in_=1), "invalid feature indices"),
         (
             lambda: changed(KNeighborsClassifier().fit(SAMPLES, CLASSES), _fit_X=None),
-            "not match the installed version",
+            "its KNeighborsClassifier does not match the installed version",
         ),
         (lambda: svc(_sparse=True), "sparse matrix"),
         (lambda: svc(_probA=np.zeros(2)), "the _probA of its SVC"),

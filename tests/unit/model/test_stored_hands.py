@@ -33,6 +33,8 @@ def test_written_hands_can_be_read(tmp_path: Path) -> None:
     assert np.abs(read.hands - hands).max() < 0.002
     assert read.gestures.tolist() == stored.gestures.tolist()
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert (arrays["hands"].dtype, arrays["classes"].dtype) == (np.float16, np.uint8)
 
 
 def test_more_gestures_than_a_byte_can_number(tmp_path: Path) -> None:

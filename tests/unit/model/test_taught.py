@@ -82,6 +82,18 @@ def test_predictions_of_single_hands_equal_those_of_the_batch() -> None:
         assert prediction.confidence == pytest.approx(confidence_of(float(margins[index].max())), abs=2e-4)
 
 
+def test_batches_are_refined_like_single_hands() -> None:
+    taught = teach("L", "pinky")
+    hands = np.concatenate([hands_of("L", 20, seed=2), STORED.hands[:1000], hands_of("pinky", 20, seed=2)])
+    answers = CLASSIFIER.predict(hands)
+    expected = [taught.predict(answers, index) for index in range(len(answers))]
+    assert answers.hidden is not None
+    margins = taught.margins(answers.hidden).max(axis=1)
+    assert ((margins > 0) & (margins < 1)).any()
+    taught.refine(answers)
+    assert [*answers] == expected
+
+
 def test_training_is_deterministic() -> None:
     hidden = CLASSIFIER.predict(hands_of("L", 20, seed=1)).hidden
     assert hidden is not None

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import pytest
 
 from hand_gesture.model.taught import OwnGesture
-from hand_gesture.model.taught_report import GestureReport, report_on
+from hand_gesture.model.taught_report import (
+    GestureReport,
+    _finger_to_change,
+    _straightness,
+    _tilt,
+    _with_advice,
+    report_on,
+)
 from tests.unit.model.test_taught import STORED, TEACHER, hands_of
 
 
@@ -68,3 +80,67 @@ def test_resemblance_does_not_depend_on_other_custom_gestures() -> None:
 def test_the_report_names_a_degenerate_example() -> None:
     found = report(L=np.concatenate([hands_of("L", 2), np.full((1, 63), 0.5)]))["L"]
     assert found.advice.startswith("Example 3 shows no hand")
+
+
+GOOD = GestureReport(
+    examples=10, right_left_out=10, right_tilted=10, resembles="like", resemblance=0.5, taken=0.01, advice=""
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "mixed_up", "familiar", "advice"),
+    [
+        ({}, {}, 0.5, "It can be told apart: try it"),
+        ({"resemblance": 0.7}, {}, 0.5, "Too close to `like`: "),
+        ({"resemblance": 0.699}, {}, 0.5, "It can be told apart: try it"),
+        ({}, {"other": 3}, 0.5, "Too close to your own `other`"),
+        ({}, {"some": 1, "other": 2}, 0.5, "Too close to your own `other`"),
+        ({}, {"other": 2}, 0.5, "It can be told apart: try it"),
+        ({"right_left_out": 7}, {}, 0.5, "The examples differ too much"),
+        ({"right_left_out": 8}, {}, 0.5, "It can be told apart: try it"),
+        ({"right_tilted": 7}, {}, 0.5, "It is lost when the hand tilts"),
+        ({"right_tilted": 8}, {}, 0.5, "It can be told apart: try it"),
+        ({"taken": 0.0201}, {}, 0.5, "Many hands that mean nothing look like this"),
+        ({"taken": 0.02}, {}, 0.5, "It can be told apart: try it"),
+        ({"examples": 4, "right_left_out": 4}, {}, 0.5, "It can be told apart; record about 10 examples"),
+        ({"examples": 1, "right_left_out": None}, {}, 0.5, "It can be told apart; record about 10 examples"),
+        ({"examples": 5}, {}, 0.5, "It can be told apart: try it"),
+        ({}, {}, 1 / 61, "It may be lost on other people"),
+        ({}, {}, 1 / 60, "It can be told apart: try it"),
+    ],
+)
+def test_advice(changes: dict[str, Any], mixed_up: dict[str, int], familiar: float, advice: str) -> None:
+    found = _with_advice(replace(GOOD, **changes), TEACHER, hands_of("L"), Counter(mixed_up), familiar)
+    assert found.advice.startswith(advice)
+    assert found.advice.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("gesture", "change"),
+    [
+        ("peace", "stretch the pinky too"),  # the ring finger would make `three2`
+        ("fist", "stretch the ring finger too"),  # the index finger would make `one`
+        ("palm", "bend the middle finger too"),  # the pinky would make `three2`
+    ],
+)
+def test_the_changed_shape_is_no_known_gesture(gesture: str, change: str) -> None:
+    assert _finger_to_change(TEACHER, STORED.hands[STORED.gestures == gesture][:10]) == change
+
+
+def test_tilted_hands_are_rotated_in_the_image() -> None:
+    hand = np.zeros((1, 21, 3))
+    hand[0, 5], hand[0, 6] = (1, 0, 7), (0, 2, 8)
+    turned = _tilt(hand.reshape(1, 63), np.pi / 2).reshape(21, 3)
+    assert turned[5] == pytest.approx([0, 1, 7])
+    assert turned[6] == pytest.approx([-2, 0, 8])
+
+
+def test_straightness_is_the_distance_of_the_tip_relative_to_the_middle_joint() -> None:
+    hands = np.full((3, 21, 3), 100.0)
+    for finger, (joint, tip) in enumerate(((6, 8), (10, 12), (14, 16), (18, 20)), 1):
+        for hand, ratio in enumerate((0, finger / 2, 9)):  # the median is that of the second hand
+            hands[hand, joint, :2] += (3, 4)
+            hands[hand, tip, :2] += (3 * ratio, -4 * ratio)
+    hands[..., 2] = np.arange(21)  # does not count
+    for scale in (1, 0.001):
+        assert _straightness(scale * hands.reshape(3, 63)) == pytest.approx([0.5, 1, 1.5, 2])

@@ -1,4 +1,4 @@
-"""Classifiers of XGBoost, whose compiled code does no bounds checks; tests/service/test_import_model.py imports one."""
+"""Classifiers of XGBoost, whose compiled code does no bounds checks; test_safe_pickle.py has those of scikit-learn."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Booster:
 @pytest.mark.parametrize(
     ("booster", "message"),
     [
-        (Booster({"handle": b"no model"}), r"^XGBoost cannot read its trees \(.+\)$"),
+        (Booster({"handle": b"no model"}), r"^XGBoost cannot read its trees \(.{10,}\)$"),
         (Booster({"handle": b""}), "^it has an XGBoost model without its trees$"),
         (Booster({"handle": None}), "^it has an XGBoost model without its trees$"),
         (Booster({"handle": "text"}), "^it has an XGBoost model without its trees$"),
