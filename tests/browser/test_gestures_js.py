@@ -368,6 +368,26 @@ def test_search_that_ends_in_the_background_does_not_connect(server: Server, sit
 
 
 @needs_finder
+def test_stop_before_a_picture_is_searched(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    run(page)
+    page.evaluate(
+        """() => {
+          const make = window.createImageBitmap;
+          window.createImageBitmap = async (...given) => {
+            window.createImageBitmap = make;
+            const picture = await make(...given);
+            running.stop();
+            setTimeout(() => { window.stopped = true; });
+            return picture;
+          };
+        }"""
+    )
+    until(page, "window.stopped && left().sockets === 0 && left().locks === 0")
+    assert left(page) == NOTHING
+
+
+@needs_finder
 def test_finder_that_has_loaded(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     until(page, "window.start !== undefined")
@@ -516,6 +536,26 @@ def test_service_that_goes_away_and_comes_back(home: Path, site: Site, open_page
     with start(home, port=port):
         until(page, f"frames > {frames}")
         assert page.evaluate("problems.map(([code]) => code)") == ["service_away"]
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        "onProblem: () => stream.close()",
+        "onState: (state) => state === 'away' && stream.close()",
+        "onChange: ({ held }) => held === 'none' && stream.close()",
+    ],
+)
+def test_callback_that_closes_the_stream_when_the_service_goes_away(
+    home: Path, site: Site, open_page: Open, callback: str
+) -> None:
+    with serve(home) as server:
+        page = open_page(site.page(ANY, server.url), errors="WebSocket connection")
+        own(page, f"{{ {callback} }}")
+        send(page, [as_objects(LIKE)], IMAGE_SIZE)
+        assert page.evaluate("left().sockets") == 1
+    until(page, "left().sockets === 0")
+    assert left(page) == NOTHING  # not even a timer to reconnect
 
 
 def test_it_comes_back_although_callbacks_throw(home: Path, site: Site, open_page: Open) -> None:

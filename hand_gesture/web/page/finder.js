@@ -79,7 +79,7 @@ export async function loadFinder(folder, mostHands) {
    */
   function inTurn(task) {
     const result = last.then(() => {
-      if (isClosed) throw new Problem(FINDER_SILENT, "finder_failed");
+      requireOpen();
       return task();
     });
     last = result.catch(close);
@@ -88,15 +88,30 @@ export async function loadFinder(folder, mostHands) {
     });
   }
 
+  /**
+   * @param {HTMLVideoElement | HTMLCanvasElement} source
+   * @param {number} time
+   * @param {boolean} isPhoto
+   */
+  async function find(source, time, isPhoto) {
+    const picture = await createImageBitmap(source);
+    if (isClosed) picture.close();
+    requireOpen(); // a closed worker would not answer
+    return inOrder(await landmarker.find(picture, time, isPhoto));
+  }
+
+  function requireOpen() {
+    if (isClosed) throw new Problem(FINDER_SILENT, "finder_failed");
+  }
+
   function close() {
     if (!isClosed) landmarker.close();
     isClosed = true;
   }
 
   return {
-    inVideo: (video, time) =>
-      inTurn(async () => inOrder(await landmarker.find(await createImageBitmap(video), time, false))),
-    inPhoto: (photo) => inTurn(async () => inOrder(await landmarker.find(await createImageBitmap(photo), 0, true))),
+    inVideo: (video, time) => inTurn(() => find(video, time, false)),
+    inPhoto: (photo) => inTurn(() => find(photo, 0, true)),
     async setMostHands(count) {
       requireCount(count);
       await inTurn(() => landmarker.setMostHands(count));

@@ -128,6 +128,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   let sentAt = 0;
   let wasOpen = false;
   let isWaiting = false;
+  let isClosed = false;
   let attempt = 0;
   /** @type {Set<number>} */
   const holding = new Set(); // IDs of hands with a held gesture
@@ -164,6 +165,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   function reconnect(sentence) {
     disconnect();
     onState("away", sentence);
+    if (isClosed) return; // by a callback
     retry = setTimeout(connect, waitBefore(attempt));
     attempt += 1;
   }
@@ -238,8 +240,11 @@ export function openStream(address, { settings = {}, ...callbacks }) {
     configure(changed) {
       settings = changed;
       disconnect();
-      connect();
+      if (!isClosed) connect();
     },
-    close: disconnect,
+    close() {
+      isClosed = true;
+      disconnect();
+    },
   };
 }
