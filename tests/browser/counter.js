@@ -1,5 +1,8 @@
 // Leak detector: counts the resources that a page has acquired and not released. Must be loaded first.
 window.left = (() => {
+  // WebKit's driver runs each of a test's expressions with a timer of its own; Playwright sometimes adds its listeners
+  // to Firefox's page instead of its own realm
+  const isDriver = () => /evaluateJavaScriptFunction|InjectedScript/.test(new Error().stack);
   const tracks = [];
   const sockets = [];
   const locks = [];
@@ -44,8 +47,7 @@ window.left = (() => {
       timers.delete(id);
       action();
     }, ...given);
-    // WebKit's driver runs each of a test's expressions with a timer of its own
-    if (!new Error().stack.includes("evaluateJavaScriptFunction")) timers.add(id);
+    if (!isDriver()) timers.add(id);
     return id;
   };
   window.setInterval = (...given) => {
@@ -70,7 +72,7 @@ window.left = (() => {
   };
   for (const target of [document, window]) {
     target.addEventListener = (type, listener, options) => {
-      listeners.push({ type, listener, options });
+      if (!isDriver()) listeners.push({ type, listener, options });
       EventTarget.prototype.addEventListener.call(target, type, listener, options);
     };
     target.removeEventListener = (type, listener, options) => {
