@@ -33,7 +33,7 @@ from hand_gesture.model.artifacts import (
 )
 from hand_gesture.model.classifier import NONE, Prediction
 from hand_gesture.model.execution import Execution, use_one_thread
-from hand_gesture.model.store import find_model
+from hand_gesture.model.store import default_tag, find_model
 from hand_gesture.model.taught import load_teacher
 from hand_gesture.settings import load_settings
 from hand_gesture.telemetry.logs import use_json_logs
@@ -65,7 +65,7 @@ MEDIAPIPE: Final = Path(__file__).parent / "build" / "mediapipe"
 
 
 def _reload_models(watcher: Any) -> None:
-    ModelReloader(watcher, lambda: str(bentoml.models.get(SETTINGS.model_tag).tag), MODEL_TAG).start()
+    ModelReloader(watcher, lambda: str(bentoml.models.get(REQUESTED_TAG).tag), MODEL_TAG).start()
 
 
 use_json_logs()
@@ -74,7 +74,8 @@ install_supervisor(make_lost_workers_counter, _reload_models)
 exempt_posts()  # from BentoML's request timeout
 install_http_protocol(SETTINGS.keep_alive_seconds)
 
-MODEL, MANIFEST = find_model(SETTINGS.model_tag)
+REQUESTED_TAG: Final = SETTINGS.model_tag or default_tag(Path(__file__).parent)
+MODEL, MANIFEST = find_model(REQUESTED_TAG)
 os.environ[MODEL_TAG] = str(MODEL.tag)  # inherited by the workers: one that restarts after an import serves the same
 use_unit(MANIFEST.described_features.unit)
 batched = functools.partial(

@@ -34,7 +34,9 @@ class Settings(BaseSettings):
         default=[], description="Accepted API keys, separated by commas; none: no key required."
     )
     metrics_token: str = Field(default="", description="Bearer token for /metrics; none: no token required.")
-    model_tag: str = Field(default="hand_gesture:latest", description="Model to serve, from the BentoML store.")
+    model_tag: str | None = Field(
+        default=None, description="Model to serve, from the BentoML store; none: the Bento's, or the latest."
+    )
     min_confidence: float | None = Field(
         default=None, ge=0, le=1, description="Minimum probability of a gesture; none: the model's own threshold."
     )
@@ -69,9 +71,10 @@ class Settings(BaseSettings):
 
     @field_validator("model_tag")
     @classmethod
-    def _is_tag(cls, tag: str) -> str:
+    def _is_tag(cls, tag: str | None) -> str | None:
         try:
-            bentoml.Tag.from_str(tag)
+            if tag is not None:
+                bentoml.Tag.from_str(tag)
         except bentoml.exceptions.BentoMLException as error:
             raise ValueError(str(error)) from None
         return tag

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import bentoml
+import yaml
 
 from hand_gesture.model.artifacts import ArtifactsError, Manifest, verify_artifacts
+
+LATEST: Final = "hand_gesture:latest"
+
+
+def default_tag(project: Path) -> str:
+    """Return the tag of the model that a Bento was built with, or of the latest model outside of a Bento.
+
+    A Bento has its project's files in ``src``, beside a ``bento.yaml`` with the models' tags; BentoML does not apply
+    them when it serves the Bento.
+    """
+    description = project.parent / "bento.yaml"
+    if not description.exists():
+        return LATEST
+    (service,) = yaml.safe_load(description.read_text())["services"]
+    (model,) = service["models"]
+    tag: str = model["tag"]
+    return tag
 
 
 def find_model(tag: str) -> tuple[bentoml.Model, Manifest]:

@@ -47,7 +47,7 @@ def test_invalid_origins_are_rejected(monkeypatch: pytest.MonkeyPatch, given: st
         ("METRICS_TOKEN", "abc\n", "abc"),
         ("METRICS_TOKEN", " \t", ""),
         ("MODEL_TAG", " hand_gesture:1 \n", "hand_gesture:1"),
-        ("MODEL_TAG", "", "hand_gesture:latest"),
+        ("MODEL_TAG", "", None),
         ("API_KEY", " first\n, ,second ", ["first", "second"]),
         ("API_KEY", "", []),
         ("ALLOWED_ORIGINS", "\thttps://game.example , *", ["https://game.example", "*"]),
