@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Route, WebSocket
 
 from tests.browser.conftest import ALLOWED, CAMERA_VIDEO, FAKE_CAMERA, Open, needs_finder, needs_hands, until
 from tests.browser.other_origin import (
@@ -368,6 +368,21 @@ def test_search_that_ends_in_the_background_does_not_connect(server: Server, sit
 
 
 @needs_finder
+def test_stop_when_hands_were_found(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    sockets: list[WebSocket] = []
+    page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108
+    until(page, "window.start !== undefined")
+    page.evaluate("""void (window.ending = new AbortController(), start({
+      signal: ending.signal,
+      onHands: () => { ending.abort(); window.ended = true; },
+    }))""")
+    until(page, "window.ended && left().locks === 0")
+    assert left(page) == NOTHING
+    assert not sockets
+
+
+@needs_finder
 def test_stop_before_a_picture_is_searched(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     run(page)
@@ -556,6 +571,21 @@ def test_callback_that_closes_the_stream_when_the_service_goes_away(
         assert page.evaluate("left().sockets") == 1
     until(page, "left().sockets === 0")
     assert left(page) == NOTHING  # not even a timer to reconnect
+
+
+def test_no_callback_after_the_stream_was_closed_by_one(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    page.evaluate("void (window.changes = [])")
+    own(page, "{ onChange: ({ hand, held }) => { changes.push([hand, held, frames]); stream.close(); } }")
+    hands = [as_objects(REFERENCE.hands["like"]), as_objects(REFERENCE.hands["dislike"])]
+    for point in hands[1]:
+        point["x"] += 0.5  # another hand, not the same one
+    page.evaluate(f"void (window.sending = setInterval(() => stream.send({json.dumps(hands)}, [640, 480]), 20))")
+    until(page, "left().sockets === 0 && changes.length > 0")
+    page.evaluate("clearInterval(sending)")
+    frames = page.evaluate("frames")
+    assert page.evaluate("changes") == [[1, "like", frames], [1, "none", frames]]
+    assert left(page) == NOTHING
 
 
 def test_it_comes_back_although_callbacks_throw(home: Path, site: Site, open_page: Open) -> None:

@@ -167,6 +167,7 @@ export async function startGestures(options = {}) {
         const hands = await inVideo(video, time);
         if (signal.aborted || document.hidden) return; // a hidden page must not reconnect
         onHands?.(hands, sizeOf(video), performance.now() - time);
+        if (signal.aborted) return; // by the callback
         stream ??= resume();
         stream.send(hands, video);
         if (draw) {

@@ -80,14 +80,16 @@ async function whyRefused(address) {
 }
 
 /**
- * Reports an exception of a callback as an uncaught error, so that it does not break the stream.
+ * Calls back until the stream is closed. Exceptions are reported as uncaught errors, so that they do not break the stream.
  *
  * @template {unknown[]} T
+ * @param {() => boolean} isClosed
  * @param {(...given: T) => void} [callback]
  * @returns {(...given: T) => void}
  */
-function guarded(callback = () => {}) {
+function guarded(isClosed, callback = () => {}) {
   return (...given) => {
+    if (isClosed()) return;
     try {
       callback(...given);
     } catch (error) {
@@ -107,14 +109,15 @@ function guarded(callback = () => {}) {
  * @param {(change: Change) => void} [options.onChange] a hand's held gesture changed
  * @param {(failure: Failure) => void} [options.onError] the service rejected a frame, or will close the stream
  * @param {(state: State, sentence: string) => void} [options.onState]
- * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
- *   `send` takes the hands of a frame, `[]` without hands; `configure` reconnects with new settings
+ * @returns {{send: (hands: Point[][]) => void, close: () => void}} `send` takes the hands of a frame, `[]` without hands
  */
 export function openStream(address, { settings = {}, ...callbacks }) {
-  const onAnswer = guarded(callbacks.onAnswer);
-  const onChange = guarded(callbacks.onChange);
-  const onError = guarded(callbacks.onError);
-  const onState = guarded(callbacks.onState);
+  let isClosed = false;
+  const closed = () => isClosed;
+  const onAnswer = guarded(closed, callbacks.onAnswer);
+  const onChange = guarded(closed, callbacks.onChange);
+  const onError = guarded(closed, callbacks.onError);
+  const onState = guarded(closed, callbacks.onState);
   /** @type {WebSocket} */
   let socket;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -128,7 +131,6 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   let sentAt = 0;
   let wasOpen = false;
   let isWaiting = false;
-  let isClosed = false;
   let attempt = 0;
   /** @type {Set<number>} */
   const holding = new Set(); // IDs of hands with a held gesture
@@ -237,14 +239,9 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       newest = { hands, time: performance.now() };
       flush();
     },
-    configure(changed) {
-      settings = changed;
-      disconnect();
-      if (!isClosed) connect();
-    },
     close() {
-      isClosed = true;
       disconnect();
+      isClosed = true;
     },
   };
 }

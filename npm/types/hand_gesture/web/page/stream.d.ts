@@ -70,8 +70,7 @@ export declare function waitBefore(attempt: number): number;
  * @param {(change: Change) => void} [options.onChange] a hand's held gesture changed
  * @param {(failure: Failure) => void} [options.onError] the service rejected a frame, or will close the stream
  * @param {(state: State, sentence: string) => void} [options.onState]
- * @returns {{send: (hands: Point[][]) => void, configure: (settings: Settings) => void, close: () => void}}
- *   `send` takes the hands of a frame, `[]` without hands; `configure` reconnects with new settings
+ * @returns {{send: (hands: Point[][]) => void, close: () => void}} `send` takes the hands of a frame, `[]` without hands
  */
 export declare function openStream(address: string, { settings, ...callbacks }: {
     settings?: Settings;
@@ -81,6 +80,5 @@ export declare function openStream(address: string, { settings, ...callbacks }: 
     onState?: (state: State, sentence: string) => void;
 }): {
     send: (hands: Point[][]) => void;
-    configure: (settings: Settings) => void;
     close: () => void;
 };
