@@ -124,3 +124,17 @@ def test_actions_are_pinned(path: Path) -> None:
     actions = re.findall(r"uses: (\S+)", path.read_text())
     assert actions
     assert [action for action in actions if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)] == []
+
+
+def test_swarm_does_not_kill_slow_containers() -> None:
+    """Swarm kills what fails its check, and on a busy machine even to start the check takes seconds."""
+    request = runpy.run_path(str(PROJECT / "deploy" / "healthcheck.py"))["SECONDS"]
+    image = re.search(r"--timeout=(\d+)s", (PROJECT / "deploy" / "Dockerfile.j2").read_text())
+    assert image
+    assert int(image[1]) > request
+    services = yaml.safe_load((PROJECT / "deploy" / "swarm" / "stack.yml").read_text())["services"]
+    checks = {name: service["healthcheck"] for name, service in services.items()}
+    assert int(checks["api"]["timeout"].removesuffix("s")) > request
+    for check in checks.values():
+        interval, timeout = (int(check[name].removesuffix("s")) for name in ("interval", "timeout"))
+        assert check["retries"] * (interval + timeout) >= 60
