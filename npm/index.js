@@ -6,6 +6,8 @@
 import { openStream as open } from "../hand_gesture/web/page/gestures.js";
 import { serviceProblem } from "../hand_gesture/web/page/problem.js";
 
+let failures = 0; // to load a service's module
+
 /**
  * @typedef {import("../hand_gesture/web/page/gestures.js").Answer} Answer
  * @typedef {import("../hand_gesture/web/page/gestures.js").Callbacks} Callbacks
@@ -69,8 +71,10 @@ export function openStream({ service, ...options }) {
  * @throws {Problem} if the service cannot be reached
  */
 function load(service) {
-  const address = new URL("v1/gestures.js", baseOf(service)).href;
-  return import(/* @vite-ignore */ /* webpackIgnore: true */ address).catch((error) => {
+  const address = new URL("v1/gestures.js", baseOf(service));
+  if (failures) address.search = `${failures}`; // Firefox does not request a module again that failed to load
+  return import(/* @vite-ignore */ /* webpackIgnore: true */ address.href).catch((error) => {
+    failures += 1;
     throw serviceProblem(error);
   });
 }

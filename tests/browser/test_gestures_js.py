@@ -403,6 +403,128 @@ def test_stop_before_a_picture_is_searched(server: Server, site: Site, open_page
 
 
 @needs_finder
+def test_finder_survives_the_stop_of_a_search_that_waits_for_it(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    page.evaluate(f"""import("{server.url}/gestures.js").then(async ({{ loadFinder }}) => {{
+      window.finder = await loadFinder();
+      window.both = await Promise.all([start({{ finder }}), start({{ finder }})]);
+    }})""")
+    until(page, "window.both && frames > 0")
+    page.evaluate(
+        """() => {
+          const make = window.createImageBitmap;
+          window.createImageBitmap = async (searched) => {
+            window.createImageBitmap = make;
+            const picture = await make(searched);
+            const other = both.find(({ video }) => video !== searched);
+            await new Promise((resolve) => other.video.requestVideoFrameCallback(() => setTimeout(resolve)));
+            other.stop();
+            window.stopped = true;
+            return picture;
+          };
+        }"""
+    )
+    until(page, "window.stopped")
+    frames = page.evaluate("frames")
+    until(page, f"frames > {frames} + 2 || finder.isClosed()")
+    assert page.evaluate("[finder.isClosed(), problems]") == [False, []]
+
+
+@needs_finder
+def test_source_of_a_video_changes_while_it_is_searched(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page("<video id=shown muted></video>" + ANY, server.url))
+    until(page, "window.start !== undefined")
+    page.evaluate("""async () => {
+      window.own = await navigator.mediaDevices.getUserMedia({ video: true });
+      shown.srcObject = own;
+      await shown.play();
+    }""")
+    run(page, "{ video: shown }")
+    page.evaluate(
+        """() => {
+          const make = window.createImageBitmap;
+          window.createImageBitmap = async (...given) => {
+            window.createImageBitmap = make;
+            const picture = await make(...given);
+            shown.srcObject = null;
+            return picture;
+          };
+        }"""
+    )
+    until(page, "shown.srcObject === null")
+    page.evaluate("running.configure({ hands: 1 })")  # in turn, after the search
+    page.evaluate("shown.srcObject = own.clone(); shown.play()")
+    frames = page.evaluate("frames")
+    until(page, f"frames > {frames} + 2 || problems.length > 0")
+    assert page.evaluate("problems") == []
+
+
+@needs_finder
+def test_element_that_had_a_source_shows_the_camera(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page("<video id=shown></video>" + ANY, server.url))
+    page.evaluate("""new Promise((resolve) => {
+      shown.onerror = resolve;
+      shown.src = "data:video/webm,film";
+    })""")
+    page.evaluate("(shown.removeAttribute('src'), shown.load())")
+    run(page, "{ video: shown }")
+    assert page.evaluate("running.camera !== null")
+
+
+@needs_finder
+def test_camera_that_is_unplugged_while_mediapipe_loads(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page("<video id=shown></video>" + ANY, server.url))
+    until(page, "window.start !== undefined")
+    page.evaluate(f"""void import("{server.url}/gestures.js").then(({{ loadFinder }}) => {{
+      const finder = new Promise((resolve) => {{ window.load = () => resolve(loadFinder()); }});
+      start({{ video: shown, finder }}).catch(({{ code, message }}) => {{ window.told = [code, message]; }});
+    }})""")
+    until(page, "window.load && !shown.paused")
+    page.evaluate("shown.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
+    page.evaluate("load()")
+    until(page, "window.told")
+    assert page.evaluate("told[0]") == "camera_gone"
+    assert page.evaluate("problems") == [page.evaluate("told")]
+
+
+@needs_finder
+def test_it_starts_again_when_it_is_stopped(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page("<video id=shown></video>" + ANY, server.url))
+    run(page, "{ video: shown, onStop: () => { window.again = start({ video: shown }); } }")
+    page.evaluate("running.stop()")
+    assert page.evaluate("again.then(({ camera }) => camera !== null)")
+    frames = page.evaluate("frames")
+    until(page, f"frames > {frames} + 2")
+    page.evaluate("again.then(({ stop }) => stop())")
+    until(page, "left().sockets === 0 && left().locks === 0")
+    assert left(page) == NOTHING
+
+
+@needs_finder
+def test_configure_that_a_stop_overtakes(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    run(page)
+    page.evaluate("""(() => {
+      const configured = running.configure({ hands: 1 });
+      running.stop();
+      return configured;
+    })()""")
+    page.evaluate("running.configure({ hands: 2 })")
+
+
+@needs_finder
+def test_it_goes_on_although_the_callback_for_hands_throws(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    page.evaluate("""void addEventListener("error", (event) => {
+      event.preventDefault();
+      window.thrown = event.error.message;
+    })""")
+    run(page, "{ onHands() { throw new Error('mine'); } }")
+    assert page.evaluate("[thrown, problems]") == ["mine", []]
+
+
+@needs_finder
 def test_finder_that_has_loaded(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     until(page, "window.start !== undefined")
@@ -538,6 +660,18 @@ def test_keys(home: Path, site: Site, open_page: Open) -> None:
         assert page.evaluate("[moves, problems]") == [["up"], []]
 
 
+def test_callback_that_asks_for_a_key_until_it_is_right(home: Path, site: Site, open_page: Open) -> None:
+    with start(home, API_KEY="the right one") as server:
+        wait_until_ready(server)
+        page = open_page(site.page(ANY, server.url), errors="WebSocket connection")  # when the service has gone
+        page.evaluate("void (window.keys = ['a wrong one', 'another', 'the right one'])")
+        own(page, "{ onProblem: ({ code }) => { problems.push(code); stream.configure({ key: keys.shift() }); } }")
+        page.evaluate("void (window.sending = setInterval(() => stream.send([], [640, 480]), 20))")
+        until(page, "frames > 0")
+        assert page.evaluate("problems") == ["unauthorized"] * 3
+        page.evaluate("void (clearInterval(sending), stream.close())")
+
+
 def test_service_that_goes_away_and_comes_back(home: Path, site: Site, open_page: Open) -> None:
     port = free_port()
     with serve(home, port=port) as server:
@@ -566,11 +700,13 @@ def test_callback_that_closes_the_stream_when_the_service_goes_away(
 ) -> None:
     with serve(home) as server:
         page = open_page(site.page(ANY, server.url), errors="WebSocket connection")
-        own(page, f"{{ {callback} }}")
+        page.evaluate("void (window.states = [])")
+        own(page, f"{{ onState: (state) => states.push(state), {callback} }}")
         send(page, [as_objects(LIKE)], IMAGE_SIZE)
         assert page.evaluate("left().sockets") == 1
     until(page, "left().sockets === 0")
     assert left(page) == NOTHING  # not even a timer to reconnect
+    assert "away" not in page.evaluate("states")  # no callback after it was closed
 
 
 def test_no_callback_after_the_stream_was_closed_by_one(server: Server, site: Site, open_page: Open) -> None:
@@ -585,6 +721,20 @@ def test_no_callback_after_the_stream_was_closed_by_one(server: Server, site: Si
     page.evaluate("clearInterval(sending)")
     frames = page.evaluate("frames")
     assert page.evaluate("changes") == [[1, "like", frames], [1, "none", frames]]
+    assert left(page) == NOTHING
+
+
+def test_callback_that_configures_the_stream_while_it_reconnects(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    sockets: list[WebSocket] = []
+    page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108
+    own(page, "{ onChange: ({ held }) => held === 'none' && stream.configure({ holdMs: 100 }) }")
+    send(page, [as_objects(LIKE)], IMAGE_SIZE)
+    width, height = IMAGE_SIZE
+    send(page, [], [height, width])  # the phone was rotated, which releases the gesture
+    assert len(sockets) == 2
+    page.evaluate("stream.close()")
+    until(page, "left().sockets === 0")
     assert left(page) == NOTHING
 
 

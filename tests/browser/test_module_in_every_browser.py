@@ -1,4 +1,4 @@
-"""The module in all browsers, with a video instead of the camera."""
+"""The module and the npm package in all browsers, with a video instead of the camera."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ import pytest
 
 from tests.browser.conftest import film, needs_hands
 from tests.browser.other_origin import ANY, CAME_IN_ORDER, NOTHING, Site
+from tests.browser.static_files import serve_folder
 from tests.browser.tabs import TABS, until
-from tests.server import Server
+from tests.server import PROJECT, Server, free_port, serve
 
 PICTURES = 78  # of a gesture and the wall after it, in the film
 PER_SECOND = 10
 FRAME_SIZE = (640, 480)
+PACKAGE = """
+<script type="module">
+  import { startGestures } from "$package/npm/index.js";
+  window.start = () => startGestures({ service: "$service", video: "no video" }).catch(({ code }) => code);
+</script>
+"""
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +61,14 @@ def test_a_video_is_processed_and_everything_released(server: Server, site: Site
         until(tab, "Object.values(left()).every((count) => count === 0)", shown="left()")
         assert tab.evaluate("left()") == NOTHING
         tab.go("about:blank")
+
+
+@pytest.mark.parametrize("name", TABS)
+def test_the_package_starts_again_once_the_service_runs(home: Path, site: Site, name: str) -> None:
+    port = free_port()
+    with serve_folder(PROJECT, Access_Control_Allow_Origin="*") as package, TABS[name]() as tab:
+        tab.go(site.page(PACKAGE.replace("$package", package), f"http://127.0.0.1:{port}"))
+        until(tab, "window.start !== undefined")
+        assert tab.evaluate("start()") == "no_service"
+        with serve(home, port=port):
+            assert tab.evaluate("start()") in ("invalid_request", "no_finder")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import (
     ALLOWED,
@@ -194,6 +194,21 @@ def test_mediapipe_that_does_not_load(server: Server, open_page: Open) -> None:
     page.unroute("**/*.wasm")
     press(page, "Start camera")
     expect(page.locator("#service")).to_have_text("Connected")
+
+
+@needs_finder
+def test_mediapipe_is_loaded_once_after_a_failure(server: Server, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(server.url, errors="Failed to load resource: net::ERR_FAILED")
+    Image.new("RGB", (640, 480), "gray").save(tmp_path / "wall.png")
+    held: list[Route] = []
+    page.route("**/*.wasm", lambda route: route.continue_() if held else held.append(route))
+    for _ in range(3):  # each photo takes the place of the one before
+        page.set_input_files("#file", tmp_path / "wall.png")
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].abort()
+    assert problem(page).startswith("No hand was found")
+    assert len(page.workers) == 1
 
 
 @needs_finder

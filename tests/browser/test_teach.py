@@ -280,19 +280,23 @@ def test_other_actions_end_a_recording(server: Server, open_page: Open, how: str
         page.evaluate(HIDE, False)
 
 
+# The camera's permission prompt stays open until allow() is called
+PROMPT = """() => {
+  const { getUserMedia } = MediaDevices.prototype;
+  window.media = [];
+  MediaDevices.prototype.getUserMedia = async function (...given) {
+    await new Promise((resolve) => (window.allow = resolve));
+    const stream = await getUserMedia.apply(this, given);
+    window.media.push(stream);
+    return stream;
+  };
+}"""
+
+
 @needs_finder
 def test_a_cancelled_camera_does_not_start(server: Server, open_page: Open) -> None:
     page = open_page(server.url)
-    page.evaluate("""() => {
-      const { getUserMedia } = MediaDevices.prototype;
-      window.media = [];
-      MediaDevices.prototype.getUserMedia = async function (...given) {
-        await new Promise((resolve) => (window.allow = resolve));
-        const stream = await getUserMedia.apply(this, given);
-        window.media.push(stream);
-        return stream;
-      };
-    }""")
+    page.evaluate(PROMPT)
     open_panel(page)
     record(page, "heart")
     until(page, "window.allow !== undefined")
@@ -302,6 +306,65 @@ def test_a_cancelled_camera_does_not_start(server: Server, open_page: Open) -> N
     until(page, "window.media[0].getTracks().every(({ readyState }) => readyState === 'ended')")
     expect(page.get_by_role("button", name="Start camera")).to_be_enabled()
     expect(page.get_by_role("button", name=RECORD)).to_be_visible()
+
+
+@needs_finder
+def test_the_status_of_a_newer_action_stays(server: Server, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(server.url)
+    page.evaluate(PROMPT)
+    open_panel(page)
+    record(page, "heart")
+    until(page, "window.allow !== undefined")
+    open_file(page, write(tmp_path, gestures("L")))
+    taught = expect(page.locator("#teach-status"))
+    taught.to_contain_text("L is taught from")
+    page.evaluate("window.allow()")
+    until(page, "window.media[0]?.getTracks().every(({ readyState }) => readyState === 'ended')")
+    page.wait_for_timeout(200)
+    taught.to_contain_text("L is taught from")
+
+
+def test_a_name_that_is_typed_while_gestures_are_checked_stays(server: Server, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(server.url)
+    open_panel(page)
+    page.get_by_label("Name").fill("heart")
+    open_file(page, write(tmp_path, gestures("L", count=3)))
+    until(page, HAS_REPORT)
+    assert page.get_by_label("Name").input_value() == "heart"
+    page.get_by_role("button", name="Remove example 1 of L").click()
+    until(page, f"document.querySelectorAll('#taught .example').length === 2 && {HAS_REPORT}")
+    assert page.get_by_label("Name").input_value() == "heart"
+
+
+def test_a_refused_file_does_not_remove_gestures_that_wait_for_an_answer(
+    server: Server, open_page: Open, tmp_path: Path
+) -> None:
+    page = open_page(server.url, errors="Failed to load resource")
+    open_panel(page)
+    page.route("**/gestures", lambda route: None if "pinky" in (route.request.post_data or "") else route.continue_())
+    open_file(page, write(tmp_path, gestures("pinky")))
+    expect(page.locator("#taught > li")).to_have_count(1)
+    page.unroute("**/gestures")
+    open_file(page, write(tmp_path, {"gestures": {"like": {"hands": [HAND]}}}))
+    assert problem(page).startswith("The name like is taken")
+    expect(page.locator("#taught > li")).to_have_count(1)
+    press(page, "Check again")
+    until(page, HAS_REPORT)
+    assert shown_after_playing(page, "pinky") == "pinky"
+
+
+def test_gestures_can_be_checked_after_another_action(server: Server, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(server.url, errors="Failed to load resource")
+    open_panel(page)
+    page.route("**/gestures", lambda route: route.abort())
+    open_file(page, write(tmp_path, gestures("pinky")))
+    assert problem(page).startswith("The service cannot be reached")
+    page.unroute("**/gestures")
+    open_file(page, write(tmp_path, "{"))
+    until(page, f"document.getElementById('teach-problem').textContent === '{NOT_GESTURES}'")
+    press(page, "Check again")
+    until(page, HAS_REPORT)
+    expect(page.get_by_role("button", name="Check again")).to_be_hidden()
 
 
 @pytest.mark.parametrize(

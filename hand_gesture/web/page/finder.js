@@ -94,6 +94,8 @@ export async function loadFinder(folder, mostHands) {
    * @param {boolean} isPhoto
    */
   async function find(source, time, isPhoto) {
+    // The source of a video may be removed while it waits for its turn
+    if ("readyState" in source && source.readyState < source.HAVE_CURRENT_DATA) return [];
     const picture = await createImageBitmap(source);
     if (isClosed) picture.close();
     requireOpen(); // a closed worker would not answer

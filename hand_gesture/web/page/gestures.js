@@ -10,7 +10,7 @@ import { loadFinder as load, requireFinder } from "./finder.js";
 import { CAMERA_GONE, GESTURES_UNREADABLE, Problem, problemOf, REFUSED } from "./problem.js";
 import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
-import { openStream as connect } from "./stream.js";
+import { openStream as connect, guarded } from "./stream.js";
 
 const SERVICE = new URL(/* @vite-ignore */ "../../", import.meta.url).href;
 const HOLD_MS = 150;
@@ -104,10 +104,11 @@ export async function loadFinder({ finder = "", hands = MOST_HANDS, service = SE
  * @throws {Problem} if it cannot start; `onProblem` is called, too
  */
 export async function startGestures(options = {}) {
-  const { onHands, onFrame, onStop, onProblem = ({ message }) => console.warn(message), draw, finder } = options;
+  const { onFrame, onProblem = ({ message }) => console.warn(message), draw, finder } = options;
   const ending = new AbortController();
   const { signal } = ending;
-  const stop = () => ending.abort(options.signal?.reason);
+  const onHands = guarded(() => signal.aborted, options.onHands);
+  const onStop = guarded(() => false, options.onStop);
   const slots = new Slots();
   /** @type {number[]} */
   let slotsOfHands = [];
@@ -115,11 +116,19 @@ export async function startGestures(options = {}) {
   /** @type {ResultStream | null} */
   let stream = null;
 
+  /** @param {unknown} [reason] that a start is rejected with */
+  function stop(reason = options.signal?.reason) {
+    if (signal.aborted) return;
+    ending.abort(reason);
+    onStop(); // when everything is released, as it may start again
+  }
+
   /** @param {unknown} error */
   function fail(error) {
     if (signal.aborted) return;
-    stop();
-    onProblem(problemOf(error));
+    const problem = problemOf(error);
+    stop(problem);
+    onProblem(problem);
   }
 
   const pause = () => {
@@ -137,12 +146,11 @@ export async function startGestures(options = {}) {
       },
     });
 
-  options.signal?.addEventListener("abort", stop, { signal });
-  if (options.signal?.aborted) stop();
+  options.signal?.addEventListener("abort", () => stop(), { signal });
+  if (options.signal?.aborted) ending.abort(options.signal.reason);
   signal.addEventListener("abort", () => {
     pause();
     if (draw) drawHands(draw, [], { size: [draw.width, draw.height], colors: [] });
-    onStop?.();
   });
   document.addEventListener("visibilitychange", () => document.hidden && pause(), { signal });
   try {
@@ -166,7 +174,8 @@ export async function startGestures(options = {}) {
       async onPicture(time) {
         const hands = await inVideo(video, time);
         if (signal.aborted || document.hidden) return; // a hidden page must not reconnect
-        onHands?.(hands, sizeOf(video), performance.now() - time);
+        if (!video.videoWidth) return; // its source was removed or changed
+        onHands(hands, sizeOf(video), performance.now() - time);
         if (signal.aborted) return; // by the callback
         stream ??= resume();
         stream.send(hands, video);
@@ -178,13 +187,17 @@ export async function startGestures(options = {}) {
       onError: fail,
     });
     return {
-      stop,
+      stop: () => stop(),
       video,
       camera,
       async configure({ hands, ...others }) {
         settings = { ...settings, ...streamSettings(others) };
         stream?.configure(settings);
-        if (hands) await setMostHands(hands);
+        if (hands && !signal.aborted) {
+          await setMostHands(hands).catch((error) => {
+            if (!signal.aborted) throw error;
+          });
+        }
       },
     };
   } catch (error) {
@@ -219,8 +232,9 @@ export function openStream(options = {}) {
    * @param {string} code
    */
   function report(message, code) {
-    if (!reported.has(code)) onProblem(new Problem(message, code));
-    reported.add(code);
+    if (reported.has(code)) return;
+    reported.add(code); // first, because the callback may configure the stream, which clears it
+    onProblem(new Problem(message, code));
   }
 
   function disconnect() {
@@ -232,6 +246,7 @@ export function openStream(options = {}) {
   async function open() {
     disconnect();
     if (isClosed) return;
+    attempt += 1; // again, because a callback of the closed stream may have opened one
     const mine = attempt;
     const { holdMs = HOLD_MS, key } = settings;
     try {
@@ -249,7 +264,7 @@ export function openStream(options = {}) {
         onState(state, sentence) {
           if (state === "away") report(sentence, "service_away");
           if (state === "refused" && !reported.size) report(sentence || REFUSED, "refused");
-          onState?.(state);
+          if (mine === attempt) onState?.(state); // unless onProblem has closed it
         },
       });
     } catch (error) {
@@ -313,7 +328,8 @@ async function readGestures(given) {
 async function openVideo({ video: given, camera: id = "" }, signal, fail) {
   const isElement = isVideo(given);
   const video = isElement ? given : document.createElement("video");
-  if (isElement && (video.srcObject || video.currentSrc || video.src)) return { video, camera: null }; // the page plays it
+  // The page plays it. currentSrc would be that of a source which was removed
+  if (isElement && (video.srcObject || video.src || video.querySelector("source"))) return { video, camera: null };
   video.muted = video.playsInline = true;
   if (given && !isElement) {
     await openMedia(video, given, signal);

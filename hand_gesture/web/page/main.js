@@ -227,7 +227,9 @@ function fail(error, signal) {
 
 /** @returns {Promise<Finder>} cached until it fails */
 async function getFinder() {
-  if (await loadingFinder?.then((finder) => finder.isClosed()).catch(() => true)) loadingFinder = null;
+  const loading = loadingFinder;
+  const isClosed = await loading?.then((finder) => finder.isClosed()).catch(() => true);
+  if (isClosed && loadingFinder === loading) loadingFinder = null; // unless another call has replaced it
   loadingFinder ??= loadFinder({ finder: finderFolder, hands: chosenHands() });
   return loadingFinder;
 }

@@ -82,8 +82,11 @@ function isName(name) {
   return NAME.test(name) && !LONE_SURROGATE.test(name);
 }
 
-/** @param {string} name */
-function caseFolded(name) {
+/**
+ * @param {string} name
+ * @returns {string} equal for names of the same gesture
+ */
+export function caseFolded(name) {
   return name.normalize("NFKC").toLowerCase();
 }
 

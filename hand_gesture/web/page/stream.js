@@ -87,7 +87,7 @@ async function whyRefused(address) {
  * @param {(...given: T) => void} [callback]
  * @returns {(...given: T) => void}
  */
-function guarded(isClosed, callback = () => {}) {
+export function guarded(isClosed, callback = () => {}) {
   return (...given) => {
     if (isClosed()) return;
     try {

@@ -108,7 +108,8 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
         const [gesture, itsCommand] = [requireName(shown, name, known()), requireCommand(command)];
         view.showStatus("Starting the camera …");
         const camera = await useCamera(signal);
-        if (signal.aborted || camera === null) {
+        signal.throwIfAborted(); // the status may be that of a newer activity
+        if (camera === null) {
           view.showStatus("");
           return;
         }
@@ -169,8 +170,10 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
     check.abort();
     check = new AbortController();
     const { signal } = check;
+    const before = shown;
     shown = gestures;
     view.showProblem("");
+    view.showCheckAgain(false);
     view.showGestures(shown, {});
     view.showStatus(gestures.size ? "Asking the service how well it can be told apart …" : "");
     try {
@@ -179,9 +182,11 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
     } catch (error) {
       if (signal.aborted) return;
       view.showStatus("");
-      if (error instanceof Refusal) shown = accepted;
+      // Only the change is undone: earlier gestures may still be unchecked
+      if (error instanceof Refusal) shown = before === gestures ? accepted : before;
       view.showGestures(shown, shown === accepted ? reports : {});
-      view.showProblem(problemOf(error).message, { canCheckAgain: shown !== accepted });
+      view.showProblem(problemOf(error).message);
+      view.showCheckAgain(shown !== accepted);
       if (error instanceof KeyRequired) onKeyRequired();
       return;
     }

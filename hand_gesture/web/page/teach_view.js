@@ -1,6 +1,7 @@
 // The panel for teaching gestures.
 
 import { handIcon } from "./hand_drawing.js";
+import { caseFolded } from "./own_gestures.js";
 import { displayName, element, textElement } from "./view.js";
 
 /**
@@ -97,14 +98,15 @@ export function showStatus(sentence) {
   if (status.textContent !== sentence) status.textContent = sentence; // or screen readers would repeat it
 }
 
-/**
- * @param {string} sentence empty hides the problem
- * @param {{canCheckAgain?: boolean}} [options]
- */
-export function showProblem(sentence, { canCheckAgain = false } = {}) {
+/** @param {string} sentence empty hides the problem */
+export function showProblem(sentence) {
   problem.hidden = !sentence;
   problem.textContent = sentence;
-  againButton.hidden = !canCheckAgain;
+}
+
+/** @param {boolean} isShown whether gestures are shown that the service has not accepted */
+export function showCheckAgain(isShown) {
+  againButton.hidden = !isShown;
 }
 
 /** @param {boolean} isActive */
@@ -194,7 +196,8 @@ export function showTaught(name, reports) {
   const heard = textElement("span", ` ${advice.replaceAll("`", "")}`); // for screen readers; the list shows it, too
   heard.className = "unseen";
   status.append(heard);
-  nameField.value = commandField.value = "";
+  // Unless the next name was typed meanwhile
+  if (caseFolded(nameField.value.trim()) === caseFolded(name)) nameField.value = commandField.value = "";
   itemOf(name)?.scrollIntoView({ block: "nearest" });
 }
 

@@ -62,6 +62,15 @@ export declare function encodeFrame(hands: Point[][], time: number): ArrayBuffer
  */
 export declare function waitBefore(attempt: number): number;
 /**
+ * Calls back until the stream is closed. Exceptions are reported as uncaught errors, so that they do not break the stream.
+ *
+ * @template {unknown[]} T
+ * @param {() => boolean} isClosed
+ * @param {(...given: T) => void} [callback]
+ * @returns {(...given: T) => void}
+ */
+export declare function guarded<T extends unknown[]>(isClosed: () => boolean, callback?: (...given: T) => void): (...given: T) => void;
+/**
  * @param {string} address
  * @param {object} options
  * @param {Settings} [options.settings]
