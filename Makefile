@@ -122,9 +122,10 @@ lock: $(VENV)/.dev ## Update the lock files from pyproject.toml (UPGRADE=--upgra
 CONTAINERIZE_OPTS ?=
 SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null)
 
-# cd: BentoML renders Dockerfile.j2 from a temporary copy, and only reads templates below the current folder.
+# TERM and COLUMNS: BentoML would colour the tag if FORCE_COLOR is set, and wrap it in a narrow terminal.
+# cd: it renders Dockerfile.j2 from a temporary copy, and only reads templates below the current folder.
 image: model page build/sbom.json ## Build the Bento, its image hand-gesture:latest, and an SBOM
-	@set -e; $(BIN)/bentoml build --output tag > build/bento; tag=$$(sed -n 's/^__tag__://p' build/bento); \
+	@set -e; TERM=dumb COLUMNS=200 $(BIN)/bentoml build --output tag > build/bento; tag=$$(sed -n 's/^__tag__://p' build/bento); \
 	cd "$${TMPDIR:-/tmp}" && $(CURDIR)/$(BIN)/bentoml containerize $$tag -t $$tag -t hand-gesture:latest \
 	  --opt label=org.opencontainers.image.version=$${tag#*:} \
 	  --opt label=org.opencontainers.image.source=$(SOURCE) $(CONTAINERIZE_OPTS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from hand_gesture.settings import Settings
 from tests.fuzz.effort import TIMES
 from tests.server import Server, import_model, serve
 
@@ -20,6 +21,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("reproducible")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment() -> Iterator[None]:
+    """Hide variables of the developer's shell that change how the service and other programs run."""
+    settings_of_service = [name.upper() for name in Settings.model_fields]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*settings_of_service, "FORCE_COLOR", "COLUMNS", "PYTHONDEVMODE", "PYTHONWARNINGS"):
+            patch.delenv(name, raising=False)
+        patch.setenv("no_proxy", "localhost,127.0.0.1")  # http_proxy cannot reach the service
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import logging
 import os
+import resource
 import signal
 import tempfile
 import threading
@@ -60,6 +61,7 @@ class _Arbiter(circus.Arbiter):
 
     def start(self, cb: Callable[[Any], Any] | None = None) -> None:
         del cb  # BentoML's callback only logs that the service has started; _started does, too
+        _raise_file_limit()
         with self._own_metrics_folder(), self._supervisor_pipe():
             self._lost_workers = type(self).make_counter()
             try:
@@ -140,6 +142,13 @@ class _Arbiter(circus.Arbiter):
             return super().stop()
         self.loop.call_later(STOP_RETRY_SECONDS, self.stop)
         return None
+
+
+def _raise_file_limit() -> None:
+    """Let the workers open as many connections as the system allows; the soft limit is often 1024 files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError):  # macOS accepts no soft limit as high as its hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager

@@ -54,8 +54,8 @@ def repository(folder: Path) -> str:
         shutil.copy(PROJECT / file, target)
     run("git", "init", "--quiet", folder=folder)
     run("git", "add", "--all", folder=folder)
-    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    run("git", *identity, "commit", "--quiet", "--message=all", folder=folder)
+    options = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
+    run("git", *options, "commit", "--quiet", "--message=all", folder=folder)
     return f"git+file://{folder}"
 
 

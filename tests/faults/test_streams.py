@@ -175,7 +175,7 @@ def test_flooding_and_stalled_clients_use_little_memory_and_do_not_affect_others
 
 
 def test_many_streams_may_open_at_once(home: Path) -> None:
-    with serve(home, **GENEROUS_LIMITS) as server:
+    with serve(home, wrapper=("sh", "-c", 'ulimit -Sn 1024 && exec "$@"', "sh"), **GENEROUS_LIMITS) as server:
         with streaming(server, cameras=1000, interval=60) as load:
             deadline = time.monotonic() + 120
             while load.opened < 1000:

@@ -45,15 +45,17 @@ def proxy(server: Server, tmp_path: Path) -> Iterator[str]:
     with subprocess.Popen([haproxy, "-db", "-f", config]) as process:
         url = f"http://127.0.0.1:{port}/gestures"
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                httpx.get(f"{url}/readyz", timeout=60).raise_for_status()
-                break
-            except httpx.HTTPError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        yield url
-        process.terminate()
+        try:
+            while True:
+                try:
+                    httpx.get(f"{url}/readyz", timeout=60).raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
 
 
 def test_requests_and_streams_pass(proxy: str) -> None:

@@ -72,7 +72,7 @@ while True:
 @pytest.mark.skipif(sys.platform == "win32", reason="a script takes the place of Python")
 def test_the_process_gets_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "python"
-    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/environment\n")
+    program.write_text(f"#!/bin/sh\nenv > '{tmp_path}/environment'\n")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     for name in ("API_KEY", "METRICS_TOKEN", "AWS_SECRET_ACCESS_KEY"):
