@@ -590,6 +590,25 @@ def test_image_size_of_results_is_used(server: Server, site: Site, open_page: Op
     assert error == "send() needs the picture, or its [width, height], beside MediaPipe's results"
 
 
+@pytest.mark.parametrize(("options", "seconds"), [({}, 5), ({"gestures": gestures("L")}, 20)])
+def test_service_that_does_not_answer(
+    server: Server, site: Site, open_page: Open, options: dict[str, object], seconds: int
+) -> None:
+    page = open_page()
+    page.clock.install()
+    page.route_web_socket("**/stream", lambda _: None)  # it takes frames
+    page.goto(site.page(ANY, server.url))
+    own(page, json.dumps(options))
+    until(page, "(stream.send([], [640, 480]), left().timers > 0)")
+    if options:
+        page.clock.fast_forward(1000 * seconds // 2)
+        assert page.evaluate("problems") == []
+    page.clock.fast_forward(1000 * seconds)
+    until(page, "problems.length > 0")
+    assert page.evaluate("problems[0][0]") == "service_away"
+    page.evaluate("stream.close()")
+
+
 @pytest.mark.parametrize("given", ["file", "gestures", "address"])
 def test_own_gestures(server: Server, site: Site, open_page: Open, given: str) -> None:
     saved = gestures("L", command="jump")

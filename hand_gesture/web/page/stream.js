@@ -14,6 +14,7 @@
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 5_000; // longer than the server's own timeout of two seconds
+const LEARNING_TIMEOUT_MS = 20_000; // of the first answer with custom gestures: the server has 15 seconds to learn them
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
@@ -131,6 +132,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   let sentAt = 0;
   let wasOpen = false;
   let isWaiting = false;
+  let isLearning = false;
   let attempt = 0;
   /** @type {Set<number>} */
   const holding = new Set(); // IDs of hands with a held gesture
@@ -142,7 +144,8 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       newest = null;
       isWaiting = true;
       sentAt = performance.now();
-      answerTimeout = setTimeout(() => reconnect("The service does not answer; trying again."), ANSWER_TIMEOUT_MS);
+      const limit = isLearning ? LEARNING_TIMEOUT_MS : ANSWER_TIMEOUT_MS;
+      answerTimeout = setTimeout(() => reconnect("The service does not answer; trying again."), limit);
     }
   }
 
@@ -174,6 +177,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
 
   function connect() {
     socket = new WebSocket(address);
+    isLearning = Boolean(settings.gestures);
     let isOpen = false;
     socket.onopen = () => {
       isOpen = true;
@@ -192,7 +196,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
         return;
       }
       clearTimeout(answerTimeout);
-      isWaiting = false;
+      isWaiting = isLearning = false;
       if (answer.error) {
         onError(answer);
       } else {
