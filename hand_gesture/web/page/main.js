@@ -8,7 +8,7 @@ import { readKey, storeKey } from "./key.js";
 import { rescaled, serialize } from "./own_gestures.js";
 import { findHandsInPhoto } from "./photo.js";
 import { loadReference, play } from "./playback.js";
-import { KEY_NEEDED, KEY_WRONG, NO_HAND, NO_HANDS_TO_PLAY, Problem, problemOf } from "./problem.js";
+import { Problem, problemOf } from "./problem.js";
 import { RollingStats } from "./rolling_stats.js";
 import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
@@ -26,6 +26,10 @@ import * as view from "./view.js";
  * @typedef {[number, number]} Size
  */
 
+const NO_HAND = "No hand was found in this picture: try one where a whole hand can be seen.";
+const NO_HANDS_TO_PLAY = "This model has no reference hands: use the camera or a photo.";
+const KEY_NEEDED = "This server asks for a key: type it in below.";
+const KEY_WRONG = "The server does not know this key: type in another one.";
 const STATS_INTERVAL_MS = 500;
 const PHOTO_INTERVAL_MS = 200; // resend a photo's hands, so that the gesture becomes held
 const COPIED_SHOWN_MS = 1200;

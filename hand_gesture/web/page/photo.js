@@ -1,8 +1,9 @@
 // Finds hands in a photo.
 
-import { NO_PHOTO, Problem } from "./problem.js";
+import { Problem } from "./problem.js";
 
 const MAX_SIDE = 1280; // pixels
+const NO_PHOTO = "This file is no picture that the browser can read: choose a JPEG, PNG or WebP.";
 
 /**
  * @param {Blob} blob

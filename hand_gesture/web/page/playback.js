@@ -1,10 +1,11 @@
 // The served model: its gestures, their commands and a reference hand for each.
 
-import { NO_REFERENCE, Problem } from "./problem.js";
+import { Problem } from "./problem.js";
 
 const FRAMES_PER_SECOND = 15;
 const GESTURE_SECONDS = 1.6;
 const PAUSE_SECONDS = 0.4;
+const NO_REFERENCE = "The reference hands could not be loaded: check that the service runs, and try again.";
 
 /**
  * @typedef {import("./stream.js").Point} Point

@@ -121,13 +121,7 @@ export const NO_WEBGL =
 export const NO_FINDER = "The hand tracking (MediaPipe) is not on this server: run make page there and restart it.";
 export const FINDER_FAILED = "The hand tracking (MediaPipe) could not be loaded: check the connection and start again.";
 export const FINDER_SILENT = "The hand tracking (MediaPipe) stopped responding: start again.";
-export const NO_PHOTO = "This file is no picture that the browser can read: choose a JPEG, PNG or WebP.";
-export const NO_HAND = "No hand was found in this picture: try one where a whole hand can be seen.";
-export const NO_REFERENCE = "The reference hands could not be loaded: check that the service runs, and try again.";
-export const NO_HANDS_TO_PLAY = "This model has no reference hands: use the camera or a photo.";
 export const CAMERA_GONE = "The camera was disconnected: connect it and start the camera again.";
 export const REFUSED = "The service refuses this stream: reload this page.";
 export const GESTURES_UNREADABLE =
   "Your gestures could not be loaded: check the file's address, and that it was saved by the service's page.";
-export const KEY_NEEDED = "This server asks for a key: type it in below.";
-export const KEY_WRONG = "The server does not know this key: type in another one.";
