@@ -51,6 +51,12 @@ def left(page: Page) -> dict[str, int]:
     return counts
 
 
+def assert_everything_is_released(page: Page) -> None:
+    """Wait for the closing handshake and the wake lock, and assert that nothing else is left."""
+    until(page, "left().sockets === 0 && left().locks === 0")
+    assert left(page) == NOTHING
+
+
 def own(page: Page, options: str = "{}") -> None:
     """Open a stream for MediaPipe results of the page."""
     until(page, "window.openStream !== undefined")
@@ -115,15 +121,13 @@ def test_stop_releases_everything(server: Server, site: Site, open_page: Open) -
     names = "Object.getOwnPropertyNames(window).filter((name) => !['running', 'answers', 'hands'].includes(name))"
     assert page.evaluate(names) == before
     page.evaluate("running.stop()")
-    until(page, "left().sockets === 0 && left().locks === 0")
-    assert left(page) == NOTHING
+    assert_everything_is_released(page)
     assert page.evaluate("running.video.srcObject") is None
     frames = page.evaluate("frames")
     assert page.evaluate("new Promise((resolve) => setTimeout(() => resolve(frames), 500))") == frames
     run(page)
     page.evaluate("running.stop()")
-    until(page, "left().sockets === 0 && left().locks === 0")
-    assert left(page) == NOTHING
+    assert_everything_is_released(page)
 
 
 @needs_finder
@@ -180,8 +184,7 @@ def test_it_goes_on_when_the_video_leaves_the_document(server: Server, site: Sit
     frames = page.evaluate("frames")
     until(page, f"frames > {frames} + 2")
     page.evaluate("running.stop()")
-    until(page, "left().sockets === 0 && left().locks === 0")
-    assert left(page) == NOTHING
+    assert_everything_is_released(page)
 
 
 @needs_hands
@@ -329,8 +332,7 @@ def test_camera_that_is_unplugged(server: Server, site: Site, open_page: Open) -
     page = open_page(site.page(ANY, server.url))
     run(page)
     page.evaluate("running.video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
-    until(page, "left().sockets === 0")
-    assert left(page) == NOTHING
+    assert_everything_is_released(page)
     assert page.evaluate("problems.map(([code]) => code)") == ["camera_gone"]
 
 
@@ -497,8 +499,7 @@ def test_it_starts_again_when_it_is_stopped(server: Server, site: Site, open_pag
     frames = page.evaluate("frames")
     until(page, f"frames > {frames} + 2")
     page.evaluate("again.then(({ stop }) => stop())")
-    until(page, "left().sockets === 0 && left().locks === 0")
-    assert left(page) == NOTHING
+    assert_everything_is_released(page)
 
 
 @needs_finder
@@ -568,8 +569,7 @@ def test_mediapipe_results_of_the_page(server: Server, site: Site, open_page: Op
     send(page, {"image": legacy["image"]})  # without a hand
     assert page.evaluate("answers") == []
     page.evaluate("stream.close()")
-    until(page, "left().sockets === 0")
-    assert left(page) == NOTHING
+    assert_everything_is_released(page)
     page.evaluate("stream.send([], [640, 480])")
     page.evaluate("stream.configure({ holdMs: 0 })")
     assert left(page) == NOTHING
@@ -753,8 +753,7 @@ def test_callback_that_configures_the_stream_while_it_reconnects(server: Server,
     send(page, [], [height, width])  # the phone was rotated, which releases the gesture
     assert len(sockets) == 2
     page.evaluate("stream.close()")
-    until(page, "left().sockets === 0")
-    assert left(page) == NOTHING
+    assert_everything_is_released(page)
 
 
 def test_it_comes_back_although_callbacks_throw(home: Path, site: Site, open_page: Open) -> None:
