@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, WebSocket
+from playwright.sync_api import Page, Route, WebSocket, WebSocketRoute
 
 from tests.browser.conftest import ALLOWED, CAMERA_VIDEO, FAKE_CAMERA, Open, needs_finder, needs_hands, until
 from tests.browser.other_origin import (
@@ -590,22 +590,31 @@ def test_image_size_of_results_is_used(server: Server, site: Site, open_page: Op
     assert error == "send() needs the picture, or its [width, height], beside MediaPipe's results"
 
 
-@pytest.mark.parametrize(("options", "seconds"), [({}, 5), ({"gestures": gestures("L")}, 20)])
+@pytest.mark.parametrize(
+    ("options", "answered", "seconds"),
+    [({}, 0, 5), ({"gestures": gestures("L")}, 0, 20), ({"gestures": gestures("L")}, 1, 5)],
+)
 def test_service_that_does_not_answer(
-    server: Server, site: Site, open_page: Open, options: dict[str, object], seconds: int
+    server: Server, site: Site, open_page: Open, options: dict[str, object], answered: int, seconds: int
 ) -> None:
+    answers = ["[]"] * answered
+
+    def answer(socket: WebSocketRoute) -> None:
+        socket.on_message(
+            lambda message: socket.send(answers.pop()) if isinstance(message, bytes) and answers else None
+        )
+
     page = open_page()
     page.clock.install()
-    page.route_web_socket("**/stream", lambda _: None)  # it takes frames
+    page.route_web_socket("**/stream", answer)
     page.goto(site.page(ANY, server.url))
     own(page, json.dumps(options))
-    until(page, "(stream.send([], [640, 480]), left().timers > 0)")
-    if options:
+    until(page, f"(stream.send([], [640, 480]), frames === {answered} && left().timers > 0)")
+    if seconds > 5:
         page.clock.fast_forward(1000 * seconds // 2)
         assert page.evaluate("problems") == []
     page.clock.fast_forward(1000 * seconds)
-    until(page, "problems.length > 0")
-    assert page.evaluate("problems[0][0]") == "service_away"
+    assert page.evaluate("problems.map(([code]) => code)") == ["service_away"]
     page.evaluate("stream.close()")
 
 
