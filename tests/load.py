@@ -19,6 +19,7 @@ import uvloop
 
 SECONDS_BEFORE_RECONNECTING = 0.01
 SECONDS_TO_FINISH = 60
+OVERLOAD = b'"reason":"overloaded"'
 
 
 @dataclass(slots=True)
@@ -87,12 +88,16 @@ class Expected:
 
 @dataclass(slots=True)
 class Outcome:
-    """Result of a request: start, duration in seconds, status, and whether the response was correct."""
+    """Result of a request: start, duration in seconds, status, and whether the response was correct.
+
+    ``is_overload``: the service answered that it is overloaded; a 503 of a proxy's does not.
+    """
 
     started: float
     seconds: float
     status: int
     is_right: bool
+    is_overload: bool
 
 
 @dataclass
@@ -178,7 +183,9 @@ async def _keep_busy(
                     writer.write(request)
                     status, body = await asyncio.wait_for(read_response(reader), SECONDS_TO_FINISH)
                     is_right = status == wanted.status and wanted.part in body
-                    result.outcomes.append(Outcome(started, perf_counter() - started, status, is_right))
+                    result.outcomes.append(
+                        Outcome(started, perf_counter() - started, status, is_right, OVERLOAD in body)
+                    )
                     pause = patience if status == 503 else started + interval - perf_counter()
                     if pause > 0:
                         await asyncio.sleep(pause)

@@ -21,13 +21,13 @@ from hand_gesture.web.contract import (
     StreamSettingsMessage,
 )
 from hand_gesture.web.decoding import HAND_BYTES, TIME_BYTES
-from hand_gesture.web.stream import MAX_MESSAGE_BYTES, STREAM
+from hand_gesture.web.stream import MAX_MESSAGE_BYTES, SETTINGS_SECONDS, STREAM
 from hand_gesture.web.taught_decoding import MAX_GESTURES_BYTES
 
 CLOSE_CODES: Final = {
-    WSCloseCode.GOING_AWAY: "no frame for STREAM_IDLE_SECONDS",
+    WSCloseCode.GOING_AWAY: f"no settings within {SETTINGS_SECONDS:g} seconds, or no frame for STREAM_IDLE_SECONDS",
     WSCloseCode.UNSUPPORTED_DATA: "the first message is not text",
-    WSCloseCode.POLICY_VIOLATION: "the settings are invalid, late, or lack a required key",
+    WSCloseCode.POLICY_VIOLATION: "the settings are invalid, or lack a required key",
     WSCloseCode.INTERNAL_ERROR: "teaching the gestures of the settings failed; the log has the details",
     WSCloseCode.SERVICE_RESTART: "the service is shutting down",
     WSCloseCode.TRY_AGAIN_LATER: "the worker has MAX_STREAMS streams, or too many gestures are being taught",

@@ -34,6 +34,7 @@ from hand_gesture.web.worker import Worker
 STREAM: Final = "/stream"
 MAX_MESSAGE_BYTES: Final = 65_536  # of a frame; settings may have MAX_GESTURES_BYTES
 MAX_WAITING_FRAMES: Final = 8  # in the queue
+SETTINGS_SECONDS: Final = 10.0  # for the settings: a phone may be busy loading MediaPipe, or its network slow
 PING_INTERVAL_SECONDS: Final = 20.0  # without data before a ping
 CLIENT_TIMEOUT_SECONDS: Final = 5.0  # for data after a ping, and for a client that does not read
 _OK: Final = HTTPStatus.OK  # looking up an enum's member takes 0.2 µs in Python 3.11
@@ -249,9 +250,9 @@ class Stream:
                 self._paused_until = 0.0
                 self._handle_waiting()
         elif self._settings is None:
-            if now - self._last_frame_at >= settings.request_timeout_seconds:
-                text = f"The settings did not arrive within {settings.request_timeout_seconds:g} seconds."
-                self._reject(WSCloseCode.POLICY_VIOLATION, Reason.BODY_TOO_SLOW, text)
+            if now - self._last_frame_at >= SETTINGS_SECONDS:
+                text = f"The settings did not arrive within {SETTINGS_SECONDS:g} seconds."
+                self._reject(WSCloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text)
         elif now - self._last_frame_at >= settings.stream_idle_seconds and not self._is_stalled:
             text = f"No frame for {settings.stream_idle_seconds:g} seconds."
             self._reject(WSCloseCode.GOING_AWAY, Reason.BODY_TOO_SLOW, text)

@@ -24,6 +24,7 @@ from selenium.webdriver.webkitgtk.service import Service as WebKitGTKService
 
 from tests.browser.conftest import ALLOWED, CHROMIUM, OPTIONS, SECONDS
 
+OLDEST_FIREFOX = 143  # the first whose WebDriver BiDi has network.addDataCollector, which Playwright calls
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 WEBKIT_DRIVER = shutil.which("WebKitWebDriver")
 MINI_BROWSER = next(iter(sorted(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"), reverse=True)), None)
@@ -141,6 +142,9 @@ def firefox_tab(*, webgl: bool = True) -> Iterator[Tab]:
     """A new Firefox without a camera."""
     if FIREFOX is None:
         pytest.skip("there is no Firefox here: install Debian's package firefox-esr")
+    version = subprocess.run([FIREFOX, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    if int(version.partition(".")[0]) < OLDEST_FIREFOX:
+        pytest.skip(f"Firefox {version} is too old for Playwright: install version {OLDEST_FIREFOX} or later")
     with virtual_screen(*SCREEN) as environment, sync_playwright() as playwright:
         browser = playwright.firefox.launch(
             channel="moz-firefox",

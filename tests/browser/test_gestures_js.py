@@ -173,7 +173,7 @@ def test_a_wake_lock_that_is_granted_after_the_stop_is_released(server: Server, 
     page.evaluate("running.stop()")
     page.evaluate("grant()")
     until(page, "window.lock?.released")
-    assert left(page) == NOTHING
+    assert_everything_is_released(page)
 
 
 @needs_finder
@@ -547,6 +547,8 @@ def test_detection_options_are_used(server: Server, site: Site, open_page: Open)
     until(page, f"frames > {frames}")
     settings = [json.loads(message) for message in sent if isinstance(message, str)]
     assert [setting["hold_ms"] for setting in settings] == [300, 500]
+    told = page.evaluate("running.configure({ hands: 0 }).catch(({ message }) => message)")
+    assert told == "hands must be a whole number of at least 1."
     assert settings[0]["image_size"] == [640, 480]
 
 
@@ -616,6 +618,37 @@ def test_service_that_does_not_answer(
     page.clock.fast_forward(1000 * seconds)
     assert page.evaluate("problems.map(([code]) => code)") == ["service_away"]
     page.evaluate("stream.close()")
+
+
+def test_refusal_whose_reason_never_comes(home: Path, site: Site, open_page: Open) -> None:
+    with serve(home, ALLOWED_ORIGINS="https://game.example") as server:
+        page = open_page(errors="WebSocket connection")
+        asked: list[Route] = []
+        page.route("**/stream", lambda route: asked.append(route))  # noqa: PLW0108
+        page.goto(site.page(ANY, server.url))
+        own(page)
+        page.evaluate("stream.send([], [640, 480])")
+        until(page, "problems.length > 0")
+        assert page.evaluate("problems[0][0]") == "service_away"
+        assert len(asked) == 1
+        page.evaluate("stream.close()")
+
+
+def test_callback_that_sends_the_next_frame(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    page.evaluate("void (window.answered = [])")
+    own(
+        page,
+        """{
+          onChange: () => stream.send([], [640, 480]),
+          onFrame: (answers, hands) => answered.push([answers.length, hands.length]),
+        }""",
+    )
+    hands = json.dumps([as_objects(LIKE)])
+    page.evaluate(f"void (window.sending = setInterval(() => stream.send({hands}, [640, 480]), 20))")
+    until(page, "answered.some(([answers]) => answers === 0)")
+    page.evaluate("void (clearInterval(sending), stream.close())")
+    assert page.evaluate("answered.filter(([answers, hands]) => answers !== hands)") == []
 
 
 @pytest.mark.parametrize("given", ["file", "gestures", "address"])

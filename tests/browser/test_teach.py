@@ -561,14 +561,15 @@ def test_a_service_that_is_away(server: Server, open_page: Open, tmp_path: Path)
     assert shown_after_playing(page, "L") == "L"
 
 
-def test_a_key(home: Path, open_page: Open, tmp_path: Path) -> None:
-    with start(home, API_KEY="open sesame") as server:
+@pytest.mark.parametrize("key", ["open sesame", "clé", "сезам"])
+def test_a_key(home: Path, open_page: Open, tmp_path: Path, key: str) -> None:
+    with start(home, API_KEY=key) as server:
         wait_until_ready(server)
         page = open_page(server.url, errors="Failed to load resource: the server responded with a status of 401")
         open_panel(page)
         open_file(page, write(tmp_path, gestures("L")))
         assert problem(page).startswith("This server asks for a key")
-        page.get_by_label("This server asks for a key").fill("open sesame")
+        page.get_by_label("This server asks for a key").fill(key)
         press(page, "Use it")
         until(page, HAS_REPORT)
         assert shown_after_playing(page, "L") == "L"

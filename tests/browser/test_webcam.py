@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ImageGrab
 
-from tests.browser.conftest import CAMERA_VIDEO, SCREENSHOTS, needs_hands
+from tests.browser.conftest import CAMERA_VIDEO, SCREENSHOTS, SECONDS, needs_hands
 from tests.browser.tabs import virtual_screen
 from tests.server import PROJECT, Server, free_port
 
@@ -39,8 +41,13 @@ def test_held_gestures_are_printed_and_skeletons_drawn(server: Server) -> None:
         with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as running:
             assert running.stdout
             first = running.stdout.readline()
-            while not is_drawn(environment["DISPLAY"]):
-                assert running.poll() is None, "it ended, and no skeleton was seen"
+            running.send_signal(signal.SIGSTOP)  # a screenshot may take longer than the rest of the film
+            try:
+                deadline = time.monotonic() + SECONDS
+                while not is_drawn(environment["DISPLAY"]):
+                    assert time.monotonic() < deadline, "no skeleton was seen"
+            finally:
+                running.send_signal(signal.SIGCONT)
             others = running.stdout.readlines()
     assert running.returncode == 0
     held = [line.partition(" (")[0] for line in (first, *others)]

@@ -193,7 +193,7 @@ export async function startGestures(options = {}) {
       async configure({ hands, ...others }) {
         settings = { ...settings, ...streamSettings(others) };
         stream?.configure(settings);
-        if (hands && !signal.aborted) {
+        if (hands !== undefined && !signal.aborted) {
           await setMostHands(hands).catch((error) => {
             if (!signal.aborted) throw error;
           });

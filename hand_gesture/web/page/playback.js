@@ -5,6 +5,7 @@ import { Problem } from "./problem.js";
 const FRAMES_PER_SECOND = 15;
 const GESTURE_SECONDS = 1.6;
 const PAUSE_SECONDS = 0.4;
+const LOADING_MS = 20_000;
 const NO_REFERENCE = "The reference hands could not be loaded: check that the service runs, and try again.";
 
 /**
@@ -26,7 +27,7 @@ const NO_REFERENCE = "The reference hands could not be loaded: check that the se
  */
 export async function loadReference(address) {
   try {
-    const response = await fetch(address);
+    const response = await fetch(address, { signal: AbortSignal.timeout(LOADING_MS) });
     const { image_size, hands, gestures, commands, model } = await response.json();
     return {
       image_size,

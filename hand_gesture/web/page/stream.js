@@ -73,7 +73,10 @@ export function waitBefore(attempt) {
  */
 async function whyRefused(address) {
   try {
-    const response = await fetch(address.replace(/^ws/, "http"), { cache: "no-store" });
+    const response = await fetch(address.replace(/^ws/, "http"), {
+      cache: "no-store",
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    });
     return response.status === FORBIDDEN ? await response.json() : null;
   } catch {
     return null;
@@ -201,12 +204,13 @@ export function openStream(address, { settings = {}, ...callbacks }) {
         onError(answer);
       } else {
         attempt = 0;
+        const [hands, milliseconds] = [sent, performance.now() - sentAt]; // before a callback sends the next frame
         for (const { changed, ...entry } of answer) if (changed) change(entry);
         // Hands that left are appended without a gesture, only to report the release
         onAnswer(
           answer.filter((/** @type {Answer} */ { gesture }) => gesture !== null),
-          performance.now() - sentAt,
-          sent,
+          milliseconds,
+          hands,
         );
       }
       flush();

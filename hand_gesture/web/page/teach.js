@@ -177,7 +177,7 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
     view.showGestures(shown, {});
     view.showStatus(gestures.size ? "Asking the service how well it can be told apart …" : "");
     try {
-      reports = gestures.size ? await fetchReports(gestures, key(), signal) : {};
+      reports = gestures.size ? await withTimeout(fetchReports(gestures, key(), signal), TIMEOUT_MS, TIMED_OUT) : {};
       signal.throwIfAborted();
     } catch (error) {
       if (signal.aborted) return;
@@ -240,22 +240,27 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
  * @throws {Problem}
  */
 async function fetchReports(gestures, key, signal) {
-  const response = await withTimeout(
-    fetch("gestures", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) },
-      body: JSON.stringify({ gestures: serialize(gestures) }),
-      signal,
-    }).catch(() => {
-      throw new Problem(UNREACHABLE);
-    }),
-    TIMEOUT_MS,
-    TIMED_OUT,
-  );
+  const response = await fetch("gestures", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${inUtf8(key)}` }) },
+    body: JSON.stringify({ gestures: serialize(gestures) }),
+    signal,
+  }).catch(() => {
+    throw new Problem(UNREACHABLE);
+  });
   /** @type {any} */
   const answer = await response.json().catch(() => ({}));
   if (response.ok && answer.gestures) return answer.gestures;
   if (response.status === 401) throw new KeyRequired("This server asks for a key: type it in, then press Check again.");
   if (response.status === 400 && answer.error) throw new Refusal(answer.error);
   throw new Problem(answer.error ?? UNREACHABLE);
+}
+
+/**
+ * Encodes a string for a header as UTF-8, which the server expects: fetch() sends one byte for each character.
+ *
+ * @param {string} value
+ */
+function inUtf8(value) {
+  return String.fromCharCode(...new TextEncoder().encode(value));
 }

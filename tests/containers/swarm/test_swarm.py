@@ -131,8 +131,7 @@ def test_killed_replica(swarm: Swarm) -> None:
     with cameras(swarm.url) as load:
         docker("kill", "--signal", "KILL", victim)
         swarm.settle()
-    assert load.http.wrong() == []
-    assert load.streams.wrong == []
+    load.assert_nothing_wrong()
     # At most what was in flight on it
     assert load.http.lost + load.http.refused <= CAMERAS
     assert load.streams.unanswered <= FRAMES_ON_THE_WAY * len(load.streams.outages)
@@ -149,8 +148,7 @@ def test_frozen_replica(swarm: Swarm) -> None:
         finally:
             docker("unpause", victim, check=False)  # may already be replaced
         swarm.settle()
-    assert load.http.wrong() == []
-    assert load.streams.wrong == []
+    load.assert_nothing_wrong()
     assert load.http.lost + load.http.refused <= CAMERAS
 
 

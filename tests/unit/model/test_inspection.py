@@ -453,7 +453,7 @@ def forest(labels: NDArray[Any]) -> RandomForestClassifier:
             r"^model\.pkl was not loaded: it refers to mine\.Model, which no classifier n",
         ),
         (lambda: b"version https://git-lfs.github.com/spec/v1\n", {}, "git lfs pull"),
-        (lambda: b"no pickle", {}, r"^model\.pkl was not loaded: it cannot be read as a pickle \(.*\)\.$"),
+        (lambda: b"no pickle", {}, r"^model\.pkl was not loaded: it is not a pickle, or damaged\.$"),
         (lambda: changed(BAYES, n_features_in_=None), {}, r"^model\.pkl has no number of features; train it again"),
         (
             lambda: make_pipeline(FunctionTransformer(np.abs), SVC()).fit(SAMPLES, LABELS),

@@ -77,7 +77,7 @@ def test_functions_in_a_pickle_are_not_called(function: Any, protocol: int) -> N
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not a pickle", r"cannot be read as a pickle \(\w+Error: .+\)$"),
+        (b"# A text", "it is not a pickle, or damaged$"),
         (b"", "truncated"),
         (b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f.", "truncated"),
         (Hostile(np.zeros(1).__reduce__()[0], np.ndarray, (10**13,), b"b"), None),
