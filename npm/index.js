@@ -4,7 +4,9 @@
 // are served there. openStream needs none of these and is bundled.
 
 import { openStream as open } from "../hand_gesture/web/page/gestures.js";
-import { serviceProblem } from "../hand_gesture/web/page/problem.js";
+import { serviceProblem, withTimeout } from "../hand_gesture/web/page/problem.js";
+
+const LOADING_MS = 20_000; // timeout for a service's module
 
 let failures = 0; // to load a service's module
 
@@ -73,7 +75,8 @@ export function openStream({ service, ...options }) {
 function load(service) {
   const address = new URL("v1/gestures.js", baseOf(service));
   if (failures) address.search = `${failures}`; // Firefox does not request a module again that failed to load
-  return import(/* @vite-ignore */ /* webpackIgnore: true */ address.href).catch((error) => {
+  const loading = import(/* @vite-ignore */ /* webpackIgnore: true */ address.href);
+  return withTimeout(loading, LOADING_MS, "the service does not answer").catch((error) => {
     failures += 1;
     throw serviceProblem(error);
   });

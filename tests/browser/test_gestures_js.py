@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import statistics
 from pathlib import Path
 
@@ -291,6 +292,25 @@ def test_stream_of_the_page(server: Server, site: Site, open_page: Open) -> None
     until(page, "moves.length > 0")
     page.evaluate("running.stop()")
     assert page.evaluate("shown.srcObject === own && own.getTracks()[0].readyState") == "live"
+
+
+@needs_finder
+def test_gestures_are_released_when_no_picture_comes(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    page.evaluate("""async () => {
+      document.body.innerHTML = "<video id=shown muted></video>";
+      shown.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+      await shown.play();
+    }""")
+    run(page, "{ video: shown }")
+    page.evaluate("shown.pause()")
+    until(page, "left().sockets === 0")  # which releases them: docs/stream.md
+    page.evaluate("void (frames = 0, shown.play())")
+    until(page, "frames > 0")
+    page.evaluate("running.stop()")
+    assert page.evaluate("problems") == []
+    until(page, "left().sockets === 0 && left().timers === 0")
 
 
 @needs_finder
@@ -651,6 +671,35 @@ def test_callback_that_sends_the_next_frame(server: Server, site: Site, open_pag
     assert page.evaluate("answered.filter(([answers, hands]) => answers !== hands)") == []
 
 
+def test_service_that_does_not_even_accept(site: Site, server: Server, open_page: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connected by the system, and never answered
+        page = open_page()
+        page.clock.install()
+        page.goto(site.page(ANY, server.url))
+        own(page, f"{{ service: 'http://127.0.0.1:{silent.getsockname()[1]}' }}")
+        page.evaluate("stream.send([], [640, 480])")
+        page.clock.fast_forward(9_000)
+        assert page.evaluate("problems") == []
+        page.clock.fast_forward(1_000)
+        assert page.evaluate("problems.map(([code]) => code)") == ["service_away"]
+        page.evaluate("stream.close()")
+
+
+def test_refusal_after_the_service_was_away(server: Server, site: Site, open_page: Open) -> None:
+    codes = [1011, 1009]
+
+    def refuse(socket: WebSocketRoute) -> None:
+        socket.on_message(lambda _: socket.close(code=codes.pop(0)))
+
+    page = open_page()
+    page.route_web_socket("**/stream", refuse)
+    page.goto(site.page(ANY, server.url))
+    own(page)
+    page.evaluate("stream.send([], [640, 480])")
+    until(page, "problems.length > 1")
+    assert page.evaluate("problems.map(([code]) => code)") == ["service_away", "refused"]
+
+
 @pytest.mark.parametrize("given", ["file", "gestures", "address"])
 def test_own_gestures(server: Server, site: Site, open_page: Open, given: str) -> None:
     saved = gestures("L", command="jump")
@@ -672,6 +721,22 @@ def test_missing_file_of_gestures(server: Server, site: Site, open_page: Open) -
     page.evaluate("stream.configure({ gestures: { like: { hands: [] } } })")
     until(page, "problems.length > 1")
     assert page.evaluate("problems[1][0]") == "invalid_request"
+
+
+def test_file_of_gestures_that_comes_late(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url), errors="Failed to load resource")
+    own(page, options="{ gestures: 'my.json' }")
+    page.evaluate("stream.send([], [640, 480])")
+    until(page, "problems.length > 0")
+    (site.folder / "my.json").write_text(json.dumps(gestures("L", command="jump")))
+    hand = [{"x": x / IMAGE_SIZE[0], "y": y / IMAGE_SIZE[1]} for x, y in recording("L", seed=1)[0]]
+    frame = json.dumps([[hand], IMAGE_SIZE])
+    page.evaluate(f"void (window.sending = setInterval(() => stream.send(...{frame}), 20))")
+    until(page, "moves.length > 0")
+    page.evaluate("void (clearInterval(sending), stream.close())")
+    assert page.evaluate("[moves, seen]") == [["jump"], ["L"]]
+    page.evaluate("stream.configure({ gestures: 'nothing.json' })")
+    assert left(page)["timers"] == 0
 
 
 @pytest.mark.parametrize("saved", [{}, [], {"error": "not found"}])

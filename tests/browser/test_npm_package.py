@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -168,3 +169,15 @@ def test_missing_service_is_reported(app: Path, open_page: Open) -> None:
         page.goto(f"{url}/?service=localhost:3000")
         must = "The option service must begin with http:// or https://, and is localhost:3000"
         assert page.evaluate("start().catch(({ message }) => message)") == must
+
+
+def test_service_that_does_not_answer(app: Path, open_page: Open) -> None:
+    with built(app) as url, socket.create_server(("127.0.0.1", 0)) as silent:
+        page = open_page(errors="Failed to load resource")
+        page.clock.install()
+        page.goto(f"{url}/?service=http://127.0.0.1:{silent.getsockname()[1]}")
+        until(page, "window.start !== undefined")
+        page.evaluate("void start().catch(() => {})")
+        page.clock.fast_forward(20_000)
+        until(page, "problems.length > 0")
+        assert page.evaluate("problems") == ["no_service"]

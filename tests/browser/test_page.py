@@ -487,3 +487,14 @@ def test_reconnects_use_exponential_backoff_with_jitter(server: Server, open_pag
     for longest, seen in zip((250, 500, 1000, 10_000), waits, strict=True):
         assert all(longest / 2 <= wait <= longest for wait in seen)
         assert len(set(seen)) > 40
+
+
+@needs_finder
+def test_model_that_was_not_described_at_first(server: Server, open_page: Open) -> None:
+    page = open_page(errors="Failed to load resource")
+    page.route("**/reference_hands.json", lambda route: route.abort())
+    page.goto(server.url)
+    until(page, "document.getElementById('problem').textContent.startsWith('The reference hands could not')")
+    page.unroute("**/reference_hands.json")
+    press(page, "Start camera")
+    until(page, "document.querySelectorAll('#gestures li').length > 0")

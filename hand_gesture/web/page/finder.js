@@ -148,7 +148,8 @@ async function load(base, mostHands) {
  */
 async function loadOnPage(base, mostHands) {
   // Load one at a time, because MediaPipe keeps state in globals while it loads
-  const loading = loadedOnPage.then(() => loadLandmarker(base, mostHands));
+  const loaded = loadedOnPage.then(() => loadLandmarker(base, mostHands));
+  const loading = withTimeout(loaded, LOADING_MS, FINDER_SILENT, "finder_failed");
   loadedOnPage = loading.catch(() => {});
   const landmarker = await loading;
   let isClosed = false;

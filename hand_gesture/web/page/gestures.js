@@ -15,7 +15,9 @@ import { openStream as connect, guarded } from "./stream.js";
 const SERVICE = new URL(/* @vite-ignore */ "../../", import.meta.url).href;
 const HOLD_MS = 150;
 const MOST_HANDS = 2;
+const IDLE_MS = 5_000; // without a picture: the camera is muted, or the video paused or over
 const LOADING_MS = 20_000; // timeout for a file of gestures
+const RETRY_MS = 5_000; // to load it again
 const COLORS = ["#5eead4", "#fbbf24"];
 
 /**
@@ -115,6 +117,8 @@ export async function startGestures(options = {}) {
   let settings = streamSettings(options);
   /** @type {ResultStream | null} */
   let stream = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let idle;
 
   /** @param {unknown} [reason] that a start is rejected with */
   function stop(reason = options.signal?.reason) {
@@ -131,7 +135,9 @@ export async function startGestures(options = {}) {
     onProblem(problem);
   }
 
+  // Also releases the held gestures; the next picture connects again
   const pause = () => {
+    clearTimeout(idle);
     stream?.close();
     stream = null;
   };
@@ -177,6 +183,8 @@ export async function startGestures(options = {}) {
         if (!video.videoWidth) return; // its source was removed or changed
         onHands(hands, sizeOf(video), performance.now() - time);
         if (signal.aborted) return; // by the callback
+        clearTimeout(idle);
+        idle = setTimeout(pause, IDLE_MS);
         stream ??= resume();
         stream.send(hands, video);
         if (draw) {
@@ -224,6 +232,8 @@ export function openStream(options = {}) {
   /** @type {ReturnType<typeof connect> | null} */
   let stream = null;
   let attempt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let retry;
   let isClosed = false;
   const reported = new Set(); // codes reported since the last answer
 
@@ -239,6 +249,7 @@ export function openStream(options = {}) {
 
   function disconnect() {
     attempt += 1;
+    clearTimeout(retry);
     stream?.close();
     stream = null;
   }
@@ -263,13 +274,17 @@ export function openStream(options = {}) {
         onError: ({ error, reason }) => report(error, reason),
         onState(state, sentence) {
           if (state === "away") report(sentence, "service_away");
-          if (state === "refused" && !reported.size) report(sentence || REFUSED, "refused");
+          if (state === "refused") {
+            reported.delete("service_away"); // not the reason
+            if (!reported.size) report(sentence || REFUSED, "refused");
+          }
           if (mine === attempt) onState?.(state); // unless onProblem has closed it
         },
       });
     } catch (error) {
       const { message, code } = problemOf(error);
       if (mine === attempt) report(message, code);
+      if (mine === attempt) retry = setTimeout(open, RETRY_MS); // unless the callback has closed it
     }
   }
 

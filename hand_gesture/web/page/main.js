@@ -97,10 +97,8 @@ const callbacks = {
     if (state !== "open") view.showAnswers([], []);
     if (state === "away") wasAway = true;
     if (state !== "open") return;
-    if (wasAway) {
-      reloadReference();
-      teaching.checkAgainIfPending();
-    }
+    if (wasAway || !loadingReference) reloadReference();
+    if (wasAway) teaching.checkAgainIfPending();
     wasAway = false;
   },
 };

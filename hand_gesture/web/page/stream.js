@@ -13,8 +13,10 @@
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
+const CONNECTING_TIMEOUT_MS = 10_000; // browsers wait for minutes
 const ANSWER_TIMEOUT_MS = 5_000; // longer than the server's own timeout of two seconds
 const LEARNING_TIMEOUT_MS = 20_000; // of the first answer with custom gestures: the server has 15 seconds to learn them
+const UNREACHABLE = "The service cannot be reached; trying again.";
 const NONE = "none";
 const TIME_BYTES = 8;
 const HAND_BYTES = 252;
@@ -127,7 +129,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let answerTimeout;
+  let timeout;
   /** @type {{hands: Point[][], time: number} | null} */
   let newest = null;
   /** @type {Point[][]} */
@@ -148,7 +150,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
       isWaiting = true;
       sentAt = performance.now();
       const limit = isLearning ? LEARNING_TIMEOUT_MS : ANSWER_TIMEOUT_MS;
-      answerTimeout = setTimeout(() => reconnect("The service does not answer; trying again."), limit);
+      timeout = setTimeout(() => reconnect("The service does not answer; trying again."), limit);
     }
   }
 
@@ -161,7 +163,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
 
   function disconnect() {
     clearTimeout(retry);
-    clearTimeout(answerTimeout);
+    clearTimeout(timeout);
     socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
     socket.close(1000);
     newest = null;
@@ -181,8 +183,10 @@ export function openStream(address, { settings = {}, ...callbacks }) {
   function connect() {
     socket = new WebSocket(address);
     isLearning = Boolean(settings.gestures);
+    timeout = setTimeout(() => reconnect(UNREACHABLE), CONNECTING_TIMEOUT_MS);
     let isOpen = false;
     socket.onopen = () => {
+      clearTimeout(timeout);
       isOpen = true;
       socket.send(JSON.stringify({ ...settings, answers: "list" }));
       wasOpen = true;
@@ -198,7 +202,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
         reconnect("What answers is not this service; trying again.");
         return;
       }
-      clearTimeout(answerTimeout);
+      clearTimeout(timeout);
       isWaiting = isLearning = false;
       if (answer.error) {
         onError(answer);
@@ -231,7 +235,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
         disconnect();
         onState("refused", reason);
       } else {
-        reconnect(reason || "The service cannot be reached; trying again.");
+        reconnect(reason || UNREACHABLE);
       }
     };
     socket.onclose = end;
