@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
 FRAMES_PER_SECOND = 30
+LOST = ("timeout", "overloaded")  # reasons why a frame has no answer, after which the stream goes on
 
 Hand = list[list[float]]  # 21 points x, y, z
 Frame = Callable[[], bytes | str]  # encoded when sent, to get the current timestamp
@@ -62,7 +63,9 @@ def main() -> None:
                 stream.send(frame())
                 answer = json.loads(stream.recv())
                 if "error" in answer:
-                    sys.exit(answer["error"])
+                    if answer["reason"] not in LOST:
+                        sys.exit(answer["error"])
+                    answer = []
                 for hand in answer:
                     if hand["changed"]:
                         print(hand["held"], hand["command"] or "", f"(hand {hand['hand']})", flush=True)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from time import perf_counter
 from typing import Protocol
+
+# A child of BentoML's logger, whose level and format it inherits
+logger = logging.getLogger("bentoml.service.hand_gesture.watchdog")
 
 
 class Watched(Protocol):
@@ -15,7 +19,10 @@ class Watched(Protocol):
 
 
 class Watchdog:
-    """Checks everything that was added periodically; without anything to check, no timer runs."""
+    """Checks everything that was added periodically; without anything to check, no timer runs.
+
+    A check that fails is logged, and does not stop the others.
+    """
 
     def __init__(self, seconds: float) -> None:
         """Create a watchdog without a timer.
@@ -26,6 +33,7 @@ class Watchdog:
         self._seconds = seconds
         self._watched: set[Watched] = set()
         self._has_timer = False
+        self._is_failing = False
 
     def add(self, watched: Watched) -> None:
         """Start checking it."""
@@ -43,7 +51,13 @@ class Watchdog:
             asyncio.get_running_loop().call_later(self._seconds, self._check_all)
 
     def _check_all(self) -> None:
-        now = perf_counter()
+        now, failure = perf_counter(), None
         for watched in list(self._watched):
-            watched.check(now)
+            try:
+                watched.check(now)
+            except Exception as error:
+                failure = error
+        if failure and not self._is_failing:  # log only the first of consecutive failures
+            logger.error("the timeouts of a request or stream cannot be checked", exc_info=failure)
+        self._is_failing = failure is not None
         self._schedule()

@@ -34,7 +34,7 @@ def read_stored_hands(file: Path | BinaryIO) -> StoredHands:
     """Read what ``write_stored_hands`` wrote.
 
     Raises:
-        OSError: the file does not exist.
+        OSError: the file cannot be read.
         ValueError: it is not such a file; the message says why, as the end of a sentence.
     """
     try:

@@ -241,12 +241,13 @@ def load_teacher(folder: Path, classifier: GestureClassifier) -> Teacher:
     """Load the stored hands from a folder of artifacts.
 
     Raises:
+        OSError: the file cannot be read now, for example because too many files are open.
         ValueError: custom gestures are not possible; the message is a sentence.
     """
     network_of(classifier)
     try:
         stored = read_stored_hands(folder / STORED_HANDS_FILE)
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         raise ValueError(
             f"The served model came without {STORED_HANDS_FILE}, which custom gestures need; import it again."
         ) from None

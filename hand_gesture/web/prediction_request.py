@@ -24,7 +24,7 @@ class Route:
     decode: Callable[[bytes], Any]  # returns the argument of the API method
     max_body_bytes: int
     is_for_one_hand: bool
-    seconds: float  # deadline for the response
+    seconds: float  # deadline for the body, and for the response
 
 
 class PredictionRequest:
@@ -76,7 +76,7 @@ class PredictionRequest:
 
     def check(self, now: float) -> None:
         """Respond with an error if the deadline has passed."""
-        seconds = self._route.seconds if self._has_body else self._worker.settings.request_timeout_seconds
+        seconds = self._route.seconds
         if now - self._started < seconds:
             return
         if self._has_body:

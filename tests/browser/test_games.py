@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import WebSocketRoute
 
 from tests.browser.conftest import (
     ALLOWED,
@@ -25,6 +26,7 @@ from tests.browser.conftest import (
     as_jpeg,
     film,
     lying_hand,
+    needs_finder,
     needs_hands,
     screenshot,
     until,
@@ -32,10 +34,18 @@ from tests.browser.conftest import (
 from tests.browser.other_origin import COMMANDS
 from tests.browser.static_files import serve_folder
 from tests.hands import REFERENCE
-from tests.server import PROJECT, Server
+from tests.server import PROJECT, Server, free_port
 
 BEFORE_HANDS = (ALLOWED, FAKE_CAMERA, f"--use-file-for-fake-video-capture={CAMERA_VIDEO}")
 SAYS = "document.getElementById('say').textContent"
+# Of the script; it is not told to the console, which open_page() checks
+EXPECT_AN_ERROR = """
+  for (const type of ["error", "unhandledrejection"])
+    addEventListener(type, (event) => {
+      window.hasFailed = true;
+      event.preventDefault();
+    });
+"""
 SHOWN = "[...document.querySelectorAll('section')].findIndex((slide) => slide.classList.contains('shown'))"
 
 
@@ -111,6 +121,39 @@ def test_pong(server: Server, open_page: Open, examples: tuple[str, Path], tmp_p
     until(page, "(([left, right]) => left > 300 && right > 300)(paddles())")
     screenshot(page, "pong")
     until(page, "window.isServed")  # by the fist
+
+
+@needs_finder
+@pytest.mark.parametrize(("name", "text"), [("pong", "Move a hand up and down; a fist serves."), ("slides", "")])
+def test_problems_are_shown_until_the_next_answer(
+    server: Server, open_page: Open, examples: tuple[str, Path], name: str, text: str
+) -> None:
+    is_there = [False]
+
+    def answer(stream: WebSocketRoute) -> None:
+        def on_message(message: str | bytes) -> None:
+            if not is_there[0]:
+                stream.close(code=1012)
+            elif isinstance(message, bytes):
+                stream.send("[]")
+
+        stream.on_message(on_message)
+
+    page = open_page()
+    page.route_web_socket("**/stream", answer)
+    page.goto(f"{examples[0]}/{name}.html?service={server.url}")
+    until(page, f"{SAYS}.endsWith('trying again.')")
+    is_there[0] = True
+    until(page, f"{SAYS} === '{text}'")
+
+
+@pytest.mark.parametrize("name", ["maze", "pong", "slides"])
+def test_missing_service_is_reported(open_page: Open, examples: tuple[str, Path], name: str) -> None:
+    page = open_page(errors="Failed to load resource")
+    page.add_init_script(EXPECT_AN_ERROR)
+    page.goto(f"{examples[0]}/{name}.html?service=http://127.0.0.1:{free_port()}")
+    until(page, "window.hasFailed")
+    assert page.inner_text("#say") == "Waiting for the service. If this stays, start it and reload the page."
 
 
 def lying(tilt: float) -> list[list[float]]:

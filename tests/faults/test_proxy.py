@@ -9,10 +9,12 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -20,12 +22,14 @@ from websockets.sync.client import connect
 
 from tests.hands import IMAGE_SIZE, LIKE, as_frame
 from tests.load import Expected, encode_request, read_response, traffic
+from tests.own_gestures import gestures
 from tests.proxy import HAPROXY, Proxy, proxy_before
 from tests.server import GENEROUS_LIMITS, Server, serve
 
 BODY = {"landmarks": LIKE, "image_size": IMAGE_SIZE}
 GOOD = [Expected(json.dumps(BODY).encode(), 200, b'"gesture":"like"')]
 GOOD_CLIENTS = 4
+LATE_SECONDS = 4  # longer than the proxy waits for predictions
 pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 
 
@@ -88,6 +92,63 @@ def test_without_replicas_clients_get_retry_after(start_proxy: Callable[..., Pro
         worker.resume()
     assert (answer.status_code, answer.json()["reason"]) == (503, "overloaded")
     assert answer.headers["retry-after"] == "1"
+
+
+class LateReplica(BaseHTTPRequestHandler):
+    """Answers its first POST late, and all others at once."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[str]]
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append(self.path)
+        if len(self.asked) == 1:
+            time.sleep(LATE_SECONDS)
+        self._answer()
+
+    def _answer(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the proxy no longer waits
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+
+@pytest.fixture
+def before_late_replica(tmp_path: Path) -> Iterator[Proxy]:
+    """The proxy in front of a replica that is late."""
+    LateReplica.asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), LateReplica) as replica:
+        threading.Thread(target=replica.serve_forever, daemon=True).start()
+        with proxy_before(f"http://127.0.0.1:{replica.server_port}", tmp_path) as proxy:
+            yield proxy
+        replica.shutdown()
+
+
+@pytest.mark.parametrize(("path", "times"), [("/gestures", 1), ("/predict", 2)])
+def test_late_predictions_are_repeated_but_training_is_waited_for(
+    before_late_replica: Proxy, path: str, times: int
+) -> None:
+    with from_address("127.0.0.1", before_late_replica) as client:
+        client.sendall(
+            encode_request("x", path, GOOD[0].body)
+        )  # at once: the proxy repeats only what it has completely
+        assert client.recv(12) == b"HTTP/1.1 200"
+    assert LateReplica.asked == [path] * times
+
+
+def test_slow_body(start_proxy: Callable[..., Proxy]) -> None:
+    def pieces() -> Iterator[bytes]:
+        body = json.dumps(gestures("L", "pinky", count=64, seed=1)).encode()
+        yield body[:1000]
+        time.sleep(6)  # longer than for headers, and than the service may take for predictions
+        yield body[1000:]
+
+    answer = httpx.post(f"{start_proxy().url}/gestures", content=pieces(), timeout=60)
+    assert (answer.status_code, [*answer.json()["gestures"]]) == (200, ["L", "pinky"])
 
 
 def test_slow_headers(start_proxy: Callable[..., Proxy]) -> None:

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import pickle
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from websockets.sync.server import ServerConnection
+from websockets.sync.server import serve as serve_websockets
 
 from tests.hands import IMAGE_SIZE, LIKE, REFERENCE, as_objects
 from tests.own_gestures import gestures
@@ -78,6 +86,73 @@ def test_python_stream_client_says_that_the_service_stopped(home: Path) -> None:
     assert message.startswith("The service has closed the stream: received 1012 (service restart) ")
 
 
+ANSWERS = [
+    {"error": "No answer within 2 seconds.", "reason": "timeout"},
+    {"error": "The server is overloaded.", "reason": "overloaded"},
+    [{"hand": 1, "gesture": "like", "held": "like", "command": "up", "changed": True}],
+    {"error": "This is wrong.", "reason": "malformed_landmarks"},
+]
+MODELS = PROJECT / "build" / "mediapipe" / "hand_landmarker.task.gz"
+WEBCAM_WITHOUT_A_SCREEN = """
+import runpy, cv2
+cv2.imshow, cv2.waitKey = lambda *_: None, lambda _: -1
+runpy.run_path("examples/webcam.py", run_name="__main__")
+"""
+
+
+@pytest.fixture
+def stream_with_lost_frames() -> Iterator[str]:
+    """The address of a stream whose first frames get no answer."""
+
+    def answer(stream: ServerConnection) -> None:
+        stream.recv()  # the settings
+        for told in ANSWERS:
+            stream.recv()
+            stream.send(json.dumps(told))
+
+    with serve_websockets(answer, "127.0.0.1", 0) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        yield f"ws://127.0.0.1:{service.socket.getsockname()[1]}"
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> str:
+    """A film without hands."""
+    pytest.importorskip("cv2", reason="OpenCV and MediaPipe are not installed: there are none for this machine")
+    pytest.importorskip("mediapipe", reason="MediaPipe is not installed: there is none for this machine")
+    picture = io.BytesIO()
+    Image.new("RGB", (640, 480)).save(picture, "JPEG")
+    path = tmp_path / "film.mjpeg"
+    path.write_bytes(2 * len(ANSWERS) * picture.getvalue())
+    return str(path)
+
+
+def assert_lost_frames_are_skipped(*command: str) -> None:
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "like up (hand 1)\n"), result.stderr
+    assert "This is wrong." in result.stderr
+
+
+def test_python_stream_client_skips_lost_frames(stream_with_lost_frames: str) -> None:
+    assert_lost_frames_are_skipped(sys.executable, "examples/stream_client.py", stream_with_lost_frames)
+
+
+@pytest.mark.skipif(not MODELS.exists(), reason="MediaPipe was not fetched: run make page")
+def test_webcam_skips_lost_frames(stream_with_lost_frames: str, film: str) -> None:
+    assert_lost_frames_are_skipped(sys.executable, "-c", WEBCAM_WITHOUT_A_SCREEN, film, stream_with_lost_frames)
+
+
+def test_webcam_loads_mediapipe_before_it_connects(tmp_path: Path, film: str) -> None:
+    for folder in ("examples", "build/mediapipe"):
+        (tmp_path / folder).mkdir(parents=True)
+    example = shutil.copy(PROJECT / "examples" / "webcam.py", tmp_path / "examples")
+    (tmp_path / "build" / "mediapipe" / MODELS.name).write_bytes(gzip.compress(b"no models"))
+    command = (sys.executable, example, film, f"ws://127.0.0.1:{free_port()}")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "create_from_options" in result.stderr
+    assert "The service does not answer" not in result.stderr
+
+
 def test_service_that_depends_on_this_one(server: Server, tmp_path: Path) -> None:
     port = free_port()
     service = "examples.depending_service:Game"
@@ -107,6 +182,21 @@ def test_browser_function(server: Server) -> None:
     lines = run("node", "--input-type=module", "-", stdin=script).splitlines()
     assert lines[0] == "like"
     assert lines[1].startswith("Landmark 20 PINKY_TIP has no finite")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_browser_function_does_not_wait_forever() -> None:
+    script = f"""
+        import {{ classify }} from "{(PROJECT / "examples" / "classify.js").as_uri()}";
+        const timeout = AbortSignal.timeout;
+        AbortSignal.timeout = (milliseconds) => timeout.call(AbortSignal, milliseconds / 10);
+        await classify(process.argv[2], [], null).catch((error) => console.log(error.name));
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = ("node", "--input-type=module", "-", url)
+        result = subprocess.run(command, capture_output=True, text=True, check=True, input=script, timeout=60)
+    assert result.stdout == "TimeoutError\n"
 
 
 STREAM = """

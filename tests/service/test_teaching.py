@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def test_clients_that_leave_are_not_waited_for(server: Server) -> None:
         time.sleep(0.01)
     assert server.metrics().get(left, 0) - before > CROWD / 2
     assert server.client.post("/gestures", json=gestures("L")).is_success  # after what was being taught
+
+
+def test_a_slow_uplink_has_the_time_of_the_route(server: Server) -> None:
+    def pieces() -> Iterator[bytes]:
+        body = json.dumps(gestures("L", "pinky")).encode()
+        yield body[:1000]
+        time.sleep(3)  # longer than the bodies of predictions may take
+        yield body[1000:]
+
+    answer = server.client.post("/gestures", content=pieces(), headers=JSON)
+    assert (answer.status_code, [*answer.json()["gestures"]]) == (200, ["L", "pinky"])
 
 
 def test_sets_are_counted_without_their_names(server: Server) -> None:

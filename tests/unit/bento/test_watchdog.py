@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
+from unittest.mock import Mock
 
 import pytest
 
@@ -85,6 +86,22 @@ def test_clients_may_come_and_go_while_they_are_checked(timers: Timers) -> None:
     expire(timers)
     assert [len(client.times) for client in leaving] == [1] * 5
     assert len(late.times) == 1
+
+
+def test_a_check_that_fails_is_logged_once_and_stops_no_other(timers: Timers, caplog: pytest.LogCaptureFixture) -> None:
+    outcomes = [RuntimeError("a bug"), RuntimeError("a bug"), None, RuntimeError("a bug")]
+    fail = Mock(side_effect=outcomes)
+
+    watchdog, clients = Watchdog(SECONDS), [Client(), Client(fail), Client()]
+    for client in clients:
+        watchdog.add(client)
+    logged = []
+    for _ in outcomes:
+        expire(timers)
+        logged.append(len(caplog.records))
+    assert [len(client.times) for client in clients] == [4, 4, 4]
+    assert logged == [1, 1, 1, 2]
+    assert caplog.records[0].exc_info
 
 
 def test_discarding_what_is_not_watched_does_nothing(timers: Timers) -> None:

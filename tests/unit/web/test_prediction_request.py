@@ -217,7 +217,7 @@ def test_a_model_without_results_is_an_error() -> None:
     assert figures.ended == [500]
 
 
-def test_a_body_and_an_answer_have_limits_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_route_has_its_own_limit_for_body_and_answer(caplog: pytest.LogCaptureFixture) -> None:
     slow = Route("/predict", decode_hand_request, 65_536, is_for_one_hand=True, seconds=30)
     asked, _, figures, _, answers = begin(slow)
     asked.receive(BODY)
@@ -226,11 +226,13 @@ def test_a_body_and_an_answer_have_limits_of_their_own(caplog: pytest.LogCapture
     asked.check(asked._started + 30.1)
     assert figures.ended == [504]
     asked, _, figures, _, answers = begin(slow)
-    asked.check(asked._started + 2.1)
+    asked.check(asked._started + 29)
+    assert answers == []
+    asked.check(asked._started + 30.1)
     (answer,) = answers
     assert answer is not None
     assert answer.status == 408
-    assert "2 seconds" in json.loads(answer.body)["error"]
+    assert "within 30 seconds" in json.loads(answer.body)["error"]
     asked, *_ = begin(slow)
     asked.fail(RuntimeError("broken"))
     assert "/predict" in caplog.records[-1].getMessage()

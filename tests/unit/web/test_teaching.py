@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import functools
 import json
 import threading
 from collections.abc import Mapping
@@ -151,6 +153,16 @@ def test_unsupported_classifiers_are_reported() -> None:
     with pytest.raises(RejectedRequestError, match="neural networks only") as rejected:
         asyncio.run(taught(Teaching(CLASSIFIER, make, Mock()), L))
     assert (rejected.value.status, rejected.value.reason) == (400, Reason.INVALID_REQUEST)
+
+
+def test_stored_hands_that_cannot_be_read_now_are_read_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    teaching = Teaching(CLASSIFIER, functools.partial(load_teacher, ARTIFACTS), Mock())
+    busy = Mock(side_effect=OSError(errno.EMFILE, "Too many open files"))
+    with monkeypatch.context() as patch:
+        patch.setattr("hand_gesture.model.taught.read_stored_hands", busy)
+        with pytest.raises(OSError, match="Too many open files"):  # not a RejectedRequestError, which would be final
+            asyncio.run(taught(teaching, L))
+    asyncio.run(taught(teaching, L))
 
 
 def test_cancelled_requests_free_their_place(teaching: Teaching, counted: Counted) -> None:
