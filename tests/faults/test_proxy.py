@@ -132,10 +132,11 @@ def before_late_replica(tmp_path: Path) -> Iterator[Proxy]:
 def test_late_predictions_are_repeated_but_training_is_waited_for(
     before_late_replica: Proxy, path: str, times: int
 ) -> None:
+    head, end, body = encode_request("x", path, GOOD[0].body).partition(b"\r\n\r\n")
     with from_address("127.0.0.1", before_late_replica) as client:
-        client.sendall(
-            encode_request("x", path, GOOD[0].body)
-        )  # at once: the proxy repeats only what it has completely
+        client.sendall(head + end)
+        time.sleep(0.2)  # so that the body is a packet of its own
+        client.sendall(body)
         assert client.recv(12) == b"HTTP/1.1 200"
     assert LateReplica.asked == [path] * times
 
