@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
 FRAMES_PER_SECOND = 30
-LOST = ("timeout", "overloaded")  # reasons why a frame has no answer, after which the stream goes on
+LOST = ("timeout", "overloaded")  # reasons why a frame has no answer
 
 Hand = list[list[float]]  # 21 points x, y, z
 Frame = Callable[[], bytes | str]  # encoded when sent, to get the current timestamp

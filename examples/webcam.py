@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 
 MODELS = Path(__file__).parents[1] / "build" / "mediapipe" / "hand_landmarker.task.gz"
 CONNECTIONS = vision.HandLandmarksConnections.HAND_CONNECTIONS
-LOST = ("timeout", "overloaded")  # reasons why a frame has no answer, after which the stream goes on
+LOST = ("timeout", "overloaded")  # reasons why a frame has no answer
 TEAL, AMBER = (212, 234, 94), (36, 191, 251)  # in OpenCV's order: blue, green, red
 
 
@@ -37,7 +37,7 @@ def main(source: str = "0", address: str = "ws://localhost:3000/stream", key: st
         sys.exit(f"MediaPipe's models are not in {MODELS.parent}: run make serve, or make page.")
     models = BaseOptions(model_asset_buffer=gzip.decompress(MODELS.read_bytes()))
     options = vision.HandLandmarkerOptions(models, vision.RunningMode.VIDEO, num_hands=2)
-    # The stream last, because the service waits 10 seconds for the settings, and loading MediaPipe may take longer
+    # The stream last, because the service waits 15 seconds for the settings, and loading MediaPipe may take longer
     with vision.HandLandmarker.create_from_options(options) as finder, connect(address, compression=None) as stream:
         stream.send(json.dumps({"image_size": size, "hold_ms": 150, "answers": "list", "key": key}))
         while cv2.waitKey(1) != ord("q"):

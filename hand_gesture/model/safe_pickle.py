@@ -498,7 +498,7 @@ def load(
         raise UnsafePickleError("it is nested too deeply") from None
     except EOFError:
         raise UnsafePickleError("it is truncated") from None
-    except KeyError:  # raised for an unknown opcode, which any other file has
+    except KeyError:  # raised for an unknown opcode, as in most text files
         raise UnsafePickleError("it is not a pickle, or damaged") from None
     except Exception as error:  # a malformed pickle can raise any exception
         raise UnsafePickleError(f"it cannot be read as a pickle ({type(error).__name__}: {error})") from None

@@ -24,7 +24,7 @@ class Route:
     decode: Callable[[bytes], Any]  # returns the argument of the API method
     max_body_bytes: int
     is_for_one_hand: bool
-    seconds: float  # deadline for the body, and for the response
+    seconds: float  # deadline for the body and the response together
 
 
 class PredictionRequest:

@@ -34,7 +34,7 @@ from hand_gesture.web.worker import Worker
 STREAM: Final = "/stream"
 MAX_MESSAGE_BYTES: Final = 65_536  # of a frame; settings may have MAX_GESTURES_BYTES
 MAX_WAITING_FRAMES: Final = 8  # in the queue
-SETTINGS_SECONDS: Final = 10.0  # for the settings: a phone may be busy loading MediaPipe, or its network slow
+SETTINGS_SECONDS: Final = 15.0  # for the settings: a phone may be busy loading MediaPipe, or its network slow
 PING_INTERVAL_SECONDS: Final = 20.0  # without data before a ping
 CLIENT_TIMEOUT_SECONDS: Final = 5.0  # for data after a ping, and for a client that does not read
 _OK: Final = HTTPStatus.OK  # looking up an enum's member takes 0.2 µs in Python 3.11

@@ -314,6 +314,25 @@ def test_gestures_are_released_when_no_picture_comes(server: Server, site: Site,
 
 
 @needs_finder
+def test_searches_that_take_long_do_not_reconnect(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    sockets: list[WebSocket] = []
+    page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108
+    until(page, "window.start !== undefined")
+    page.evaluate(
+        """(hand) => {
+          const inVideo = () => new Promise((resolve) => setTimeout(() => resolve([hand]), 5500));
+          window.slow = { inVideo, close() {} };
+        }""",
+        as_objects(LIKE),
+    )
+    run(page, "{ finder: slow }")
+    until(page, "frames > 2")
+    page.evaluate("running.stop()")
+    assert len(sockets) == 1
+
+
+@needs_finder
 def test_video_of_another_window(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     until(page, "window.start !== undefined")
@@ -620,18 +639,26 @@ def test_service_that_does_not_answer(
     server: Server, site: Site, open_page: Open, options: dict[str, object], answered: int, seconds: int
 ) -> None:
     answers = ["[]"] * answered
+    unanswered: list[bytes] = []
 
     def answer(socket: WebSocketRoute) -> None:
-        socket.on_message(
-            lambda message: socket.send(answers.pop()) if isinstance(message, bytes) and answers else None
-        )
+        def take(message: str | bytes) -> None:
+            if isinstance(message, bytes) and answers:
+                socket.send(answers.pop())
+            elif isinstance(message, bytes):
+                unanswered.append(message)
+
+        socket.on_message(take)
 
     page = open_page()
     page.clock.install()
     page.route_web_socket("**/stream", answer)
     page.goto(site.page(ANY, server.url))
     own(page, json.dumps(options))
-    until(page, f"(stream.send([], [640, 480]), frames === {answered} && left().timers > 0)")
+    while not unanswered:
+        page.evaluate("stream.send([], [640, 480])")
+        page.wait_for_timeout(50)
+    assert page.evaluate("frames") == answered
     if seconds > 5:
         page.clock.fast_forward(1000 * seconds // 2)
         assert page.evaluate("problems") == []
@@ -650,7 +677,7 @@ def test_refusal_whose_reason_never_comes(home: Path, site: Site, open_page: Ope
         page.evaluate("stream.send([], [640, 480])")
         until(page, "problems.length > 0")
         assert page.evaluate("problems[0][0]") == "service_away"
-        assert len(asked) == 1
+        assert asked
         page.evaluate("stream.close()")
 
 
@@ -678,9 +705,9 @@ def test_service_that_does_not_even_accept(site: Site, server: Server, open_page
         page.goto(site.page(ANY, server.url))
         own(page, f"{{ service: 'http://127.0.0.1:{silent.getsockname()[1]}' }}")
         page.evaluate("stream.send([], [640, 480])")
-        page.clock.fast_forward(9_000)
+        page.clock.fast_forward(5_000)
         assert page.evaluate("problems") == []
-        page.clock.fast_forward(1_000)
+        page.clock.fast_forward(5_000)
         assert page.evaluate("problems.map(([code]) => code)") == ["service_away"]
         page.evaluate("stream.close()")
 
@@ -725,7 +752,8 @@ def test_missing_file_of_gestures(server: Server, site: Site, open_page: Open) -
 
 def test_file_of_gestures_that_comes_late(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url), errors="Failed to load resource")
-    own(page, options="{ gestures: 'my.json' }")
+    page.evaluate("void addEventListener('unhandledrejection', (event) => event.preventDefault())")
+    own(page, "{ gestures: 'my.json', onProblem(problem) { problems.push(problem); throw new Error('mine'); } }")
     page.evaluate("stream.send([], [640, 480])")
     until(page, "problems.length > 0")
     (site.folder / "my.json").write_text(json.dumps(gestures("L", command="jump")))

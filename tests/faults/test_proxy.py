@@ -152,6 +152,16 @@ def test_slow_body(start_proxy: Callable[..., Proxy]) -> None:
     assert (answer.status_code, [*answer.json()["gestures"]]) == (200, ["L", "pinky"])
 
 
+def test_body_that_never_comes(start_proxy: Callable[..., Proxy]) -> None:
+    head, end, _ = encode_request("x", "/predict", GOOD[0].body).partition(b"\r\n\r\n")
+    with from_address("127.0.0.1", start_proxy()) as client, client.makefile("rb") as answer:
+        client.sendall(head + end)
+        headers, _, body = answer.read().partition(b"\r\n\r\n")
+    assert headers.startswith(b"HTTP/1.1 408")
+    assert b"access-control-allow-origin: *" in headers.lower()
+    assert json.loads(body) == {"error": "The request did not arrive within 5 seconds.", "reason": "body_too_slow"}
+
+
 def test_slow_headers(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy()
     with traffic(proxy.url, GOOD, connections=GOOD_CLIENTS, interval=1 / 30) as good:

@@ -48,7 +48,8 @@ def test_scripts_keep_their_line_numbers_without_comments(server: Server) -> Non
         source = (PROJECT / "hand_gesture" / "web" / "page" / Path(link).name).read_text().splitlines()
         served = server.client.get(f"/{link}").text.splitlines()
         assert len(served) == len(source)
-        assert all(line in ("", of_source) for line, of_source in zip(served, source, strict=True))
+        for line, of_source in zip(served, source, strict=True):
+            assert line in ("", of_source, of_source.partition(" //")[0])
         assert served != source
 
 

@@ -255,7 +255,7 @@ def test_other_origins_are_rejected(guarded: Server, origin: Any) -> None:
 
 def test_silent_streams_are_closed(short_limits: Server) -> None:
     with connect(address_of(short_limits)) as stream:
-        assert end_of(stream)[:2] == (1001, "The settings did not arrive within 10 seconds.")
+        assert end_of(stream)[:2] == (1001, "The settings did not arrive within 15 seconds.")
     with opened(short_limits) as stream:
         assert end_of(stream)[:2] == (1001, "No frame for 1 seconds.")
 

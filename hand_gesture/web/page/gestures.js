@@ -15,7 +15,7 @@ import { openStream as connect, guarded } from "./stream.js";
 const SERVICE = new URL(/* @vite-ignore */ "../../", import.meta.url).href;
 const HOLD_MS = 150;
 const MOST_HANDS = 2;
-const IDLE_MS = 5_000; // without a picture: the camera is muted, or the video paused or over
+const IDLE_MS = 5_000; // without a new picture: the camera is muted, or the video paused or over
 const LOADING_MS = 20_000; // timeout for a file of gestures
 const RETRY_MS = 5_000; // to load it again
 const COLORS = ["#5eead4", "#fbbf24"];
@@ -178,12 +178,12 @@ export async function startGestures(options = {}) {
     watch(video, {
       signal,
       async onPicture(time) {
+        clearTimeout(idle); // the search itself may take long
         const hands = await inVideo(video, time);
         if (signal.aborted || document.hidden) return; // a hidden page must not reconnect
         if (!video.videoWidth) return; // its source was removed or changed
         onHands(hands, sizeOf(video), performance.now() - time);
         if (signal.aborted) return; // by the callback
-        clearTimeout(idle);
         idle = setTimeout(pause, IDLE_MS);
         stream ??= resume();
         stream.send(hands, video);
@@ -259,9 +259,10 @@ export function openStream(options = {}) {
     if (isClosed) return;
     attempt += 1; // again, because a callback of the closed stream may have opened one
     const mine = attempt;
-    const { holdMs = HOLD_MS, key } = settings;
+    const { holdMs = HOLD_MS, key, gestures: given } = settings;
     try {
-      const gestures = await readGestures(settings.gestures);
+      // Without a file this does not wait, so that send() can send its hands
+      const gestures = isAddress(given) ? await loadGestures(given) : (given?.gestures ?? given);
       const hasGestures = gestures && Object.keys(gestures).length;
       if (mine !== attempt || !size) return;
       stream = connect(address, {
@@ -283,8 +284,9 @@ export function openStream(options = {}) {
       });
     } catch (error) {
       const { message, code } = problemOf(error);
-      if (mine === attempt) report(message, code);
-      if (mine === attempt) retry = setTimeout(open, RETRY_MS); // unless the callback has closed it
+      if (mine !== attempt) return;
+      retry = setTimeout(open, RETRY_MS); // first, because the callback may close the stream, or throw
+      report(message, code);
     }
   }
 
@@ -320,12 +322,19 @@ function streamSettings({ holdMs, gestures, key }) {
 
 /**
  * @param {StreamSettings["gestures"]} given
- * @returns {Promise<object | undefined>} the gestures by name
+ * @returns {given is string | URL}
  */
-async function readGestures(given) {
-  if (typeof given !== "string" && !(given instanceof URL)) return given && (given.gestures ?? given);
+function isAddress(given) {
+  return typeof given === "string" || given instanceof URL;
+}
+
+/**
+ * @param {string | URL} address of a file
+ * @returns {Promise<object>} the gestures by name
+ */
+async function loadGestures(address) {
   try {
-    const response = await fetch(new URL(given, document.baseURI), { signal: AbortSignal.timeout(LOADING_MS) });
+    const response = await fetch(new URL(address, document.baseURI), { signal: AbortSignal.timeout(LOADING_MS) });
     const { gestures } = await response.json();
     if (!gestures) throw new TypeError("no gestures");
     return gestures;

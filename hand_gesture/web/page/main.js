@@ -242,10 +242,11 @@ function getReference() {
     view.showReference(reference, startPlayback);
     return reference;
   });
-  loadingReference.catch(() => {
-    loadingReference = null; // retry on the next call
+  const loading = loadingReference;
+  loading.catch(() => {
+    if (loadingReference === loading) loadingReference = null; // retry on the next call
   });
-  return loadingReference;
+  return loading;
 }
 
 /** A restarted service may serve another model; if this fails, the page keeps the old one's description. */
@@ -452,4 +453,6 @@ setInterval(() => {
   view.showLatency("answer", stats.answer.summary());
 }, STATS_INTERVAL_MS);
 
-getReference().catch(({ message }) => view.showProblem(message));
+getReference().catch(({ message }) => {
+  if (!loadingReference) view.showProblem(message); // unless it was loaded again meanwhile
+});

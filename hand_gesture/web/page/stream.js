@@ -225,6 +225,7 @@ export function openStream(address, { settings = {}, ...callbacks }) {
     const end = async ({ code, reason }) => {
       if (isEnding) return;
       isEnding = true;
+      clearTimeout(timeout);
       const refusal = wasOpen ? null : await whyRefused(address);
       if (!opened.onclose) return; // closed while it was fetched
       if (refusal) {

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from starlette.applications import Starlette
 
-from hand_gesture.web.pages import page_routes
+from hand_gesture.web.pages import _read_source, page_routes
 
 
 def test_clients_that_accept_no_encoding_get_none(tmp_path: Path) -> None:
@@ -34,3 +34,21 @@ def test_without_mediapipe_the_pages_name_no_folder_of_it(tmp_path: Path) -> Non
     assert 'name="finder" content=""' in page
     for module in modules:
         assert 'const finder = "";' in module
+
+
+def test_strings_are_no_comments(tmp_path: Path) -> None:
+    script = tmp_path / "script.js"
+    script.write_text("""\
+/** Of the whole line. */
+const one = 1; // one
+  // the same
+const address = "http://x"; // no quotation mark
+const text = ["a; // b", `c; // d`]; // it's kept
+""")
+    assert _read_source(script).decode().splitlines() == [
+        "",
+        "const one = 1;",
+        "",
+        'const address = "http://x";',
+        """const text = ["a; // b", `c; // d`]; // it's kept""",
+    ]
