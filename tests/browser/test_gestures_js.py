@@ -498,6 +498,8 @@ def test_source_of_a_video_changes_while_it_is_searched(server: Server, site: Si
     page.evaluate("shown.srcObject = own.clone(); shown.play()")
     frames = page.evaluate("frames")
     until(page, f"frames > {frames} + 2 || problems.length > 0")
+    page.evaluate("shown.srcObject = null")
+    until(page, "left().sockets === 0")
     assert page.evaluate("problems") == []
 
 

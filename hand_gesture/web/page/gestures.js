@@ -181,10 +181,10 @@ export async function startGestures(options = {}) {
         clearTimeout(idle); // the search itself may take long
         const hands = await inVideo(video, time);
         if (signal.aborted || document.hidden) return; // a hidden page must not reconnect
+        idle = setTimeout(pause, IDLE_MS);
         if (!video.videoWidth) return; // its source was removed or changed
         onHands(hands, sizeOf(video), performance.now() - time);
         if (signal.aborted) return; // by the callback
-        idle = setTimeout(pause, IDLE_MS);
         stream ??= resume();
         stream.send(hands, video);
         if (draw) {
