@@ -715,10 +715,12 @@ def test_service_that_does_not_even_accept(site: Site, server: Server, open_page
 
 
 def test_refusal_after_the_service_was_away(server: Server, site: Site, open_page: Open) -> None:
-    codes = [1011, 1009]
+    opened: list[WebSocketRoute] = []
 
     def refuse(socket: WebSocketRoute) -> None:
-        socket.on_message(lambda _: socket.close(code=codes.pop(0)))
+        opened.append(socket)
+        code = 1011 if len(opened) == 1 else 1009
+        socket.on_message(lambda _: socket.close(code=code))
 
     page = open_page()
     page.route_web_socket("**/stream", refuse)
