@@ -250,15 +250,15 @@ export function openStream(options = {}) {
   function disconnect() {
     attempt += 1;
     clearTimeout(retry);
-    stream?.close();
-    stream = null;
+    const closing = stream;
+    stream = null; // first, because a callback may open another
+    closing?.close();
   }
 
   async function open() {
+    const mine = attempt + 1;
     disconnect();
-    if (isClosed) return;
-    attempt += 1; // again, because a callback of the closed stream may have opened one
-    const mine = attempt;
+    if (isClosed || mine !== attempt) return; // a callback of the closed stream has closed it, or opened another
     const { holdMs = HOLD_MS, key, gestures: given } = settings;
     try {
       // Without a file this does not wait, so that send() can send its hands
