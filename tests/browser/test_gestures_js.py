@@ -52,6 +52,12 @@ def left(page: Page) -> dict[str, int]:
     return counts
 
 
+def until_more_frames(page: Page) -> None:
+    """Wait until three more frames are answered."""
+    frames = page.evaluate("frames")
+    until(page, f"frames > {frames} + 2")
+
+
 def assert_everything_is_released(page: Page) -> None:
     """Wait for the closing handshake and the wake lock, and assert that nothing else is left."""
     until(page, "left().sockets === 0 && left().locks === 0")
@@ -142,8 +148,7 @@ def test_options_that_are_not_valid(server: Server, site: Site, open_page: Open)
     assert told == "video must be a <video>, a video file or blob, or a MediaStream."
     run(page)
     assert page.evaluate("running.configure({ hands: '2' }).catch(({ message }) => message)") == message
-    frames = page.evaluate("frames")
-    until(page, f"frames > {frames}")  # as before
+    until_more_frames(page)  # as before
 
 
 @needs_finder
@@ -182,8 +187,7 @@ def test_it_goes_on_when_the_video_leaves_the_document(server: Server, site: Sit
     page = open_page(site.page(ANY, server.url))
     run(page, "{ video: document.body.appendChild(document.createElement('video')) }")
     page.evaluate("new Promise((resolve) => { running.video.onpause = resolve; running.video.remove(); })")
-    frames = page.evaluate("frames")
-    until(page, f"frames > {frames} + 2")
+    until_more_frames(page)
     page.evaluate("running.stop()")
     assert_everything_is_released(page)
 
@@ -482,24 +486,23 @@ def test_source_of_a_video_changes_while_it_is_searched(server: Server, site: Si
       await shown.play();
     }""")
     run(page, "{ video: shown }")
-    page.evaluate(
-        """() => {
-          const make = window.createImageBitmap;
-          window.createImageBitmap = async (...given) => {
-            window.createImageBitmap = make;
-            const picture = await make(...given);
-            shown.srcObject = null;
-            return picture;
-          };
-        }"""
-    )
+    remove = """() => {
+      const make = window.createImageBitmap;
+      window.createImageBitmap = async (...given) => {
+        window.createImageBitmap = make;
+        const picture = await make(...given);
+        shown.srcObject = null;
+        return picture;
+      };
+    }"""
+    page.evaluate(remove)
     until(page, "shown.srcObject === null")
     page.evaluate("running.configure({ hands: 1 })")  # in turn, after the search
     page.evaluate("shown.srcObject = own.clone(); shown.play()")
     frames = page.evaluate("frames")
     until(page, f"frames > {frames} + 2 || problems.length > 0")
-    page.evaluate("shown.srcObject = null")
-    until(page, "left().sockets === 0")
+    page.evaluate(remove)
+    until(page, "shown.srcObject === null && left().sockets === 0")
     assert page.evaluate("problems") == []
 
 
@@ -537,8 +540,7 @@ def test_it_starts_again_when_it_is_stopped(server: Server, site: Site, open_pag
     run(page, "{ video: shown, onStop: () => { window.again = start({ video: shown }); } }")
     page.evaluate("running.stop()")
     assert page.evaluate("again.then(({ camera }) => camera !== null)")
-    frames = page.evaluate("frames")
-    until(page, f"frames > {frames} + 2")
+    until_more_frames(page)
     page.evaluate("again.then(({ stop }) => stop())")
     assert_everything_is_released(page)
 
@@ -584,8 +586,7 @@ def test_detection_options_are_used(server: Server, site: Site, open_page: Open)
     page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message)))  # noqa: PLW0108
     run(page, "{ holdMs: 300, hands: 1 }")
     page.evaluate("running.configure({ hands: 2, holdMs: 500 })")
-    frames = page.evaluate("frames")
-    until(page, f"frames > {frames}")
+    until_more_frames(page)
     settings = [json.loads(message) for message in sent if isinstance(message, str)]
     assert [setting["hold_ms"] for setting in settings] == [300, 500]
     told = page.evaluate("running.configure({ hands: 0 }).catch(({ message }) => message)")
@@ -681,6 +682,24 @@ def test_refusal_whose_reason_never_comes(home: Path, site: Site, open_page: Ope
         assert page.evaluate("problems[0][0]") == "service_away"
         assert asked
         page.evaluate("stream.close()")
+
+
+def test_refusal_whose_reason_comes_late(home: Path, site: Site, open_page: Open) -> None:
+    with serve(home, ALLOWED_ORIGINS="https://game.example") as server:
+        page = open_page(errors=("WebSocket connection", "Failed to load resource"))
+        asked: list[Route] = []
+        page.route("**/stream", lambda route: asked.append(route))  # noqa: PLW0108
+        page.clock.install()
+        page.goto(site.page(ANY, server.url))
+        page.evaluate("AbortSignal.timeout = () => new AbortController().signal")  # the request has its own limit
+        own(page)
+        page.evaluate("stream.send([], [640, 480])")
+        while not asked:
+            page.wait_for_timeout(50)
+        page.clock.fast_forward(10_000)  # the time to connect
+        asked[0].continue_()
+        until(page, "problems.length > 0")
+        assert page.evaluate("problems") == [["forbidden_origin", REFUSED]]
 
 
 def test_callback_that_sends_the_next_frame(server: Server, site: Site, open_page: Open) -> None:
@@ -908,8 +927,7 @@ def test_it_comes_back_although_callbacks_throw(home: Path, site: Site, open_pag
         page.evaluate("void setInterval(() => stream.send([], [640, 480]), 50)")
         server.stop()
     with start(home, port=port):
-        frames = page.evaluate("frames")
-        until(page, f"frames > {frames}")
+        until_more_frames(page)
 
 
 def test_a_path_prefix_is_kept(server: Server, site: Site, open_page: Open) -> None:

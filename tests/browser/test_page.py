@@ -498,3 +498,42 @@ def test_model_that_was_not_described_at_first(server: Server, open_page: Open) 
     page.unroute("**/reference_hands.json")
     press(page, "Start camera")
     until(page, "document.querySelectorAll('#gestures li').length > 0")
+
+
+def test_description_of_the_model_that_never_comes(server: Server, open_page: Open) -> None:
+    page = open_page()
+    page.add_init_script("""
+      const { timeout } = AbortSignal;
+      AbortSignal.timeout = (milliseconds) => timeout.call(AbortSignal, milliseconds / 20);
+    """)
+    page.route("**/reference_hands.json", lambda _: None)
+    page.goto(server.url)
+    assert problem(page).startswith("The reference hands could not be loaded")
+
+
+@needs_finder
+def test_late_failure_does_not_hide_the_description_of_the_model(server: Server, open_page: Open) -> None:
+    page = open_page(errors="Failed to load resource")
+    asked: list[Route] = []
+    opened: list[WebSocketRoute] = []
+
+    def restart_once(browser: WebSocketRoute) -> None:
+        opened.append(browser)
+        if len(opened) == 1:
+            browser.on_message(lambda _: browser.close(code=1012))
+        else:
+            browser.connect_to_server()
+
+    page.route("**/reference_hands.json", lambda route: route.continue_() if asked else asked.append(route))
+    page.route_web_socket("**/stream", restart_once)
+    page.goto(server.url)
+    press(page, "Start camera")
+    until(page, "document.querySelectorAll('#gestures li').length > 0")  # loaded again after the restart
+    page.evaluate("""() => {
+      window.shown = [];
+      const problem = document.getElementById("problem");
+      new MutationObserver(() => shown.push(problem.textContent)).observe(problem, { childList: true, subtree: true });
+    }""")
+    asked[0].abort()
+    page.wait_for_timeout(500)
+    assert [text for text in page.evaluate("shown") if text] == []

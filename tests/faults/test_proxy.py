@@ -92,6 +92,7 @@ def test_without_replicas_clients_get_retry_after(start_proxy: Callable[..., Pro
         worker.resume()
     assert (answer.status_code, answer.json()["reason"]) == (503, "overloaded")
     assert answer.headers["retry-after"] == "1"
+    assert answer.headers["access-control-allow-origin"] == "*"  # so that pages of other origins can read it
 
 
 class LateReplica(BaseHTTPRequestHandler):

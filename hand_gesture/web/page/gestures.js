@@ -258,13 +258,13 @@ export function openStream(options = {}) {
   async function open() {
     const mine = attempt + 1;
     disconnect();
-    if (isClosed || mine !== attempt) return; // a callback of the closed stream has closed it, or opened another
+    if (isClosed) return;
     const { holdMs = HOLD_MS, key, gestures: given } = settings;
     try {
       // Without a file this does not wait, so that send() can send its hands
       const gestures = isAddress(given) ? await loadGestures(given) : (given?.gestures ?? given);
       const hasGestures = gestures && Object.keys(gestures).length;
-      if (mine !== attempt || !size) return;
+      if (mine !== attempt || !size) return; // closed or opened again meanwhile, also by a callback
       stream = connect(address, {
         settings: { image_size: size, hold_ms: holdMs, ...(hasGestures && { gestures }), ...(key && { key }) },
         onAnswer(answers, milliseconds, hands) {
