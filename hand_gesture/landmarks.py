@@ -238,11 +238,15 @@ def _diagnose(value: Any) -> MissingLandmarksError | MalformedLandmarksError:  #
 
 
 def _hands_within(value: list[Any]) -> list[Any]:
-    """The items of a list of hands; empty if the items are points or numbers."""
-    if not value or not all(isinstance(item, list) for item in value):
+    """The items of a list of hands; empty if the items are points or numbers.
+
+    Only the first items are checked, because there may be hundreds of thousands.
+    """
+    some = value[:COORDINATE_COUNT]
+    if not some or not all(isinstance(item, list) for item in some):
         return []
-    has_points = any(isinstance(point, list | dict) for hand in value for point in hand)
-    return value if has_points or all(len(hand) >= PLANAR_COUNT for hand in value) else []
+    has_points = any(isinstance(point, list | dict) for hand in some for point in hand[:COORDINATE_COUNT])
+    return value if has_points or all(len(hand) >= PLANAR_COUNT for hand in some) else []
 
 
 def _points(value: list[Any]) -> list[Any]:

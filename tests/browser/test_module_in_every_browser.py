@@ -27,7 +27,9 @@ PACKAGE = """
 @pytest.fixture(scope="module")
 def film_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video that every browser plays: like, dislike, stop, fist, two seconds each, a wall after each."""
-    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: there is none for this machine")
+    cv2 = pytest.importorskip(
+        "cv2", reason="OpenCV is not installed, or lacks a library of the system", exc_type=ImportError
+    )
     path = tmp_path_factory.mktemp("film") / "film.webm"
     pictures = film()
     video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), PER_SECOND, FRAME_SIZE)

@@ -17,8 +17,10 @@ from tests.browser.conftest import CAMERA_VIDEO, SCREENSHOTS, SECONDS, needs_han
 from tests.browser.tabs import virtual_screen
 from tests.server import PROJECT, Server, free_port
 
-pytest.importorskip("cv2", reason="OpenCV and MediaPipe are not installed: there are none for this machine")
-pytest.importorskip("mediapipe", reason="MediaPipe is not installed: there is none for this machine")
+pytest.importorskip("cv2", reason="OpenCV is not installed, or lacks a library of the system", exc_type=ImportError)
+pytest.importorskip(
+    "mediapipe", reason="MediaPipe is not installed, or lacks a library of the system", exc_type=ImportError
+)
 WEBCAM = (sys.executable, "examples/webcam.py")
 TEAL = (94, 234, 212)  # of skeletons
 SIZE = (800, 600)

@@ -16,7 +16,7 @@ from tests.hands import IMAGE_SIZE, LIKE
 from tests.server import Server
 
 LARGEST_GOOD = "as many as allowed, as browsers write them"
-MAX_COST = 15  # relative to the largest valid body
+MAX_COST = 10  # relative to the largest valid body
 JSON = {"Content-Type": "application/json"}
 STATUS = {
     Reason.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -118,8 +118,10 @@ def stream_with_lost_frames() -> Iterator[str]:
 @pytest.fixture
 def film(tmp_path: Path) -> str:
     """A film without hands."""
-    pytest.importorskip("cv2", reason="OpenCV and MediaPipe are not installed: there are none for this machine")
-    pytest.importorskip("mediapipe", reason="MediaPipe is not installed: there is none for this machine")
+    pytest.importorskip("cv2", reason="OpenCV is not installed, or lacks a library of the system", exc_type=ImportError)
+    pytest.importorskip(
+        "mediapipe", reason="MediaPipe is not installed, or lacks a library of the system", exc_type=ImportError
+    )
     picture = io.BytesIO()
     Image.new("RGB", (640, 480)).save(picture, "JPEG")
     path = tmp_path / "film.mjpeg"
