@@ -56,8 +56,9 @@ mutate: $(VENV)/.dev ## Mutation testing: list the mutants that no unit test kil
 	nice -n 15 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 
+# A shorter timeout than the other tests, because browsers hang at times
 test-page: $(VENV)/.dev node_modules/.package-lock.json page ## Test the page in Chromium, Firefox and WebKitGTK, if installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --timeout 600 tests/browser # browsers hang at times
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --timeout 600 tests/browser
 
 test-faults: $(VENV)/.dev ## Kill, freeze and overload a running service; about 5 minutes
 	$(BIN)/python -m pytest -s tests/faults -k "not nothing_grows"
