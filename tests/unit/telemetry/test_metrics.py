@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from hand_gesture.errors import Reason
 from hand_gesture.model.classifier import Prediction
 from hand_gesture.model.execution import Execution
-from hand_gesture.telemetry.measured_model import MeasuredModel
+from hand_gesture.telemetry.measured_model import BATCHES_IN_THREADS, MeasuredModel
 from hand_gesture.telemetry.metrics import MODEL_CALLS_SECONDS, Metrics, ProcessTreeSampler, observe_all
 from tests.server import PROJECT
 
@@ -294,6 +294,34 @@ def test_model_calls_whose_caller_is_cancelled_are_counted(metrics: Metrics) -> 
         return calls()
 
     assert asyncio.run(main()) == 1
+
+
+def test_cancelled_batches_leave_the_queue_and_leave_threads_for_others(metrics: Metrics) -> None:
+    hands, release = np.zeros((2, 63)), threading.Event()
+    sizes: list[int] = []
+
+    def predict(hands: NDArray[np.float64]) -> list[Prediction]:
+        sizes.append(len(hands))
+        if len(hands) > 1:
+            assert release.wait(60)
+        return [Prediction("like", 0.9, None)] * len(hands)
+
+    async def main() -> None:
+        execution = Execution(predict, hands[:1])
+        model = MeasuredModel(execution, metrics)
+        batches = [asyncio.create_task(model.predict_in_thread(hands, "/batches")) for _ in range(40)]
+        while sizes.count(2) < BATCHES_IN_THREADS:
+            await asyncio.sleep(0.001)
+        await asyncio.to_thread(execution.call_inline, hands[:1])
+        for batch in batches:
+            batch.cancel()
+        await asyncio.gather(*batches, return_exceptions=True)
+        release.set()
+        await model.predict_in_thread(hands[:1], "/batches")  # the threads are free again
+        metrics.flush()
+
+    asyncio.run(main())
+    assert sizes.count(2) == BATCHES_IN_THREADS
 
 
 def test_flush_records_everything(metrics: Metrics) -> None:
