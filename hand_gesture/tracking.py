@@ -43,6 +43,7 @@ APART: Final = 1.0
 
 MEMORY_SECONDS: Final = 2.0  # default time for which a missing hand keeps its number
 MARK_SECONDS: Final = 0.1  # between the two positions that give the velocity
+MIN_STEP_SECONDS: Final = 0.001  # between two positions for a velocity; a client's timestamps may be closer
 PREDICTED_SECONDS: Final = 0.2  # a missing hand is expected to keep its velocity for this time
 CONFIRMED_SECONDS: Final = 0.25  # a younger hand that meets an older one was a false detection
 
@@ -86,9 +87,10 @@ class _Track:
         palm: list[float] = self.hand.take(_PALM).tolist()
         self.size = _size(palm)
         x, y, since = self.older_mark
-        if self.last_seen == since:
+        seconds = self.last_seen - since
+        if seconds < MIN_STEP_SECONDS:
             return palm
-        share = min(time - self.last_seen, PREDICTED_SECONDS) / (self.last_seen - since)
+        share = min(time - self.last_seen, PREDICTED_SECONDS) / seconds
         step = (self.x - x) * share, (self.y - y) * share
         return [value + step[index % 2] for index, value in enumerate(palm)]
 

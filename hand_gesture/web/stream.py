@@ -198,8 +198,11 @@ class Stream:
         """Answer the frame in flight."""
         self._in_flight = None
         if predictions is not None:
-            self._answer_frame(predictions)
-        elif error is not None:
+            try:
+                self._answer_frame(predictions)
+            except Exception as bug:  # the client waits for an answer to each frame
+                error = bug
+        if error is not None:
             self._answer_error(self._worker.admission.explain(error, STREAM))
         self._handle_waiting()
 

@@ -217,6 +217,14 @@ def test_a_new_hand_that_meets_an_older_one_was_a_false_detection(is_older: bool
     assert len(tracker.known) == len({*ids})
 
 
+@pytest.mark.parametrize("seconds", [5e-324, 1e-318, 1e-9])
+def test_frames_almost_at_the_same_time_give_no_velocity(seconds: float) -> None:
+    tracker, hand = Tracker(), shaped(0).reshape(1, 63)
+    assert tracker.update(hand, 0.0) == [1]
+    assert tracker.update(hand, seconds) == [1]
+    assert tracker.update(hand + 3, 0.1) == [2]
+
+
 def test_only_missing_hands_are_forgotten() -> None:
     stays, leaves = shaped(2).reshape(63), shaped(3).reshape(63) + np.tile([6, 0, 0], 21)
     both = np.array([stays, leaves])

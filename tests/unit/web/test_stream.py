@@ -304,6 +304,16 @@ def test_a_model_error_is_reported_and_the_stream_continues() -> None:
     assert client.answers() == ["model_failed", "like"]
 
 
+def test_a_frame_whose_answer_cannot_be_made_is_reported_and_the_stream_continues() -> None:
+    client = streaming()
+    client.stream.receive(FRAME)
+    client.stream.receive(FRAME)
+    client.model.calls[0].done([], None)  # no prediction for the hand
+    assert client.answers() == ["model_failed"]
+    client.model.calls[1].answer()
+    assert client.answers() == ["like"]
+
+
 def test_only_a_stream_without_frames_is_idle() -> None:
     client = streaming(stream_idle_seconds=10)
     for _ in range(20):
