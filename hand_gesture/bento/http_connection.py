@@ -186,6 +186,12 @@ class HttpConnection(HttpToolsProtocol):
         application = self._application
         if application is None:
             return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "This server does not accept WebSockets.")
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Pipelined: the response to the request before must not follow the handshake. The connection closes after
+            # it, which tells the client to open the WebSocket again.
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return None
         if (problem := self._handshake_problem()) is not None:
             return self._refuse_upgrade(*problem)
         websocket = WebSocket(application.limits, application.watchdog, self.server_state.connections)

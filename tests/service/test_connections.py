@@ -67,6 +67,24 @@ def test_http2_may_be_offered_hundreds_of_times_at_once(server: Server) -> None:
             answers += read_answer(connection).count(b"HTTP/1.1 200 ")
 
 
+def test_websocket_behind_an_unanswered_request_is_not_opened(server: Server) -> None:
+    """Its handshake would overtake the response."""
+    handshake = (
+        b"GET /stream HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    unusual = PLAIN.replace(b"\r\nHost: a", b"\r\nHost: a\r\nExpect: nothing")  # through ASGI
+    for requests in (PLAIN + BODY, (PLAIN + BODY) * 3, unusual + BODY):
+        with connect(server) as connection:
+            connection.sendall(requests + handshake + b"\x81\x82\x00\x00\x00\x00{}")
+            answers = b""
+            while chunk := connection.recv(65_536):
+                answers += chunk
+        assert answers.count(b"HTTP/1.1 200 OK") == answers.count(b"HTTP/1.1 ") == requests.count(b"POST")
+        assert answers.count(b"connection: close") == 1
+        assert answers.endswith(b"}")
+
+
 def test_data_after_the_last_request_of_a_connection_is_ignored(server: Server) -> None:
     last = PLAIN.replace(b"\r\nHost: a", b"\r\nHost: a\r\nConnection: close")
     chunked = last.replace(b"Content-Length: %d" % len(BODY), b"Transfer-Encoding: chunked")
