@@ -62,7 +62,12 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins", "api_key", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not parts and value.strip():  # fail closed: "," may be a template whose keys are not set
+            raise ValueError("there is nothing between the commas")
+        return parts
 
     @field_validator("allowed_origins")
     @classmethod

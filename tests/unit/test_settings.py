@@ -50,6 +50,7 @@ def test_invalid_origins_are_rejected(monkeypatch: pytest.MonkeyPatch, given: st
         ("MODEL_TAG", "", None),
         ("API_KEY", " first\n, ,second ", ["first", "second"]),
         ("API_KEY", "", []),
+        ("API_KEY", "\n", []),
         ("ALLOWED_ORIGINS", "\thttps://game.example , *", ["https://game.example", "*"]),
         ("PORT", " 4000 ", 4000),
         ("PORT", "", 3000),
@@ -62,6 +63,13 @@ def test_whitespace_around_values_is_stripped(
 ) -> None:
     monkeypatch.setenv(name, given)
     assert getattr(load_settings(), name.lower()) == taken
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "ALLOWED_ORIGINS"])
+def test_lists_of_nothing_but_commas_are_rejected(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, " , ,")
+    with pytest.raises(SystemExit, match=f"{name}= , ,: .*there is nothing between the commas"):
+        load_settings()
 
 
 @pytest.mark.parametrize("given", [" ", "a:b:c", "two words", "../model", "hand_gesture:", "\udcff"])
