@@ -27,7 +27,7 @@ MOST_OPENING_SECONDS = 30  # half of what a stream may take to send its settings
 MAX_GROWTH = 300e6  # bytes; 256 cached sets of 10 kB, and the buffers of 1,000 connections
 TAUGHT = "hand_gesture_taught_predictions_total"
 TAUGHT_SETS = 'hand_gesture_teachings_total{result="taught"}'
-REFUSED = 'hand_gesture_closed_streams_total{code="1013"}'
+MAY_TRY_AGAIN = [f'hand_gesture_closed_streams_total{{code="{code}"}}' for code in (1001, 1013)]
 
 
 def shown(shape: str, *, seed: int = 1) -> str:
@@ -165,7 +165,7 @@ def test_settings_of_10_mb_are_rejected_before_reading(server: Server) -> None:
 
 
 def test_many_sets_of_gestures_are_limited_and_do_not_affect_others(home: Path) -> None:
-    """1,000 streams send gestures at once: each gets its gestures or 1013, and one without is not affected.
+    """1,000 streams send gestures at once: each gets its gestures or may try again, and one without is not affected.
 
     All are open before the first sends its settings, if the machine is fast enough. Memory stays bounded.
     """
@@ -217,11 +217,12 @@ def _send_a_crowd(server: Server) -> None:
     assert any(taught)
     assert {answer for answer, is_taught in zip(answers, taught, strict=True) if not is_taught} <= {
         "overloaded",
+        "body_too_slow",  # on a slow machine
         "closed",
     }
     assert watched > 0
     after = server.metrics()
-    assert after[REFUSED] - before[REFUSED] == CROWD - sum(taught)
+    assert sum(after[series] - before[series] for series in MAY_TRY_AGAIN) == CROWD - sum(taught)
     assert after[TAUGHT_SETS] - before[TAUGHT_SETS] <= sum(taught) + MAX_WAITING
     assert largest - resident < MAX_GROWTH
     with opened(server, gestures("L")) as stream:  # a place is free again
