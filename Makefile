@@ -122,7 +122,8 @@ lock: $(VENV)/.dev ## Update the lock files from pyproject.toml (UPGRADE=--upgra
 
 # Passed to `bentoml containerize`; use "--opt network=host" if only the host can reach the package index.
 CONTAINERIZE_OPTS ?=
-SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null)
+# Without the credentials that the address of a remote may have: the label is public
+SOURCE ?= $(shell git config --get remote.origin.url 2>/dev/null | sed 's|://[^/]*@|://|')
 
 # TERM and COLUMNS: BentoML would colour the tag if FORCE_COLOR is set, and wrap it in a narrow terminal.
 # cd: it renders Dockerfile.j2 from a temporary copy, and only reads templates below the current folder.
@@ -130,7 +131,7 @@ image: model page build/sbom.json ## Build the Bento, its image hand-gesture:lat
 	@set -e; TERM=dumb COLUMNS=200 $(BIN)/bentoml build --output tag > build/bento; tag=$$(sed -n 's/^__tag__://p' build/bento); \
 	cd "$${TMPDIR:-/tmp}" && $(CURDIR)/$(BIN)/bentoml containerize $$tag -t $$tag -t hand-gesture:latest \
 	  --opt label=org.opencontainers.image.version=$${tag#*:} \
-	  --opt label=org.opencontainers.image.source=$(SOURCE) $(CONTAINERIZE_OPTS)
+	  --opt label=org.opencontainers.image.source='$(SOURCE)' $(CONTAINERIZE_OPTS)
 
 build/sbom.json: requirements.txt $(VENV)/.dev
 	@mkdir -p build

@@ -40,6 +40,15 @@ def validate(resource: dict[str, Any]) -> None:
     kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
 
 
+def run(folder: Path, *command: str, **environment: str) -> str:
+    """Output of a command that succeeds."""
+    result = subprocess.run(
+        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
 def kustomize(folder: Path) -> dict[str, dict[str, Any]]:
     """Resources that Kustomize renders from a folder, by kind."""
     result = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
@@ -138,3 +147,11 @@ def test_swarm_does_not_kill_slow_containers() -> None:
     for check in checks.values():
         interval, timeout = (int(check[name].removesuffix("s")) for name in ("interval", "timeout"))
         assert check["retries"] * (interval + timeout) >= 60
+
+
+@pytest.mark.parametrize("user", ["", "user@", "user:TOKEN@", "me@example.com:TOKEN@"])
+def test_image_label_has_no_credentials(user: str) -> None:
+    remote = {"KEY": "remote.origin.url", "VALUE": f"https://{user}example.com/me/hand-gesture"}
+    settings = {"GIT_CONFIG_COUNT": "1"} | {f"GIT_CONFIG_{name}_0": value for name, value in remote.items()}
+    commands = run(PROJECT, "make", "--dry-run", "image", **settings)
+    assert "image.source='https://example.com/me/hand-gesture' " in commands
