@@ -28,6 +28,7 @@ OTHERS = {
     "adapter-values.yaml",
 }
 RESOURCES = sorted(path for path in KUBERNETES.rglob("*.yaml") if path.name not in OTHERS)
+needs_compose = pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
 needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 
 
@@ -147,6 +148,20 @@ def test_swarm_does_not_kill_slow_containers() -> None:
     for check in checks.values():
         interval, timeout = (int(check[name].removesuffix("s")) for name in ("interval", "timeout"))
         assert check["retries"] * (interval + timeout) >= 60
+
+
+@needs_compose
+@pytest.mark.parametrize(("cpus", "memory"), [("", ""), ("4", "2500m")])
+def test_limits_of_the_service_can_be_raised(cpus: str, memory: str) -> None:
+    settings = {"CPUS": cpus, "MEMORY": memory, "GRAFANA_ADMIN_PASSWORD": "unused"}
+    compose, swarm = (
+        yaml.safe_load(run(PROJECT, "docker-compose", "--file", file, "config", **settings))["services"]["api"]
+        for file in ("docker-compose.yml", "deploy/swarm/stack.yml")
+    )
+    in_bytes = {"1g": "1073741824", "2500m": "2621440000"}  # as compose v2 writes them
+    for limits, name in ((compose, "mem_limit"), (swarm["deploy"]["resources"]["limits"], "memory")):
+        assert float(limits["cpus"]) == float(cpus or 2)
+        assert limits[name] in {memory or "1g", in_bytes[memory or "1g"]}
 
 
 @pytest.mark.parametrize("user", ["", "user@", "user:TOKEN@", "me@example.com:TOKEN@"])
