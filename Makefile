@@ -140,29 +140,35 @@ build/sbom.json: requirements.txt $(VENV)/.dev
 # Compose v2 if installed, else docker-compose
 COMPOSE := $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.env:
-	@umask 077 && $(PYTHON) -c 'import secrets; print("GRAFANA_ADMIN_PASSWORD=" + secrets.token_urlsafe(18))' > $@
-	@echo "Wrote .env with Grafana's password for the user admin"
+# Grafana's password is appended to .env, unless it is there or in the environment
+password:
+	@test -n "$$GRAFANA_ADMIN_PASSWORD" || grep -Eqs "^ *GRAFANA_ADMIN_PASSWORD *= *[\"']?[^\"' ]" .env || { \
+	  umask 077; test -z "$$(tail -c 1 .env 2>/dev/null)" || echo >> .env; \
+	  $(PYTHON) -c 'import secrets; print("GRAFANA_ADMIN_PASSWORD=" + secrets.token_urlsafe(18))' >> .env && \
+	  echo "Wrote Grafana's password for the user admin to .env"; }
 
-up: .env ## Run the image with Prometheus, Alertmanager and Grafana
+up: password ## Run the image with Prometheus, Alertmanager and Grafana
 	@docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
 	$(COMPOSE) up --detach
 	@echo "service http://localhost:$${API_PORT:-3000} - Grafana http://localhost:$${GRAFANA_PORT:-3001}, user admin, password in .env"
 
-down: .env ## Stop the compose stack; data stays in named volumes
+# Compose wants a password for every command; for these any will do
+down logs: export GRAFANA_ADMIN_PASSWORD := unused
+
+down: ## Stop the compose stack; data stays in named volumes
 	$(COMPOSE) down
 
-up-swarm: .env ## Deploy REPLICAS (3) replicas, a proxy and monitoring on Docker Swarm
+up-swarm: password ## Deploy REPLICAS (3) replicas, a proxy and monitoring on Docker Swarm
 	@test -n "$$IMAGE" || docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
 	@$(PYTHON) deploy/swarm/up.py
 
 down-swarm: ## Remove the Swarm stack; data stays in named volumes
 	docker stack rm $${STACK:-hand-gesture}
 
-logs: .env ## Follow the logs of the compose stack
+logs: ## Follow the logs of the compose stack
 	$(COMPOSE) logs --follow
 
 clean: ## Remove everything that the other targets created
 	rm -rf $(VENV) build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
 
-.PHONY: help model page serve test fuzz mutate test-page test-faults test-endurance test-containers test-swarm lint types format bench bench-quick audit train lock image up down up-swarm down-swarm logs clean
+.PHONY: help model page serve test fuzz mutate test-page test-faults test-endurance test-containers test-swarm lint types format bench bench-quick audit train lock image password up down up-swarm down-swarm logs clean

@@ -65,6 +65,8 @@ def main() -> None:
     if state.stdout.strip() != "true":
         raise SystemExit("This Docker engine is not a Swarm manager; run `docker swarm init` first.")
     given = settings()
+    if not given.get("GRAFANA_ADMIN_PASSWORD"):
+        raise SystemExit("GRAFANA_ADMIN_PASSWORD is empty; set it, or run `make up-swarm` without it.")
     write_secrets(given)
     command = ["docker", "stack", "deploy", "--prune", "--resolve-image", "never", "--compose-file", str(STACK), NAME]
     deployed = subprocess.run(command, env=given | digests(), check=False)

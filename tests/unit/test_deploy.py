@@ -7,6 +7,7 @@ import re
 import runpy
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,27 @@ def run(folder: Path, *command: str, **environment: str) -> str:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files that start the stacks, and a ``docker`` that starts nothing and has no image."""
+    for name in ("deploy", "monitoring"):
+        shutil.copytree(PROJECT / name, tmp_path / name)
+    for name in ("Makefile", "docker-compose.yml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    command(
+        tmp_path / "bin" / "docker",
+        """case "$*" in info*) echo true ;; "stack deploy"*) echo "deploys $IMAGE" ;; *) exit 1 ;; esac""",
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def command(path: Path, script: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
 
 
 def kustomize(folder: Path) -> dict[str, dict[str, Any]]:
@@ -170,3 +192,56 @@ def test_image_label_has_no_credentials(user: str) -> None:
     settings = {"GIT_CONFIG_COUNT": "1"} | {f"GIT_CONFIG_{name}_0": value for name, value in remote.items()}
     commands = run(PROJECT, "make", "--dry-run", "image", **settings)
     assert "image.source='https://example.com/me/hand-gesture' " in commands
+
+
+@pytest.mark.parametrize(
+    "before", ["", "API_KEY=a", "API_KEY=a\n", "GRAFANA_ADMIN_PASSWORD=\n", "# GRAFANA_ADMIN_PASSWORD=a\nAPI_KEY=a\n"]
+)
+def test_grafanas_password_is_generated_once(before: str, clone: Path) -> None:
+    settings = clone / ".env"
+    if before:
+        settings.write_text(before)
+    run(clone, "make", "up-swarm", "IMAGE=other")
+    after = settings.read_text()
+    added = after.removeprefix(before).lstrip("\n")
+    assert after.startswith(before)
+    assert re.fullmatch(r"GRAFANA_ADMIN_PASSWORD=[\w-]{24}\n", added)
+    assert before or settings.stat().st_mode & 0o777 == 0o600
+    assert added == f"GRAFANA_ADMIN_PASSWORD={(clone / 'build' / 'swarm' / 'grafana_password').read_text()}\n"
+    run(clone, "make", "up-swarm", "IMAGE=other")
+    assert settings.read_text() == after
+
+
+def test_grafanas_password_may_come_from_the_environment(clone: Path) -> None:
+    run(clone, "make", "up-swarm", "IMAGE=other", GRAFANA_ADMIN_PASSWORD="mine")
+    assert not (clone / ".env").exists()
+    assert (clone / "build" / "swarm" / "grafana_password").read_text() == "mine"
+
+
+@pytest.mark.parametrize("password", ["mine", '"mine"', "'mine'"])
+def test_grafanas_password_may_come_from_the_file(password: str, clone: Path) -> None:
+    (clone / ".env").write_text(f"GRAFANA_ADMIN_PASSWORD={password}\n")
+    run(clone, "make", "up-swarm", "IMAGE=other")
+    assert (clone / "build" / "swarm" / "grafana_password").read_text() == "mine"
+
+
+def test_swarm_rejects_an_empty_password(clone: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "deploy/swarm/up.py"],
+        cwd=clone,
+        env=os.environ | {"GRAFANA_ADMIN_PASSWORD": "", "IMAGE": "other"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode
+    assert result.stderr.startswith("GRAFANA_ADMIN_PASSWORD is empty; ")
+    assert result.stderr.count("\n") == 1
+    assert not (clone / "build").exists()
+
+
+@needs_compose
+@pytest.mark.parametrize("target", ["down", "logs"])
+def test_no_password_is_needed_to_stop_or_watch(target: str, clone: Path) -> None:
+    run(clone, "make", target, "COMPOSE=docker-compose config --quiet #")
+    assert not (clone / ".env").exists()
