@@ -147,10 +147,12 @@ password:
 	  $(PYTHON) -c 'import secrets; print("GRAFANA_ADMIN_PASSWORD=" + secrets.token_urlsafe(18))' >> .env && \
 	  echo "Wrote Grafana's password for the user admin to .env"; }
 
+# Compose is asked for image and addresses, because .env may set them; it pulls any other image
 up: password ## Run the image with Prometheus, Alertmanager and Grafana
-	@docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
+	@! $(COMPOSE) config 2>/dev/null | grep -q 'image: hand-gesture:latest$$' || docker image inspect hand-gesture:latest >/dev/null 2>&1 || \
+	  { echo "There is no image yet; run make image first."; exit 1; }
 	$(COMPOSE) up --detach
-	@echo "service http://localhost:$${API_PORT:-3000} - Grafana http://localhost:$${GRAFANA_PORT:-3001}, user admin, password in .env"
+	@echo "service http://$$($(COMPOSE) port api 3000) - Grafana http://$$($(COMPOSE) port grafana 3000), user admin, password in .env or the environment"
 
 # Compose wants a password for every command; for these any will do
 down logs: export GRAFANA_ADMIN_PASSWORD := unused
@@ -159,7 +161,6 @@ down: ## Stop the compose stack; data stays in named volumes
 	$(COMPOSE) down
 
 up-swarm: password ## Deploy REPLICAS (3) replicas, a proxy and monitoring on Docker Swarm
-	@test -n "$$IMAGE" || docker image inspect hand-gesture:latest >/dev/null 2>&1 || { echo "There is no image yet; run make image first."; exit 1; }
 	@$(PYTHON) deploy/swarm/up.py
 
 down-swarm: ## Remove the Swarm stack; data stays in named volumes

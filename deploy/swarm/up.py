@@ -17,6 +17,7 @@ from typing import Final
 PROJECT: Final = Path(__file__).parents[2]
 STACK: Final = Path(__file__).with_name("stack.yml")
 NAME: Final = os.environ.get("STACK", "hand-gesture")
+BUILT_IMAGE: Final = "hand-gesture:latest"  # by `make image`; the default of stack.yml
 SECRETS_FOLDER: Final = PROJECT / "build" / "swarm"
 
 
@@ -67,6 +68,9 @@ def main() -> None:
     given = settings()
     if not given.get("GRAFANA_ADMIN_PASSWORD"):
         raise SystemExit("GRAFANA_ADMIN_PASSWORD is empty; set it, or run `make up-swarm` without it.")
+    built = subprocess.run(["docker", "image", "inspect", BUILT_IMAGE], capture_output=True, check=False)
+    if built.returncode and (given.get("IMAGE") or BUILT_IMAGE) == BUILT_IMAGE:
+        raise SystemExit("There is no image yet; run make image first.")
     write_secrets(given)
     command = ["docker", "stack", "deploy", "--prune", "--resolve-image", "never", "--compose-file", str(STACK), NAME]
     deployed = subprocess.run(command, env=given | digests(), check=False)

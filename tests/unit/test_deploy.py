@@ -53,7 +53,7 @@ def run(folder: Path, *command: str, **environment: str) -> str:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The files that start the stacks, and a ``docker`` that starts nothing and has no image."""
+    """The files that start the stacks, and commands that start nothing and have no image."""
     for name in ("deploy", "monitoring"):
         shutil.copytree(PROJECT / name, tmp_path / name)
     for name in ("Makefile", "docker-compose.yml"):
@@ -61,6 +61,11 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     command(
         tmp_path / "bin" / "docker",
         """case "$*" in info*) echo true ;; "stack deploy"*) echo "deploys $IMAGE" ;; *) exit 1 ;; esac""",
+    )
+    real = shutil.which("docker-compose")
+    command(
+        tmp_path / "bin" / "docker-compose",
+        f"""case $1 in port) echo "address-of-$2-$3" ;; config) {real} config ;; *) {real} config --quiet ;; esac""",
     )
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return tmp_path
@@ -241,7 +246,29 @@ def test_swarm_rejects_an_empty_password(clone: Path) -> None:
 
 
 @needs_compose
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_image_and_ports_may_be_set(where: str, clone: Path) -> None:
+    settings = {"IMAGE": "ghcr.io/me/hand-gesture:1", "API_PORT": "4000"}
+    if where == "file":
+        (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        settings = {}
+    output = run(clone, "make", "up", **settings)
+    assert "service http://address-of-api-3000 - Grafana http://address-of-grafana-3000, " in output
+    output = run(clone, "make", "up-swarm", **settings)
+    assert "deploys ghcr.io/me/hand-gesture:1\nservice http://localhost:4000 " in output
+
+
+@needs_compose
+@pytest.mark.parametrize("target", ["up", "up-swarm"])
+def test_default_image_must_be_built_first(target: str, clone: Path) -> None:
+    result = subprocess.run(["make", target], cwd=clone, capture_output=True, text=True, check=False)
+    assert result.returncode
+    assert "There is no image yet; run make image first.\n" in result.stdout + result.stderr
+    assert "deploys" not in result.stdout
+
+
+@needs_compose
 @pytest.mark.parametrize("target", ["down", "logs"])
 def test_no_password_is_needed_to_stop_or_watch(target: str, clone: Path) -> None:
-    run(clone, "make", target, "COMPOSE=docker-compose config --quiet #")
+    run(clone, "make", target)
     assert not (clone / ".env").exists()
