@@ -177,6 +177,15 @@ def test_swarm_does_not_kill_slow_containers() -> None:
         assert check["retries"] * (interval + timeout) >= 60
 
 
+@pytest.mark.parametrize("file", ["docker-compose.yml", "deploy/swarm/stack.yml"])
+def test_every_variable_is_documented(file: str) -> None:
+    variables = set(re.findall(r"\$\{(\w+)", (PROJECT / file).read_text()))
+    assert len(variables) > 10
+    documented = re.findall(r"\w+", DEPLOY.read_text())
+    # Digests are up.py's
+    assert {name for name in variables if not name.endswith("_DIGEST")} <= set(documented)
+
+
 @needs_compose
 @pytest.mark.parametrize(("cpus", "memory"), [("", ""), ("4", "2500m")])
 def test_limits_of_the_service_can_be_raised(cpus: str, memory: str) -> None:
