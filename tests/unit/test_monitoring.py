@@ -49,6 +49,20 @@ def test_no_alert_is_untested_or_without_runbook() -> None:
         assert alert["annotations"]["runbook"] == f"monitoring/README.md#{alert['alert'].lower()}"
 
 
+def test_scrapes_are_frequent_enough_for_the_rules() -> None:
+    """rate() needs two scrapes in its window, and four to get over a failed one. The default is one a minute."""
+    compose = (MONITORING / "prometheus" / "prometheus.yml").read_text()
+    (railway,) = re.findall(r"```yaml\n(.*?)```", (PROJECT / "docs" / "deploy.md").read_text(), re.DOTALL)
+    monitor = (PROJECT / "deploy" / "kubernetes" / "monitoring" / "servicemonitor.yaml").read_text()
+    intervals = [
+        *(yaml.safe_load(text).get("global", {}).get("scrape_interval", "60s") for text in (compose, railway)),
+        yaml.safe_load(monitor)["spec"]["endpoints"][0]["interval"],
+    ]
+    rules = "".join((MONITORING / "prometheus" / name).read_text() for name in ("rules.yml", "alerts.yml"))
+    shortest = min(int(minutes) * 60 for minutes in re.findall(r"\[(\d+)m\]", rules))
+    assert [interval for interval in intervals if 4 * int(interval.removesuffix("s")) > shortest] == []
+
+
 def test_training_shares_match_the_manifest() -> None:
     shares = json.loads((PROJECT / "artifacts" / "manifest.json").read_text())["training_data"]["shares"]
     rules = yaml.safe_load((MONITORING / "prometheus" / "rules.yml").read_text())
