@@ -323,6 +323,25 @@ def test_conformance_byte_by_byte(name: str) -> None:
     check([bytes([byte]) for byte in sent], expected, code, exactly=True)
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (more(b"x"), "Unexpected continuation frame, or a new message within a fragmented one."),
+        (text(b"\xff"), "A text message must be UTF-8."),
+        (reserved(text(b"x"), 4), "A frame has reserved bits, but no extension was negotiated."),
+        (closing(1006), "The close frame has a code that must not be sent."),
+        (text(b"x" * LARGEST_FIRST, fin=False) + more(b"y"), f"A message is larger than {LARGEST_FIRST} bytes."),
+    ],
+)
+def test_close_frames_say_why(sent: bytes, reason: str) -> None:
+    async def scenario(client: Client, _: Echo) -> None:
+        await client.send(sent)
+        ((_, payload),) = await client.frames()
+        assert payload[2:].decode() == reason
+
+    run(scenario)
+
+
 def test_two_close_frames_at_once_end_the_stream() -> None:
     """Case 7.1.2. picows reads one frame ahead, so the client is told of the second before the first is answered."""
 
