@@ -37,8 +37,12 @@ let failures = 0; // to load a service's module
  * @throws {Problem} if it cannot start; `onProblem` is called, too
  */
 export async function startGestures({ service, ...options }) {
-  const module = await load(service).catch((problem) => {
-    options.signal?.throwIfAborted();
+  const { signal } = options;
+  signal?.throwIfAborted();
+  /** @type {Promise<never>} */
+  const aborted = new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+  const module = await Promise.race([load(service), aborted]).catch((problem) => {
+    signal?.throwIfAborted();
     options.onProblem?.(problem);
     throw problem;
   });

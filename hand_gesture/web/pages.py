@@ -70,8 +70,8 @@ _MODULE: Final = Template("""\
 import { loadFinder as load, startGestures as start } from "$page/gestures.js";
 export { openStream } from "$page/gestures.js";
 const finder = "$finder";
-export const loadFinder = (options) => load({ finder, ...options });
-export const startGestures = (options) => start({ finder, ...options });
+export const loadFinder = (options) => load({ ...options, finder: options?.finder ?? finder });
+export const startGestures = (options) => start({ ...options, finder: options?.finder ?? finder });
 """)
 # Comments are half of the modules' size. With a quotation mark after it, // may be part of a string
 _COMMENTS: Final = re.compile(

@@ -163,6 +163,45 @@ def test_it_can_be_stopped_while_it_starts(server: Server, site: Site, open_page
 
 
 @needs_finder
+def test_it_can_be_stopped_while_the_permission_prompt_is_open(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    told = page.evaluate("""() => {
+      const devices = navigator.mediaDevices;
+      const getUserMedia = devices.getUserMedia.bind(devices);
+      devices.getUserMedia = async (wanted) => {
+        await new Promise((resolve) => { window.grant = resolve; });
+        window.media = await getUserMedia(wanted);
+        return window.media;
+      };
+      return start({ signal: AbortSignal.timeout(100) }).then(() => "started", ({ name }) => name);
+    }""")
+    assert told == "TimeoutError"
+    page.evaluate("grant()")
+    until(page, "window.media?.getTracks().every(({ readyState }) => readyState === 'ended')")
+    until(page, "left().workers === 0 && left().timers === 0")
+    assert left(page) == NOTHING
+    assert page.evaluate("problems") == []
+
+
+@needs_finder
+def test_options_may_be_undefined(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    none = "{ finder: undefined, service: undefined, camera: undefined, video: undefined, hands: undefined }"
+    page.evaluate(f"start({none}).then((running) => running.stop())")
+
+
+@needs_finder
+def test_a_video_that_cannot_be_played_is_reported(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    told = page.evaluate("start({ video: new Blob(['no video']) }).catch(({ message, code }) => [message, code])")
+    assert told[0].startswith("The browser cannot play this video (")
+    assert told[1] == "no_picture"
+
+
+@needs_finder
 def test_a_wake_lock_that_is_granted_after_the_stop_is_released(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     until(page, "window.start !== undefined")

@@ -1,6 +1,15 @@
 // Plays the camera, a video file or a MediaStream in a video element, and iterates over its frames.
 
-import { cameraProblem, INSECURE, NO_PICTURE_YET, Problem, pictureProblem, withTimeout } from "./problem.js";
+import {
+  cameraProblem,
+  INSECURE,
+  NO_PICTURE_YET,
+  NO_VIDEO,
+  Problem,
+  pictureProblem,
+  videoProblem,
+  withTimeout,
+} from "./problem.js";
 
 const WIDTH = 640;
 const HEIGHT = 480;
@@ -44,7 +53,7 @@ export async function openCamera(video, { id, signal, onEnd }) {
   signal.addEventListener("abort", stop, { once: true });
   track.onended = onEnd;
   video.srcObject = media;
-  await firstPicture(video);
+  await firstPicture(video, NO_PICTURE_YET, pictureProblem);
   // Browsers pause a video that is removed from the document
   video.addEventListener("pause", () => video.play().catch(() => {}), { signal });
   const { deviceId, facingMode } = track.getSettings();
@@ -72,7 +81,7 @@ export async function openMedia(video, media, signal) {
   } catch {
     throw new Problem("video must be a <video>, a video file or blob, or a MediaStream.", "invalid_request");
   }
-  await firstPicture(video);
+  await firstPicture(video, NO_VIDEO, videoProblem);
 }
 
 /**
@@ -87,12 +96,16 @@ function addressOf(media) {
   }
 }
 
-/** @param {HTMLVideoElement} video */
-async function firstPicture(video) {
+/**
+ * @param {HTMLVideoElement} video
+ * @param {string} late the sentence if there is none in time
+ * @param {(error: unknown) => Problem} explain an error of play()
+ */
+async function firstPicture(video, late, explain) {
   try {
-    await withTimeout(video.play(), FIRST_PICTURE_MS, NO_PICTURE_YET, "no_picture");
+    await withTimeout(video.play(), FIRST_PICTURE_MS, late, "no_picture");
   } catch (error) {
-    throw error instanceof Problem ? error : pictureProblem(error);
+    throw error instanceof Problem ? error : explain(error);
   }
 }
 

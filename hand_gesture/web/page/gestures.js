@@ -12,7 +12,6 @@ import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
 import { openStream as connect, guarded } from "./stream.js";
 
-const SERVICE = new URL(/* @vite-ignore */ "../../", import.meta.url).href;
 const HOLD_MS = 150;
 const MOST_HANDS = 2;
 const IDLE_MS = 5_000; // without a new picture: the camera is muted, or the video paused or over
@@ -94,7 +93,7 @@ const COLORS = ["#5eead4", "#fbbf24"];
  * @returns {Promise<Finder>}
  * @throws {Problem} if the browser or the service does not support hand tracking
  */
-export async function loadFinder({ finder = "", hands = MOST_HANDS, service = SERVICE } = {}) {
+export async function loadFinder({ finder = "", hands = MOST_HANDS, service = origin() } = {}) {
   return load(finder && new URL(finder, service).href, hands);
 }
 
@@ -152,6 +151,9 @@ export async function startGestures(options = {}) {
       },
     });
 
+  /** @type {Promise<never>} */
+  const aborted = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  aborted.catch(() => {}); // awaited only during the start
   options.signal?.addEventListener("abort", () => stop(), { signal });
   if (options.signal?.aborted) ending.abort(options.signal.reason);
   signal.addEventListener("abort", () => {
@@ -171,8 +173,9 @@ export async function startGestures(options = {}) {
       signal.addEventListener("abort", () => loading.then(({ close }) => close()).catch(() => {}));
     }
     loading.catch(() => {}); // awaited below; a problem of the camera comes first
-    const { video, camera } = await openVideo(options, signal, fail);
-    const { inVideo, setMostHands } = await loading;
+    // The user may never answer the permission prompt
+    const { video, camera } = await Promise.race([openVideo(options, signal, fail), aborted]);
+    const { inVideo, setMostHands } = await Promise.race([loading, aborted]);
     signal.throwIfAborted();
     keepAwake(signal);
     watch(video, {
@@ -224,7 +227,8 @@ export async function startGestures(options = {}) {
  * @returns {ResultStream} open one for each camera
  */
 export function openStream(options = {}) {
-  const { service = SERVICE, onChange, onFrame, onState, onProblem = ({ message }) => console.warn(message) } = options;
+  const { onChange, onFrame, onState, onProblem = ({ message }) => console.warn(message) } = options;
+  const { service = origin() } = options;
   const address = new URL("stream", new URL(service, document.baseURI)).href.replace(/^http/, "ws");
   let settings = streamSettings(options);
   /** @type {Size | null} */
@@ -310,6 +314,15 @@ export function openStream(options = {}) {
       disconnect();
     },
   };
+}
+
+/**
+ * A function, because import.meta.url is undefined in some bundles of the npm package, which does not call it.
+ *
+ * @returns {string} address of the service that this module comes from
+ */
+function origin() {
+  return new URL(/* @vite-ignore */ /* webpackIgnore: true */ "../../", import.meta.url).href;
 }
 
 /**

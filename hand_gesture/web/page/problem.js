@@ -52,6 +52,14 @@ export function pictureProblem(error) {
 }
 
 /**
+ * @param {unknown} error from play() of a video file or a stream
+ * @returns {Problem}
+ */
+export function videoProblem(error) {
+  return new Problem(`The browser cannot play this video (${reasonOf(error).message}): use another.`, "no_picture");
+}
+
+/**
  * @param {unknown} error from a detection
  * @returns {Problem}
  */
@@ -115,11 +123,13 @@ export function withTimeout(promise, milliseconds, ...problem) {
 
 export const INSECURE = "Browsers give the camera only to pages on https or localhost: open this page there.";
 export const NO_PICTURE_YET = "The camera sends no picture: check its privacy switch, and start the camera again.";
+export const NO_VIDEO = "The video shows no picture: check that it plays, and start again.";
 export const NO_WEBASSEMBLY = "This browser has no WebAssembly with SIMD, which the hand tracking needs: update it.";
 export const NO_WEBGL =
   "This browser has no WebGL, which the hand tracking needs: turn on hardware acceleration in its settings.";
 export const NO_FINDER = "The hand tracking (MediaPipe) is not on this server: run make page there and restart it.";
-export const FINDER_FAILED = "The hand tracking (MediaPipe) could not be loaded: check the connection and start again.";
+export const FINDER_FAILED =
+  "The hand tracking (MediaPipe) could not be loaded: check the connection and start again, or reload this page.";
 export const FINDER_SILENT = "The hand tracking (MediaPipe) stopped responding: start again.";
 export const CAMERA_GONE = "The camera was disconnected: connect it and start the camera again.";
 export const REFUSED = "The service refuses this stream: reload this page.";

@@ -19,6 +19,11 @@ export declare function cameraProblem(error: unknown, id: string): Problem;
  */
 export declare function pictureProblem(error: unknown): Problem;
 /**
+ * @param {unknown} error from play() of a video file or a stream
+ * @returns {Problem}
+ */
+export declare function videoProblem(error: unknown): Problem;
+/**
  * @param {unknown} error from a detection
  * @returns {Problem}
  */
@@ -45,10 +50,11 @@ export declare function problemOf(error: unknown): Problem;
 export declare function withTimeout<T>(promise: Promise<T>, milliseconds: number, ...problem: ConstructorParameters<typeof Problem>): Promise<T>;
 export declare const INSECURE = "Browsers give the camera only to pages on https or localhost: open this page there.";
 export declare const NO_PICTURE_YET = "The camera sends no picture: check its privacy switch, and start the camera again.";
+export declare const NO_VIDEO = "The video shows no picture: check that it plays, and start again.";
 export declare const NO_WEBASSEMBLY = "This browser has no WebAssembly with SIMD, which the hand tracking needs: update it.";
 export declare const NO_WEBGL = "This browser has no WebGL, which the hand tracking needs: turn on hardware acceleration in its settings.";
 export declare const NO_FINDER = "The hand tracking (MediaPipe) is not on this server: run make page there and restart it.";
-export declare const FINDER_FAILED = "The hand tracking (MediaPipe) could not be loaded: check the connection and start again.";
+export declare const FINDER_FAILED = "The hand tracking (MediaPipe) could not be loaded: check the connection and start again, or reload this page.";
 export declare const FINDER_SILENT = "The hand tracking (MediaPipe) stopped responding: start again.";
 export declare const CAMERA_GONE = "The camera was disconnected: connect it and start the camera again.";
 export declare const REFUSED = "The service refuses this stream: reload this page.";
