@@ -48,6 +48,8 @@ let ownGestures = new Map();
 /** @type {(gesture: string) => void} */
 let playGesture = () => {};
 let lastAnnouncedAt = Number.NEGATIVE_INFINITY;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let announcement;
 
 /** @param {string} sentence empty hides the problem */
 export function showProblem(sentence) {
@@ -183,15 +185,18 @@ export function showCommand(command) {
 }
 
 /**
- * Announces a held gesture to screen readers, throttled.
+ * Announces the newest held gesture to screen readers, throttled.
  *
  * @param {string} held
  */
 export function announce(held) {
-  const now = performance.now();
-  if (held === NONE || now - lastAnnouncedAt < ANNOUNCE_INTERVAL_MS) return;
-  lastAnnouncedAt = now;
-  spoken.textContent = displayName(held);
+  clearTimeout(announcement);
+  if (held === NONE) return;
+  const wait = lastAnnouncedAt + ANNOUNCE_INTERVAL_MS - performance.now();
+  announcement = setTimeout(() => {
+    lastAnnouncedAt = performance.now();
+    spoken.textContent = displayName(held);
+  }, wait);
 }
 
 /**
