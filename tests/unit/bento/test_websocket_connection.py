@@ -336,8 +336,8 @@ def test_conformance_byte_by_byte(name: str) -> None:
 def test_close_frames_say_why(sent: bytes, reason: str) -> None:
     async def scenario(client: Client, _: Echo) -> None:
         await client.send(sent)
-        ((_, payload),) = await client.frames()
-        assert payload[2:].decode() == reason
+        (frame,) = await client.frames()
+        assert frame[1][2:].decode() == reason
 
     run(scenario)
 
