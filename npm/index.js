@@ -56,9 +56,10 @@ export async function startGestures({ service, ...options }) {
  * @returns {ReturnType<typeof import("../hand_gesture/web/page/gestures.js").loadFinder>}
  * @throws {Problem} if the browser or the service does not support hand tracking
  */
-export async function loadFinder({ service, ...options }) {
-  const module = await load(service);
-  return module.loadFinder(options);
+export function loadFinder({ service, ...options }) {
+  const loading = (async () => (await load(service)).loadFinder(options))();
+  loading.catch(() => {}); // not unhandled: it may be awaited later, when a game starts
+  return loading;
 }
 
 /**

@@ -619,12 +619,29 @@ def test_finder_that_has_loaded(server: Server, site: Site, open_page: Open) -> 
 
 
 @needs_finder
+def test_finder_that_fails_before_a_game_starts_is_reported_then(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    told = page.evaluate(f"""async () => {{
+      const unhandled = [];
+      addEventListener("unhandledrejection", ({{ reason }}) => unhandled.push(reason.message));
+      const {{ loadFinder }} = await import("{server.url}/gestures.js");
+      const finder = loadFinder({{ hands: 0 }});
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return [unhandled, await start({{ finder }}).catch(({{ message }}) => message)];
+    }}""")
+    assert told == [[], "hands must be a whole number of at least 1."]
+
+
+@needs_finder
 def test_detection_options_are_used(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     sent: list[str | bytes] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message)))  # noqa: PLW0108
     run(page, "{ holdMs: 300, hands: 1 }")
     page.evaluate("running.configure({ hands: 2, holdMs: 500 })")
+    until_more_frames(page)
+    page.evaluate("running.configure({ hands: 1 })")  # does not connect again
     until_more_frames(page)
     settings = [json.loads(message) for message in sent if isinstance(message, str)]
     assert [setting["hold_ms"] for setting in settings] == [300, 500]

@@ -93,8 +93,10 @@ const COLORS = ["#5eead4", "#fbbf24"];
  * @returns {Promise<Finder>}
  * @throws {Problem} if the browser or the service does not support hand tracking
  */
-export async function loadFinder({ finder = "", hands = MOST_HANDS, service = origin() } = {}) {
-  return load(finder && new URL(finder, service).href, hands);
+export function loadFinder({ finder = "", hands = MOST_HANDS, service = origin() } = {}) {
+  const loading = load(finder && new URL(finder, service).href, hands);
+  loading.catch(() => {}); // not unhandled: it may be awaited later, when a game starts
+  return loading;
 }
 
 /**
@@ -202,8 +204,9 @@ export async function startGestures(options = {}) {
       video,
       camera,
       async configure({ hands, ...others }) {
-        settings = { ...settings, ...streamSettings(others) };
-        stream?.configure(settings);
+        const changed = streamSettings(others);
+        settings = { ...settings, ...changed };
+        if (Object.keys(changed).length) stream?.configure(changed); // which connects again
         if (hands !== undefined && !signal.aborted) {
           await setMostHands(hands).catch((error) => {
             if (!signal.aborted) throw error;
