@@ -94,6 +94,17 @@ def test_keyboard_alone(server: Server, open_page: Open) -> None:
     page.wait_for_selector(".answer")
 
 
+def test_screen_readers_hear_the_newest_held_gesture(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    page.evaluate("""async () => {
+      window.view = await import(document.querySelector('link[rel=modulepreload][href$="/view.js"]').href);
+      view.announce("like");
+    }""")
+    for name in ("like", "fist"):
+        until(page, f"document.getElementById('spoken').textContent === '{name}'")
+        page.evaluate("view.announce('fist')")
+
+
 def test_reduced_motion(server: Server, open_page: Open) -> None:
     page = open_page(server.url, reduced_motion="reduce")
     page.evaluate("""void (window.animation = new Promise((resolve) => {
