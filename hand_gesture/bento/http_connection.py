@@ -76,9 +76,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.timeout_keep_alive = self.keep_alive_seconds  # type: ignore[assignment]  # a float, though uvicorn declares int
         self._application: Application | None = self.app_state.get(APPLICATION)
         self.unread = b""
+        self._idle_since: float | None = None  # in the loop's time
         # The request being answered (uvicorn calls it a cycle); with pipelining, self.cycle is the newest request
         self._active: Any = None
 
@@ -89,13 +89,13 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse data from the client."""
-        self._unset_keepalive_if_required()
         self.unread += data
         self.parse_unread()
 
     def parse_unread(self) -> bool:
         """Parse buffered data until a pipelined request has to wait; return whether everything was parsed."""
         while self.unread and not self.pipeline and not self.transport.is_closing():
+            self._idle_since = None
             piece, self.unread = self.unread[:READ_BYTES], self.unread[READ_BYTES:]
             self._parse(piece)
         return not self.pipeline
@@ -136,16 +136,57 @@ class HttpConnection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # like uvicorn
 
+    def on_message_begin(self) -> None:
+        """Start a request head; the ASGI scope is made later, because plain requests do without."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         """Start a request, unless its head will be parsed again or the connection is closing."""
         if self.transport.is_closing() or self._is_unknown_upgrade() or self._take_plain_request():
             return
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()  # makes the scope, with a new list of headers
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Receive a part of a request body."""
+        if isinstance(self.cycle, _PlainCycle):
+            self.cycle.body += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Finish a request body, unless the head will be parsed again."""
-        if not self._is_unknown_upgrade():
+        if isinstance(self.cycle, _PlainCycle):
+            self.cycle.finish_body()
+        elif not self._is_unknown_upgrade():
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on after a response like uvicorn, but without a new keep-alive timer for each."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.keep_alive_seconds, self._check_idle)
+
+    def _check_idle(self) -> None:
+        """Close the connection if it has been idle for long enough, or else check again when that may be."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:  # a request is being received or answered
+            return
+        left = self._idle_since + self.keep_alive_seconds - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self._check_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _take_plain_request(self) -> bool:
         if (
@@ -175,6 +216,7 @@ class HttpConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Notify the request being answered; with pipelining, uvicorn notifies only the newest request."""
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
         current, self._active = self._active, None
         if current is not None and not current.response_complete:
             current.disconnected = True
@@ -199,6 +241,7 @@ class HttpConnection(HttpToolsProtocol):
         if session is None:
             return self._refuse_upgrade(HTTPStatus.FORBIDDEN, "No stream at this address for this origin.")
         self.connections.discard(self)
+        self._unset_keepalive_if_required()
         websocket.accept(self.transport, session, dict(self.headers)[b"sec-websocket-key"], rest)
         # Break the reference cycle with the parser, because garbage is collected rarely (see memory.py)
         self.parser = None  # type: ignore[assignment]
@@ -250,17 +293,16 @@ class _FlowControl(FlowControl):
 class _PlainCycle:
     """A request on the fast path, with the attributes of uvicorn's RequestResponseCycle that its protocol uses.
 
-    The protocol appends to ``body`` and sets ``message_event`` when the body is complete or the client disconnects;
-    this object is its own ``message_event``.
+    The protocol sets ``message_event`` when the client disconnects; this object is its own ``message_event``.
     """
 
-    __slots__ = ("_connection", "body", "disconnected", "keep_alive", "more_body", "request", "response_complete")
+    __slots__ = ("_connection", "_has_body", "body", "disconnected", "keep_alive", "request", "response_complete")
 
     def __init__(self, connection: HttpConnection, *, keep_alive: bool) -> None:
         self._connection: HttpConnection | None = connection
         self.request: Request | None = None
         self.body = bytearray()
-        self.more_body = True
+        self._has_body = False
         self.keep_alive = keep_alive
         self.disconnected = False
         self.response_complete = False
@@ -271,13 +313,15 @@ class _PlainCycle:
         return self
 
     def set(self) -> None:
-        """Handle a complete body or a disconnect."""
-        if self.request is None or self.response_complete:
-            return
-        if self.disconnected:
+        """Handle a disconnect."""
+        if self.disconnected and self.request is not None:
             request, self.request, self._connection = self.request, None, None
             request.disconnect()
-        elif not self.more_body:
+
+    def finish_body(self) -> None:
+        """Handle a complete body; also called for a request head behind it that is no request of its own yet."""
+        if self.request is not None and not self._has_body:
+            self._has_body = True
             self.request.receive(bytes(self.body))
 
     def respond(self, status: int, headers: bytes, body: bytes, closes: bool, pause: float) -> None:

@@ -311,14 +311,16 @@ def read_image_size(image_size: Any) -> ImageSize:
     """
     if image_size is None:
         return None
-    if not (
-        isinstance(image_size, list)
-        and len(image_size) == 2
-        and all(type(side) in (int, float) and 0 < side <= MAX_IMAGE_SIDE for side in image_size)
-    ):
-        message = f"image_size must be [width, height] in pixels, each above 0 and at most {MAX_IMAGE_SIDE}."
-        raise _reject(Reason.INVALID_IMAGE_SIZE, message)
-    return (image_size[0], image_size[1])
+    if isinstance(image_size, list) and len(image_size) == 2:
+        width, height = image_size
+        if _is_side(width) and _is_side(height):
+            return width, height
+    message = f"image_size must be [width, height] in pixels, each above 0 and at most {MAX_IMAGE_SIDE}."
+    raise _reject(Reason.INVALID_IMAGE_SIZE, message)
+
+
+def _is_side(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= MAX_IMAGE_SIDE
 
 
 def _reject(reason: Reason, message: str, *, missing_landmarks: int = 0) -> RejectedRequestError:

@@ -106,7 +106,7 @@ class PredictionGateway:
     def _answer_plain(self, respond: Respond, origin: bytes | None, answer: Answer | None) -> None:
         if answer is not None:
             closes = CLOSE in answer.headers
-            headers = _header_lines(answer) + self._cors.headers_for(origin)
+            headers = answer.header_lines() + self._cors.headers_for(origin)
             respond(answer.status, headers, answer.body, closes, _pause(answer))
 
     def open_stream(self, target: bytes, headers: Headers, transport: MessageTransport) -> Stream | None:
@@ -166,11 +166,6 @@ class PredictionGateway:
             await self._app(scope, receive, send)
             return
         await send_answer(send, self._worker.explain(error, scope["path"]))
-
-
-def _header_lines(answer: Answer) -> bytes:
-    """Raw header lines of a response."""
-    return b"".join([b"%b: %b\r\n" % header for header in answer.all_headers()])
 
 
 def _pause(answer: Answer) -> float:

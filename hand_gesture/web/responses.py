@@ -27,6 +27,11 @@ class Answer:
         size = (b"content-length", b"%d" % len(self.body))
         return [(b"content-type", b"application/json"), size, *self.headers]
 
+    def header_lines(self) -> bytes:
+        """The same as raw lines."""
+        lines = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(self.body)
+        return lines + b"".join([b"%b: %b\r\n" % header for header in self.headers]) if self.headers else lines
+
 
 def answer_with(content: object) -> Answer:
     """A response with status 200."""

@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from hand_gesture.bento.http_connection import APPLICATION, HttpConnection
-from hand_gesture.bento.websocket_connection import MessageTransport
+from hand_gesture.bento.websocket_connection import MessageTransport, WebSocket
 
 GET = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
@@ -230,6 +230,68 @@ def test_a_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (len(service.direct), service.asgi) == (count, [])
             service.respond(200, b"", b"", False, 0)
         assert service.written.count(b"HTTP/1.1 200 OK\r\n") == 3
+
+    run(scenario, monkeypatch)
+
+
+def test_an_upgrade_behind_a_request_does_not_repeat_its_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(service: Service) -> None:
+        await service.send(POST + BODY + UPGRADE)
+        service.request.receive.assert_called_once_with(BODY)
+        assert service.streams == []
+
+    run(scenario, monkeypatch)
+
+
+def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[tuple[float, Callable[[], None]]] = []
+
+    async def scenario(service: Service) -> None:
+        loop = service.connection.loop = Mock()
+        loop.call_later.side_effect = lambda *timer: timers.append(timer) or Mock()  # type: ignore[func-returns-value]
+
+        async def answer_at(time: float) -> None:
+            await service.send(POST + BODY)
+            loop.time.return_value = time
+            service.respond(200, b"", b"", False, 0)
+
+        def fire_at(time: float) -> None:
+            loop.time.return_value = time
+            timers.pop()[1]()
+
+        await answer_at(100)
+        await answer_at(130)
+        assert [seconds for seconds, _ in timers] == [60]  # one timer for both
+        fire_at(160)
+        assert [seconds for seconds, _ in timers] == [30]
+        await service.send(POST + BODY)
+        fire_at(190)
+        assert timers == []  # while a request is answered
+        service.respond(200, b"", b"", False, 0)
+        assert [seconds for seconds, _ in timers] == [60]
+        service.transport.close.assert_not_called()
+        fire_at(250)
+        service.transport.close.assert_called_once_with()
+
+    run(scenario, monkeypatch)
+
+
+@pytest.mark.parametrize("how", ["closed", "upgraded"])
+def test_no_timer_is_left(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would keep the connection in memory."""
+
+    async def scenario(service: Service) -> None:
+        service.connection.loop = Mock()
+        await service.send(POST + BODY)
+        service.respond(200, b"", b"", False, 0)
+        timer = service.connection.loop.call_later.return_value
+        if how == "closed":
+            service.connection.connection_lost(ConnectionResetError())
+        else:
+            service.open_stream = Mock()  # type: ignore[method-assign]
+            monkeypatch.setattr(WebSocket, "accept", Mock())
+            await service.send(UPGRADE)
+        timer.cancel.assert_called_once_with()
 
     run(scenario, monkeypatch)
 
