@@ -14,6 +14,7 @@ async (stills, picturesEach) => {
   const context = canvas.getContext("2d");
   let picture = 0;
   setInterval(() => {
+    if (window.isFilmPaused) return;
     context.drawImage(images[Math.floor(picture / picturesEach) % images.length], 0, 0);
     picture += 1;
   }, 100);

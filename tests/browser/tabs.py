@@ -192,7 +192,8 @@ def open_page(tab: Tab, url: str) -> None:
 def press(tab: Tab, element: str) -> None:
     """Click a button, which must be visible and enabled."""
     until(tab, f"document.querySelector(`{element}`)?.checkVisibility()")
-    assert tab.evaluate(f"!document.querySelector(`{element}`).disabled"), f"{element} cannot be pressed"
+    is_disabled = f"document.querySelector(`{element}`).matches(':disabled, [aria-disabled=true]')"
+    assert not tab.evaluate(is_disabled), f"{element} cannot be pressed"
     tab.evaluate(f"document.querySelector(`{element}`).click()")
 
 

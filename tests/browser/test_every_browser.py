@@ -134,6 +134,20 @@ def test_camera(page: Tab) -> None:
 
 
 @needs_hands
+def test_a_camera_that_stops_sending_pictures(page: Tab) -> None:
+    show_film(page, LIKE_PICTURE)
+    press(page, START)
+    until(page, shows("like"))
+    page.evaluate("void (window.isFilmPaused = true)")
+    assert problem(page).startswith("The camera sends no pictures any more")
+    until(page, f"!{AN_ANSWER} && document.getElementById('service').dataset.state === 'idle'")
+    page.evaluate("void (window.isFilmPaused = false)")
+    until(page, shows("like"))
+    until(page, NOTHING_WRONG)
+    press(page, END)
+
+
+@needs_hands
 def test_one_hand_or_two(page: Tab) -> None:
     show_film(page, LIKE_PICTURE)
     press(page, START)
@@ -324,7 +338,7 @@ def test_the_page_recovers_from_all_errors(page: Tab, run: int) -> None:
     done = page.evaluate(f"({(HERE / 'random_driver.js').read_text()})({seed}, {RANDOM_STEPS}, {saved})")
     print(*done)
     # The last action has a result: a video, or an error message
-    until(page, f"!{AT_THE_WELCOME} || !document.getElementById('start').disabled")
+    until(page, f"!{AT_THE_WELCOME} || !document.getElementById('start').ariaDisabled")
     press(page, "#gestures button")
     until(page, AN_ANSWER)
     assert page.evaluate("window.liveTracks()") == 0

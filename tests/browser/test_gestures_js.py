@@ -357,6 +357,26 @@ def test_gestures_are_released_when_no_picture_comes(server: Server, site: Site,
 
 
 @needs_finder
+def test_a_camera_that_stops_sending_pictures_is_reported(server: Server, site: Site, open_page: Open) -> None:
+    page = open_page(site.page(ANY, server.url))
+    until(page, "window.start !== undefined")
+    page.evaluate("""void (() => {
+      const canvas = document.createElement("canvas");
+      const context = canvas.getContext("2d");
+      setInterval(() => window.isOff || context.fillRect(0, 0, 9, 9), 100);
+      navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(10);
+    })()""")
+    run(page)
+    page.evaluate("void (window.isOff = true)")
+    until(page, "problems.length > 0")
+    assert page.evaluate("problems.map(([code]) => code)") == ["picture_stopped"]
+    until(page, "left().sockets === 0")
+    page.evaluate("void (frames = 0, isOff = false)")
+    until(page, "frames > 0")
+    page.evaluate("running.stop(); problems.length = 0")
+
+
+@needs_finder
 def test_searches_that_take_long_do_not_reconnect(server: Server, site: Site, open_page: Open) -> None:
     page = open_page(site.page(ANY, server.url))
     sockets: list[WebSocket] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -86,12 +87,55 @@ def test_keyboard_alone(server: Server, open_page: Open) -> None:
             break
     page.keyboard.press("Enter")
     page.wait_for_selector(".answer")
-    until(page, "document.getElementById('spoken').textContent !== ''")  # the live region for screen readers
-    assert page.inner_text("#spoken").replace(" ", "_") in REFERENCE.hands
+    expect(page.locator("#stop")).to_be_focused()
+    spoken = "document.getElementById('spoken').textContent"  # the live region for screen readers
+    until(page, f"{json.dumps(list(REFERENCE.hands))}.includes({spoken}.replaceAll(' ', '_'))")
     page.locator("#hold").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#hold-value")).to_have_text("200 ms")
     page.wait_for_selector(".answer")
+    page.locator("#stop").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#start")).to_be_focused()
+
+
+@needs_finder
+def test_keyboard_focus_while_the_camera_starts(server: Server, open_page: Open) -> None:
+    page = open_page(server.url, browser=(ALLOWED, f"{FAKE_CAMERA}=device-count=2"))
+    page.evaluate("""void (() => {
+      const { getUserMedia } = MediaDevices.prototype;
+      MediaDevices.prototype.getUserMedia = async function (...given) {
+        await new Promise((resolve) => (window.allow = resolve));
+        return getUserMedia.apply(this, given);
+      };
+    })()""")
+    page.locator("#start").focus()
+    page.keyboard.press("Enter")
+    until(page, "window.allow !== undefined")
+    page.keyboard.press("Enter")  # ignored while it starts
+    expect(page.locator("#start")).to_be_focused()
+    expect(page.locator("#spoken")).to_have_text("Waiting for the camera …")
+    page.evaluate("allow()")
+    expect(page.locator("#stop")).to_be_focused()
+    expect(page.locator("#cameras option")).to_have_count(2)
+    page.locator("#cameras").focus()
+    page.evaluate("void (window.allow = undefined)")
+    page.keyboard.press("ArrowDown")
+    until(page, "window.allow !== undefined")
+    expect(page.locator("#start")).to_be_focused()
+    page.evaluate("allow()")
+    expect(page.locator("#cameras")).to_be_focused()
+
+
+def test_keyboard_focus_stays_in_the_list_of_gestures(server: Server, open_page: Open) -> None:
+    page = open_page(server.url)
+    card = page.locator("#gestures li[data-gesture=like] button")
+    card.focus()
+    page.evaluate("""async () => {
+      const view = await import(document.querySelector('link[rel=modulepreload][href$="/view.js"]').href);
+      view.showOwnGestures(new Map());
+    }""")
+    expect(card).to_be_focused()
 
 
 def test_screen_readers_hear_the_newest_held_gesture(server: Server, open_page: Open) -> None:
@@ -300,6 +344,7 @@ def test_key(home: Path, open_page: Open) -> None:
             if key == "a wrong one":
                 until(page, "document.getElementById('problem').textContent.includes('does not know')")
         page.wait_for_selector(".answer")
+        expect(page.locator("#stop")).to_be_focused()  # not lost with the form
         expect(page.locator("#problem")).to_be_hidden()
         page.reload()
         press(page, PLAY)

@@ -192,14 +192,19 @@ def test_record_more_and_photos(server: Server, open_page: Open, camera: Camera,
     page.get_by_label("Name").fill("flat")
     with page.expect_file_chooser() as chooser:
         press(page, "Add photos")
-    chooser.value.set_files([tmp_path / "-8.jpg", tmp_path / "wall.png", tmp_path / "8.jpg"])
+    (tmp_path / "text.jpg").write_text("This is no picture.")
+    photos = ["-8.jpg", "wall.png", "text.jpg", "8.jpg"]
+    chooser.value.set_files([tmp_path / photo for photo in photos])
     until(page, HAS_REPORT)
     examples = page.locator("#taught .example")
-    expect(examples).to_have_count(2)  # the wall is not an example
+    expect(examples).to_have_count(2)
+    left_out = "2 of 4 photos were left out: each must be a picture of one whole hand, and only one."
+    assert problem(page) == left_out
     assert page.evaluate(CAMERA_IS_OFF)
     page.get_by_label("Name").fill("FLAT")  # the same gesture
     drop(page, tmp_path / "0.jpg", "image/jpeg")
     until(page, f"document.querySelectorAll('#taught .example').length === 3 && {HAS_REPORT}")
+    expect(page.locator("#teach-problem")).to_be_hidden()
     press(page, "Record more of flat")
     until(page, f"document.querySelectorAll('#taught .example').length > 3 && {HAS_REPORT}")
     expect(page.locator("#taught li[data-gesture=flat]")).to_have_count(1)

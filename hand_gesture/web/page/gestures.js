@@ -7,14 +7,15 @@
 
 import { openCamera, openMedia, watch } from "./camera.js";
 import { loadFinder as load, requireFinder } from "./finder.js";
-import { CAMERA_GONE, GESTURES_UNREADABLE, Problem, problemOf, REFUSED } from "./problem.js";
+import { CAMERA_GONE, GESTURES_UNREADABLE, PICTURE_STOPPED, Problem, problemOf, REFUSED } from "./problem.js";
 import { drawHands } from "./skeleton.js";
 import { Slots } from "./slots.js";
 import { openStream as connect, guarded } from "./stream.js";
 
 const HOLD_MS = 150;
 const MOST_HANDS = 2;
-const IDLE_MS = 5_000; // without a new picture: the camera is muted, or the video paused or over
+const IDLE_MS = 5_000; // without a new picture: the camera is switched off, or the video paused or over
+const BUSY_MS = 1_000; // by which a timer is late if the page was busy
 const LOADING_MS = 20_000; // timeout for a file of gestures
 const RETRY_MS = 5_000; // to load it again
 const COLORS = ["#5eead4", "#fbbf24"];
@@ -158,11 +159,11 @@ export async function startGestures(options = {}) {
   aborted.catch(() => {}); // awaited only during the start
   options.signal?.addEventListener("abort", () => stop(), { signal });
   if (options.signal?.aborted) ending.abort(options.signal.reason);
+  const clearDrawing = () => draw && drawHands(draw, [], { size: [draw.width, draw.height], colors: [] });
   signal.addEventListener("abort", () => {
     pause();
-    if (draw) drawHands(draw, [], { size: [draw.width, draw.height], colors: [] });
+    clearDrawing();
   });
-  document.addEventListener("visibilitychange", () => document.hidden && pause(), { signal });
   try {
     signal.throwIfAborted();
     /** @type {Promise<Finder>} */
@@ -180,13 +181,29 @@ export async function startGestures(options = {}) {
     const { inVideo, setMostHands } = await Promise.race([loading, aborted]);
     signal.throwIfAborted();
     keepAwake(signal);
+    const awaitPicture = () => {
+      clearTimeout(idle);
+      if (document.hidden) return;
+      const due = performance.now() + IDLE_MS;
+      idle = setTimeout(() => {
+        if (performance.now() > due + BUSY_MS) {
+          awaitPicture(); // a picture may have come meanwhile
+          return;
+        }
+        pause();
+        clearDrawing();
+        if (camera && !signal.aborted) onProblem(new Problem(PICTURE_STOPPED, "picture_stopped"));
+      }, IDLE_MS);
+    };
+    awaitPicture();
+    document.addEventListener("visibilitychange", () => (document.hidden ? pause() : awaitPicture()), { signal });
     watch(video, {
       signal,
       async onPicture(time) {
         clearTimeout(idle); // the search itself may take long
         const hands = await inVideo(video, time);
         if (signal.aborted || document.hidden) return; // a hidden page must not reconnect
-        idle = setTimeout(pause, IDLE_MS);
+        awaitPicture();
         if (!video.videoWidth) return; // its source was removed or changed
         onHands(hands, sizeOf(video), performance.now() - time);
         if (signal.aborted) return; // by the callback

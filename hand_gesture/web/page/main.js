@@ -69,6 +69,8 @@ let slotsOfHands = [];
 let stream = null; // for a photo or the reference hands; a camera has its own
 /** @type {import("./gestures.js").Gestures | null} */
 let camera = null;
+/** @type {Awaited<ReturnType<typeof listCameras>>} */
+let cameras = [];
 let lastFrameAt = 0;
 let wasAway = false;
 // Aborted when another source starts
@@ -88,8 +90,12 @@ const callbacks = {
   },
   /** @param {Problem} problem */
   onProblem({ message, code }) {
-    if (code === "unauthorized") askForKey();
-    else view.showProblem(message);
+    if (code === "unauthorized") {
+      askForKey();
+      return;
+    }
+    if (code === "picture_stopped") clearPicture();
+    view.showProblem(message);
   },
   /** @param {import("./gestures.js").State} state */
   onState(state) {
@@ -107,6 +113,15 @@ const callbacks = {
 function configure() {
   stream?.configure(settings());
   camera?.configure(settings());
+}
+
+/** The camera has stopped sending pictures, and its stream is closed until the next. */
+function clearPicture() {
+  teaching.cancel();
+  hands = [];
+  draw();
+  view.showAnswers([], []);
+  view.showService("idle");
 }
 
 function disconnect() {
@@ -260,8 +275,6 @@ function startCamera(id) {
   return switchSource("Waiting for the camera …", async (signal) => {
     requireFinder(finderFolder);
     video.onplaying = () => view.showStarting("Loading the hand tracking …");
-    /** @type {Awaited<ReturnType<typeof listCameras>>} */
-    let cameras = [];
     const showStage = () => {
       setStage([video.videoWidth, video.videoHeight], "camera", camera?.camera?.isMirrored ?? false);
       view.showCameras(cameras, camera?.camera?.id ?? "");
@@ -399,7 +412,9 @@ const teaching = startTeaching({
   },
 });
 
-view.element("start", HTMLButtonElement).onclick = () => startCamera("");
+view.element("start", HTMLButtonElement).onclick = () => {
+  if (!view.isStarting()) startCamera("");
+};
 view.element("stop", HTMLButtonElement).onclick = stop;
 view.element("play", HTMLButtonElement).onclick = () => startPlayback("");
 view.element("choose", HTMLButtonElement).onclick = () => file.click();

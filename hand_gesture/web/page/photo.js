@@ -3,7 +3,7 @@
 import { Problem } from "./problem.js";
 
 const MAX_SIDE = 1280; // pixels
-const NO_PHOTO = "This file is no picture that the browser can read: choose a JPEG, PNG or WebP.";
+const UNREADABLE = "This file is no picture that the browser can read: choose a JPEG, PNG or WebP.";
 
 /**
  * @param {Blob} blob
@@ -16,7 +16,7 @@ const NO_PHOTO = "This file is no picture that the browser can read: choose a JP
  */
 export async function findHandsInPhoto(blob, { canvas, getFinder, signal }) {
   const photo = await createImageBitmap(blob).catch(() => {
-    throw new Problem(NO_PHOTO);
+    throw new Problem(UNREADABLE, "unreadable_photo");
   });
   signal.throwIfAborted();
   // A photo may exceed WebGL's largest texture

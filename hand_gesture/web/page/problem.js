@@ -24,7 +24,7 @@ const CAMERA_PROBLEMS = {
     "The camera is in use by another program, or switched off: close that program and start the camera again.",
     "camera_in_use",
   ],
-  OverconstrainedError: ["This camera is gone: choose another one.", "camera_gone"],
+  OverconstrainedError: ["This camera is gone: connect it, or start another one.", "camera_gone"],
 };
 
 /**
@@ -123,6 +123,7 @@ export function withTimeout(promise, milliseconds, ...problem) {
 
 export const INSECURE = "Browsers give the camera only to pages on https or localhost: open this page there.";
 export const NO_PICTURE_YET = "The camera sends no picture: check its privacy switch, and start the camera again.";
+export const PICTURE_STOPPED = "The camera sends no pictures any more: check its privacy switch and its cable.";
 export const NO_VIDEO = "The video shows no picture: check that it plays, and start again.";
 export const NO_WEBASSEMBLY = "This browser has no WebAssembly with SIMD, which the hand tracking needs: update it.";
 export const NO_WEBGL =

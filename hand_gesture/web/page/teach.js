@@ -21,6 +21,7 @@ const TIMEOUT_MS = 20_000;
 const UNREACHABLE = "The service cannot be reached: see that it runs, and press Check again.";
 const TIMED_OUT = "The service does not answer: press Check again in a moment.";
 const NO_HAND_IN_PHOTOS = "No photo shows one whole hand, and only one: try others.";
+const LEFT_OUT = "photos were left out: each must be a picture of one whole hand, and only one.";
 const FILE_NAME = "my_gestures.json";
 
 /**
@@ -39,6 +40,9 @@ const FILE_NAME = "my_gestures.json";
  * @property {number} taken
  * @property {string} advice
  */
+
+/** @type {{hands: Point[][], size: Size}} */
+const NO_HANDS = { hands: [], size: [1, 1] };
 
 /** The service rejects the gestures. */
 class Refusal extends Problem {}
@@ -144,12 +148,17 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
       /** @type {Example[]} */
       const examples = [];
       for (const photo of photos) {
-        const { hands, size } = await findHands(photo, signal);
+        const { hands, size } = await findHands(photo, signal).catch((error) => {
+          if (photos.length === 1 || problemOf(error).code !== "unreadable_photo") throw error;
+          return NO_HANDS;
+        });
         signal.throwIfAborted();
         if (hands.length === 1) examples.push({ hand: hands[0], size });
       }
       if (!examples.length) throw new Problem(NO_HAND_IN_PHOTOS);
-      await update(withExamples(shown, gesture, itsCommand, examples), gesture);
+      const isAccepted = await update(withExamples(shown, gesture, itsCommand, examples), gesture);
+      const leftOut = photos.length - examples.length;
+      if (isAccepted && leftOut && !signal.aborted) view.showProblem(`${leftOut} of ${photos.length} ${LEFT_OUT}`);
     });
 
   /** @param {Blob} file */
@@ -165,6 +174,7 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
    *
    * @param {OwnGestures} gestures
    * @param {string} [changed] name of the added or changed gesture
+   * @returns {Promise<boolean>} whether it did
    */
   async function update(gestures, changed) {
     check.abort();
@@ -180,7 +190,7 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
       reports = gestures.size ? await withTimeout(fetchReports(gestures, key(), signal), TIMEOUT_MS, TIMED_OUT) : {};
       signal.throwIfAborted();
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return false;
       view.showStatus("");
       // Only the change is undone: earlier gestures may still be unchecked
       if (error instanceof Refusal) shown = before === gestures ? accepted : before;
@@ -188,12 +198,13 @@ export function startTeaching({ useCamera, findHands, known, key, onKeyRequired,
       view.showProblem(problemOf(error).message);
       view.showCheckAgain(shown !== accepted);
       if (error instanceof KeyRequired) onKeyRequired();
-      return;
+      return false;
     }
     accepted = shown;
     onAccepted(accepted);
     view.showGestures(shown, reports);
     view.showTaught(changed, reports);
+    return true;
   }
 
   const checkAgain = () => update(shown);

@@ -20,9 +20,11 @@ import { displayName, element, textElement } from "./view.js";
  */
 
 const RECORD = "Record for 3 seconds";
+const DOWNLOAD_MS = 60_000; // some browsers ask first where to save the file
 const TURN = "Turn and tilt the hand a little";
 
 const panel = element("teach", HTMLElement);
+const panelTitle = element("teach-title", HTMLElement);
 const opener = element("teach-open", HTMLButtonElement);
 const form = element("teach-form", HTMLFormElement);
 const nameField = element("teach-name", HTMLInputElement);
@@ -69,7 +71,7 @@ function show(isShown) {
   panel.hidden = !isShown;
   document.body.classList.toggle("teaching", isShown);
   opener.hidden = isShown;
-  if (isShown) element("teach-title", HTMLElement).focus();
+  if (isShown) panelTitle.focus();
   else opener.focus();
 }
 
@@ -106,6 +108,8 @@ export function showProblem(sentence) {
 
 /** @param {boolean} isShown whether gestures are shown that the service has not accepted */
 export function showCheckAgain(isShown) {
+  // An element that is hidden loses the keyboard focus
+  if (!isShown && document.activeElement === againButton) panelTitle.focus();
   againButton.hidden = !isShown;
 }
 
@@ -303,5 +307,5 @@ export function save(content, name) {
   link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href)); // the download starts after this task
+  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_MS);
 }

@@ -6,6 +6,7 @@ const NONE = "none";
 const ANNOUNCE_INTERVAL_MS = 1500;
 const COMMAND_SHOWN_MS = 900;
 const ARROW_DEGREES = /** @type {Record<string, number>} */ ({ up: 0, right: 90, down: 180, left: 270 });
+const STILL = { preventScroll: true };
 const WELCOME_GESTURES = ["like", "palm", "peace"];
 const SERVICE_LABELS = { idle: "Not connected", open: "Connected", away: "Service away", refused: "Refused" };
 
@@ -38,6 +39,10 @@ const picture = element("picture", HTMLElement);
 const caption = element("caption", HTMLElement);
 const gestureList = element("gestures", HTMLElement);
 const start = element("start", HTMLButtonElement);
+const stop = element("stop", HTMLButtonElement);
+const welcome = element("welcome", HTMLElement);
+const controls = element("controls", HTMLElement);
+const keyForm = element("ask-key", HTMLFormElement);
 
 /** @type {HTMLElement[]} */
 const cards = [];
@@ -50,6 +55,8 @@ let playGesture = () => {};
 let lastAnnouncedAt = Number.NEGATIVE_INFINITY;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let announcement;
+/** @type {HTMLElement} */
+let lastControl = stop; // that had the keyboard focus, for the next camera
 
 /** @param {string} sentence empty hides the problem */
 export function showProblem(sentence) {
@@ -63,10 +70,15 @@ export function showService(state) {
   service.textContent = SERVICE_LABELS[state];
 }
 
-/** @param {string} text label of the start button until showSource is called */
+/** @param {string} text label of the start button until showSource is called, announced by screen readers */
 export function showStarting(text) {
-  start.disabled = true;
-  start.textContent = text;
+  start.ariaDisabled = "true"; // a disabled button would lose the keyboard focus
+  start.textContent = spoken.textContent = text;
+}
+
+/** @returns {boolean} whether a source is starting */
+export function isStarting() {
+  return start.ariaDisabled === "true";
 }
 
 /**
@@ -78,14 +90,26 @@ export function showSource(source, [width, height], isMirrored) {
   picture.style.setProperty("--shape", `${width} / ${height}`);
   picture.style.setProperty("--ratio", String(width / height));
   picture.classList.toggle("mirrored", isMirrored);
-  for (const id of ["welcome", "how"]) element(id, HTMLElement).hidden = source !== "welcome";
-  for (const id of ["answers", "figures", "controls"]) element(id, HTMLElement).hidden = source === "welcome";
+  const focused = document.activeElement;
+  const isWelcome = source === "welcome";
+  for (const part of [welcome, element("how", HTMLElement)]) part.hidden = !isWelcome;
+  for (const part of [controls, answersBox, element("figures", HTMLElement)]) part.hidden = isWelcome;
   element("video", HTMLElement).hidden = source !== "camera";
   element("photo", HTMLElement).hidden = source !== "photo";
   element("which-camera", HTMLElement).hidden = source !== "camera";
   showCaption("");
-  start.disabled = false;
+  spoken.textContent = "";
+  start.ariaDisabled = null;
   start.textContent = "Start camera";
+  // An element that is hidden loses the keyboard focus
+  if (!isWelcome && welcome.contains(focused)) {
+    (source === "camera" ? lastControl : stop).focus(STILL);
+    lastControl = stop;
+  }
+  if (isWelcome && focused instanceof HTMLElement && controls.contains(focused)) {
+    lastControl = focused;
+    start.focus(STILL);
+  }
 }
 
 /** @param {string} text empty hides the caption */
@@ -234,6 +258,7 @@ function showGestures() {
     commands = {},
     image_size: size = /** @type {[number, number]} */ ([1, 1]),
   } = reference ?? {};
+  const focused = gestureList.contains(document.activeElement) && document.activeElement?.closest("li");
   gestureList.replaceChildren(
     ...gestures.map((gesture) =>
       gestureCard(gesture, hands[gesture] && handIcon(hands[gesture], size), commands[gesture]),
@@ -243,6 +268,12 @@ function showGestures() {
     ),
   );
   balanceRows();
+  if (focused) cardOf(focused.dataset.gesture)?.querySelector("button")?.focus(STILL);
+}
+
+/** @param {string} [gesture] */
+function cardOf(gesture) {
+  return /** @type {HTMLElement[]} */ ([...gestureList.children]).find(({ dataset }) => dataset.gesture === gesture);
 }
 
 /**
@@ -367,11 +398,15 @@ function drawSparkline(place, values) {
 export function showCameras(cameras, current) {
   const select = element("cameras", HTMLSelectElement);
   select.replaceChildren(...cameras.map(({ id, name }) => new Option(name, id, false, id === current)));
-  element("which-camera", HTMLElement).hidden = cameras.length < 2;
+  const isChoice = cameras.length > 1;
+  if (!isChoice && document.activeElement === select) stop.focus();
+  element("which-camera", HTMLElement).hidden = !isChoice;
 }
 
 /** @param {boolean} isAsked whether the server requires a key */
 export function askForKey(isAsked) {
-  element("ask-key", HTMLElement).hidden = !isAsked;
+  const hadFocus = keyForm.contains(document.activeElement);
+  keyForm.hidden = !isAsked;
   if (isAsked) element("key", HTMLInputElement).focus();
+  else if (hadFocus) (controls.hidden ? start : stop).focus();
 }

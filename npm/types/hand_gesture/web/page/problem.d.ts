@@ -50,6 +50,7 @@ export declare function problemOf(error: unknown): Problem;
 export declare function withTimeout<T>(promise: Promise<T>, milliseconds: number, ...problem: ConstructorParameters<typeof Problem>): Promise<T>;
 export declare const INSECURE = "Browsers give the camera only to pages on https or localhost: open this page there.";
 export declare const NO_PICTURE_YET = "The camera sends no picture: check its privacy switch, and start the camera again.";
+export declare const PICTURE_STOPPED = "The camera sends no pictures any more: check its privacy switch and its cable.";
 export declare const NO_VIDEO = "The video shows no picture: check that it plays, and start again.";
 export declare const NO_WEBASSEMBLY = "This browser has no WebAssembly with SIMD, which the hand tracking needs: update it.";
 export declare const NO_WEBGL = "This browser has no WebGL, which the hand tracking needs: turn on hardware acceleration in its settings.";
