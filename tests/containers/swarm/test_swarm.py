@@ -15,8 +15,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.containers.conftest import docker, eventually
-from tests.containers.swarm.conftest import CAMERAS, FRAMES_ON_THE_WAY, REPLICAS, Swarm, cameras
-from tests.containers.test_stack import MAY_BE_EMPTY, be_busy, panels
+from tests.containers.swarm.conftest import CAMERAS, REPLICAS, Swarm, cameras
+from tests.containers.test_stack import MAY_BE_EMPTY, be_busy, filled_in, panels
 from tests.hands import IMAGE_SIZE, LIKE, as_frame
 
 SECONDS_TO_HOLD = 0.2
@@ -84,7 +84,7 @@ def test_rolling_update(swarm: Swarm, image: str, other_image: str) -> None:
             assert ask(again) == ("none", False)
     load.assert_nothing_lost()
     assert len(load.streams.outages) >= CAMERAS
-    assert before.isdisjoint(swarm.containers("api"))
+    eventually(lambda: before.isdisjoint(swarm.containers("api")), seconds=120)  # may still be stopping
     docker("service", "update", "--image", image, f"{swarm.name}_api")
     swarm.settle()
 
@@ -134,7 +134,7 @@ def test_killed_replica(swarm: Swarm) -> None:
     load.assert_nothing_wrong()
     # At most what was in flight on it
     assert load.http.lost + load.http.refused <= CAMERAS
-    assert load.streams.unanswered <= FRAMES_ON_THE_WAY * len(load.streams.outages)
+    load.assert_only_frames_in_flight_lost(bool(load.streams.outages))
     assert 0 < len(load.streams.outages) <= CAMERAS
 
 
@@ -175,9 +175,7 @@ def busy(swarm: Swarm) -> Swarm:
 @pytest.mark.parametrize("panel", panels(), ids=lambda panel: str(panel["title"]))
 def test_every_panel_has_data_of_replicas(busy: Swarm, panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
-        expression = target["expr"]
-        for variable, value in (("$__rate_interval", "1m"), ("$__range", "30m"), ("$instance", ".*")):
-            expression = expression.replace(variable, value)
+        expression = filled_in(target["expr"])
         if panel["title"] in MAY_BE_EMPTY:
             busy.query(expression)
             continue
